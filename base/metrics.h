@@ -1,0 +1,40 @@
+// Counters and gauges of one process, kept per worker without locks and summed when read.
+//
+// A metric's name and labels are fixed at compile time: no label can name a person.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace kage::metrics {
+
+/// Every counter there is; the table in metrics.cc gives its Prometheus name, labels and help.
+enum class Counter : std::uint8_t {
+  connections_inbound,
+  connections_submission,
+  messages_accepted,
+  messages_deferred,
+  messages_refused,
+  copies_delivered,
+  copies_deferred,
+  copies_refused,
+  recipients_unknown,
+  logins_accepted,
+  logins_refused,
+  redis_round_trips,
+  redis_failures,
+  phantoms_stored,
+  next_hop_connections,
+  size_,  // how many there are
+};
+
+void add(Counter counter, std::uint64_t count = 1);
+std::uint64_t value(Counter counter);
+
+/// All of them in Prometheus text format.
+std::string render();
+
+}  // namespace kage::metrics

@@ -1,0 +1,46 @@
+# Compiler and linker settings that every target shares.
+
+option(KAGEMUSHA_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(KAGEMUSHA_FUZZ "Build the libFuzzer targets" OFF)
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+
+find_program(KAGEMUSHA_CCACHE ccache)
+if(KAGEMUSHA_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${KAGEMUSHA_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${KAGEMUSHA_CCACHE})
+endif()
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_link_options(-fuse-ld=lld)
+endif()
+
+add_library(kagemusha_flags INTERFACE)
+target_compile_options(kagemusha_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wimplicit-fallthrough -Werror
+  -fstack-protector-strong)
+target_compile_definitions(kagemusha_flags INTERFACE
+  $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>
+  _GLIBCXX_ASSERTIONS
+  KAGEMUSHA_VERSION="${PROJECT_VERSION}")
+target_include_directories(kagemusha_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(KAGEMUSHA_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# kagemusha_library(NAME SOURCES... DEPENDS target...): the library of one folder. A dependency that is
+# not named here is not on the include path of its headers' libraries and does not link.
+function(kagemusha_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC kagemusha_flags ${ARG_DEPENDS})
+endfunction()

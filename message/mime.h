@@ -1,0 +1,31 @@
+// Parameters of MIME header fields (RFC 2045 §5.1, RFC 2231), tolerant of what is really sent.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kage::message {
+
+/// One parameter, continuations and charset joined (name*0*=…; name*1=…).
+struct Parameter {
+  std::string name;      ///< lower-case, without '*' parts
+  std::string value;     ///< decoded to UTF-8: quotes, RFC 2231, and encoded-words that mailers put into quotes
+  std::string_view raw;  ///< first piece as written, "name=value" (for a value that is kept); empty when joined from several pieces
+  std::string pieces;    ///< all pieces as written, joined with "; "
+};
+
+struct ParameterizedValue {
+  std::string value;  ///< before the first ';', comments and outer white space removed, e.g. "text/plain"
+  std::vector<Parameter> parameters;
+};
+
+/// Parses the body of Content-Type, Content-Disposition and their like. At most 100 parameters (Errc::limit).
+Result<ParameterizedValue> parse_parameters(std::string_view body);
+
+/// Writes name=value with token, quoted-string or RFC 2231 (name*=UTF-8''…) as the value needs.
+std::string write_parameter(std::string_view name, std::string_view utf8_value);
+
+}  // namespace kage::message

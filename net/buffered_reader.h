@@ -1,0 +1,59 @@
+// Lines and bulk bytes from a Stream, with a bound on what is held.
+//
+// It copies only what a read left over (a partial line, pipelined commands); between two commands of an idle
+// peer it owns no buffer.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "net/stream.h"
+
+namespace kage::net {
+
+class BufferedReader {
+ public:
+  explicit BufferedReader(Stream& stream) : stream_(&stream) {}
+
+  /// The next line, without its line end. A line ends with LF; a CR before it is removed, and `bare_lf()` tells
+  /// whether there was none. Longer than `max_octets` (line end included): Errc::limit, and the rest of that
+  /// line is skipped by the next call of skip_line(). End of stream: Errc::closed.
+  /// The view is valid until the next call on this reader or the next suspension.
+  Task<Result<std::string_view>> line(std::size_t max_octets);
+
+  /// After Errc::limit: drops bytes up to and with the next LF, at most `max_octets` of them.
+  Task<Result<>> skip_line(std::size_t max_octets);
+
+  [[nodiscard]] bool bare_lf() const { return bare_lf_; }
+
+  /// The next bytes, whatever they are: first what is buffered, then what the stream gives. Empty: end of
+  /// stream. Valid until the next call or suspension; unconsumed bytes go back with unread().
+  Task<Result<std::string_view>> chunk();
+
+  /// Gives back the tail of the last view, to be read again. The tail may lie in the loop's shared buffer.
+  void unread(std::string_view tail);
+
+  /// Bytes that are there without touching the stream.
+  [[nodiscard]] std::string_view buffered() const { return std::string_view(held_).substr(offset_); }
+
+  /// True when a whole line can be had without touching the stream: replies are then not flushed yet
+  /// (RFC 2920 §3.1).
+  [[nodiscard]] bool has_line() const { return buffered().find('\n') != std::string_view::npos; }
+
+  /// Forgets what is buffered. STARTTLS: nothing from before the handshake is used after it (RFC 3207 §4.2).
+  void discard();
+
+  /// Goes on with another stream (after STARTTLS). Nothing may be buffered.
+  void reset(Stream& stream);
+
+ private:
+  Task<Result<bool>> fill();  // false: end of stream
+
+  Stream* stream_;
+  std::string held_;
+  std::size_t offset_ = 0;
+  bool bare_lf_ = false;
+};
+
+}  // namespace kage::net

@@ -1,0 +1,90 @@
+// A Redis client for one loop: pipelined, reconnecting, with time-outs (contract R3.8, R9.3).
+//
+// Everything that a step needs goes in one RedisBatch and takes one round trip; batches of several sessions share
+// the connection. It connects when first used and again after a failure, with back-off; while Redis is away a
+// batch fails with Errc::unavailable or Errc::timed_out and nothing is retried by itself: a batch whose answer was
+// lost may have been carried out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "net/task.h"
+
+
+namespace kage::net {
+
+/// One RESP2 reply.
+struct RedisReply {
+  enum class Type : std::uint8_t { nil, status, error, integer, string, array };
+  Type type = Type::nil;
+  std::int64_t integer = 0;
+  std::string text;  ///< status, error and string
+  std::vector<RedisReply> elements;
+
+  [[nodiscard]] bool is_nil() const { return type == Type::nil; }
+  [[nodiscard]] bool is_error() const { return type == Type::error; }
+};
+
+/// Commands for one round trip, encoded as they are added.
+class RedisBatch {
+ public:
+  void add(std::initializer_list<std::string_view> arguments);
+  void add(const std::vector<std::string_view>& arguments);
+  [[nodiscard]] std::size_t size() const { return count_; }
+  [[nodiscard]] const std::string& encoded() const { return encoded_; }
+
+ private:
+  std::string encoded_;
+  std::size_t count_ = 0;
+};
+
+struct RedisOptions {
+  std::string unix_path;  ///< when set, host and port are not used
+  std::string host;
+  std::uint16_t port = 6379;
+  std::string username;  ///< ACL user; empty: "default"
+  std::string password;  ///< empty: no AUTH
+  int database = 0;
+  Millis connect_timeout{2000};
+  Millis command_timeout{2000};  ///< from sending a batch to its last reply
+  /// Turns a connected TCP stream into a TLS one; empty: plain. Set by who has the TLS context, so that net does
+  /// not depend on tls.
+  std::function<Task<Result<StreamPtr>>(StreamPtr, TimePoint)> secure;
+};
+
+class Redis {
+ public:
+  Redis(Loop& loop, RedisOptions options);
+  ~Redis();
+  Redis(const Redis&) = delete;
+  Redis& operator=(const Redis&) = delete;
+
+  /// Sends the batch and returns one reply for each command, in order. A reply may itself be an error (is_error):
+  /// the batch then still succeeds. Errc::unavailable, timed_out, closed or protocol otherwise.
+  Task<Result<std::vector<RedisReply>>> run(RedisBatch batch);
+
+  /// How often a connection was made: changes after every reconnect, so caches can tell that Redis may have lost
+  /// or changed something meanwhile.
+  [[nodiscard]] std::uint64_t connection_epoch() const;
+
+  /// Round trips begun since the start; for metrics and tests.
+  [[nodiscard]] std::uint64_t round_trips() const;
+
+  /// Ends the connection and fails what waits. run() after close() fails.
+  void close();
+
+ private:
+  struct Connection;
+  std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace kage::net

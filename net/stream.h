@@ -1,0 +1,60 @@
+// A byte stream with deadlines: TCP, Unix socket, TLS, or a test's memory.
+//
+// One coroutine reads and one writes at a time. Closing is how a wait is cancelled: what waits then ends with
+// Errc::closed. After an error the stream is good for close() only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/loop.h"
+#include "net/task.h"
+
+namespace kage::net {
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  /// Reads what there is, at least one byte. An empty view is the end of the stream. The view is valid until
+  /// the caller next suspends: it lies in a buffer that the whole loop shares.
+  virtual Task<Result<std::string_view>> read() = 0;
+
+  /// Writes all of `data`, which must stay valid until the task ends. Returning is the backpressure: the
+  /// bytes are then the kernel's.
+  virtual Task<Result<>> write(std::string_view data) = 0;
+
+  /// Ends our sending direction after what was written (TLS: close_notify first).
+  virtual Task<Result<>> shutdown() = 0;
+
+  /// Closes at once. Idempotent. Pending reads and writes end with Errc::closed.
+  virtual void close() = 0;
+
+  /// Reads and writes that are pending or begin from now on fail with Errc::timed_out once the loop's time
+  /// passes `at`. nullopt removes the deadline.
+  virtual void set_deadline(std::optional<TimePoint> at) = 0;
+
+  [[nodiscard]] virtual Loop& loop() = 0;
+
+  /// Convenience: a deadline from now.
+  void set_timeout(Millis duration) { set_deadline(loop().now() + duration); }
+};
+
+using StreamPtr = std::unique_ptr<Stream>;
+
+/// The IP address of a peer, without names. v4-mapped addresses are stored as IPv4.
+struct PeerAddress {
+  std::string ip;  ///< textual, canonical; empty for a Unix socket
+  std::uint16_t port = 0;
+};
+
+/// Connects to a TCP host (name or IP; all resolved addresses are tried in order) before `deadline`.
+Task<Result<StreamPtr>> connect_tcp(Loop& loop, std::string host, std::uint16_t port, TimePoint deadline);
+
+/// Connects to a Unix stream socket.
+Task<Result<StreamPtr>> connect_unix(Loop& loop, std::string path, TimePoint deadline);
+
+}  // namespace kage::net
