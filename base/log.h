@@ -29,10 +29,18 @@ void configure(Level level);
 /// Writes "time level event key=value …". Safe from any thread.
 void write(Level level, std::string_view event, std::initializer_list<Pair> pairs);
 
-inline void debug(std::string_view event, std::initializer_list<Pair> pairs = {}) { write(Level::debug, event, pairs); }
-inline void info(std::string_view event, std::initializer_list<Pair> pairs = {}) { write(Level::info, event, pairs); }
-inline void warn(std::string_view event, std::initializer_list<Pair> pairs = {}) { write(Level::warn, event, pairs); }
-inline void error(std::string_view event, std::initializer_list<Pair> pairs = {}) { write(Level::error, event, pairs); }
+inline void debug(std::string_view event, std::initializer_list<Pair> pairs = {}) {
+  write(Level::debug, event, pairs);
+}
+inline void info(std::string_view event, std::initializer_list<Pair> pairs = {}) {
+  write(Level::info, event, pairs);
+}
+inline void warn(std::string_view event, std::initializer_list<Pair> pairs = {}) {
+  write(Level::warn, event, pairs);
+}
+inline void error(std::string_view event, std::initializer_list<Pair> pairs = {}) {
+  write(Level::error, event, pairs);
+}
 
 template <class T>
 Pair::Pair(std::string_view k, T v) : key(k) {

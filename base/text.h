@@ -9,21 +9,33 @@
 
 namespace kage {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-constexpr bool is_alnum(char c) { return is_alpha(c) || is_digit(c); }
-constexpr bool is_wsp(char c) { return c == ' ' || c == '\t'; }
-constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool is_alpha(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_alnum(char c) {
+  return is_alpha(c) || is_digit(c);
+}
+constexpr bool is_wsp(char c) {
+  return c == ' ' || c == '\t';
+}
+constexpr bool is_ascii(char c) {
+  return static_cast<unsigned char>(c) < 0x80;
+}
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 /// RFC 5322 §3.2.3 atext, ASCII only.
 constexpr bool is_atext(char c) {
   return is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
 }
 
-std::string lower(std::string_view text);                      ///< ASCII
-bool equals_nocase(std::string_view a, std::string_view b);    ///< ASCII
+std::string lower(std::string_view text);                    ///< ASCII
+bool equals_nocase(std::string_view a, std::string_view b);  ///< ASCII
 bool starts_with_nocase(std::string_view text, std::string_view prefix);
-std::string_view trim(std::string_view text);                  ///< space, tab, CR, LF at both ends
+std::string_view trim(std::string_view text);  ///< space, tab, CR, LF at both ends
 bool all_ascii(std::string_view text);
 
 /// Lower-case base32 without the look-alikes i, l, o, u (Crockford's alphabet), no padding (contract R4.1).

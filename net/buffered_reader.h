@@ -16,10 +16,10 @@ class BufferedReader {
  public:
   explicit BufferedReader(Stream& stream) : stream_(&stream) {}
 
-  /// The next line, without its line end. A line ends with LF; a CR before it is removed, and `bare_lf()` tells
-  /// whether there was none. Longer than `max_octets` (line end included): Errc::limit, and the rest of that
-  /// line is skipped by the next call of skip_line(). End of stream: Errc::closed.
-  /// The view is valid until the next call on this reader or the next suspension.
+  /// The next line, without its line end. A line ends with LF; a CR before it is removed, and `bare_lf()`
+  /// tells whether there was none. Longer than `max_octets` (line end included): Errc::limit, and the rest of
+  /// that line is skipped by the next call of skip_line(). End of stream: Errc::closed. The view is valid
+  /// until the next call on this reader or the next suspension.
   Task<Result<std::string_view>> line(std::size_t max_octets);
 
   /// After Errc::limit: drops bytes up to and with the next LF, at most `max_octets` of them.

@@ -1,9 +1,9 @@
 // A Redis client for one loop: pipelined, reconnecting, with time-outs (contract R3.8, R9.3).
 //
-// Everything that a step needs goes in one RedisBatch and takes one round trip; batches of several sessions share
-// the connection. It connects when first used and again after a failure, with back-off; while Redis is away a
-// batch fails with Errc::unavailable or Errc::timed_out and nothing is retried by itself: a batch whose answer was
-// lost may have been carried out.
+// Everything that a step needs goes in one RedisBatch and takes one round trip; batches of several sessions
+// share the connection. It connects when first used and again after a failure, with back-off; while Redis is
+// away a batch fails with Errc::unavailable or Errc::timed_out and nothing is retried by itself: a batch
+// whose answer was lost may have been carried out.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,6 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/task.h"
-
 
 namespace kage::net {
 
@@ -56,8 +55,8 @@ struct RedisOptions {
   int database = 0;
   Millis connect_timeout{2000};
   Millis command_timeout{2000};  ///< from sending a batch to its last reply
-  /// Turns a connected TCP stream into a TLS one; empty: plain. Set by who has the TLS context, so that net does
-  /// not depend on tls.
+  /// Turns a connected TCP stream into a TLS one; empty: plain. Set by who has the TLS context, so that net
+  /// does not depend on tls.
   std::function<Task<Result<StreamPtr>>(StreamPtr, TimePoint)> secure;
 };
 
@@ -68,12 +67,12 @@ class Redis {
   Redis(const Redis&) = delete;
   Redis& operator=(const Redis&) = delete;
 
-  /// Sends the batch and returns one reply for each command, in order. A reply may itself be an error (is_error):
-  /// the batch then still succeeds. Errc::unavailable, timed_out, closed or protocol otherwise.
+  /// Sends the batch and returns one reply for each command, in order. A reply may itself be an error
+  /// (is_error): the batch then still succeeds. Errc::unavailable, timed_out, closed or protocol otherwise.
   Task<Result<std::vector<RedisReply>>> run(RedisBatch batch);
 
-  /// How often a connection was made: changes after every reconnect, so caches can tell that Redis may have lost
-  /// or changed something meanwhile.
+  /// How often a connection was made: changes after every reconnect, so caches can tell that Redis may have
+  /// lost or changed something meanwhile.
   [[nodiscard]] std::uint64_t connection_epoch() const;
 
   /// Round trips begun since the start; for metrics and tests.

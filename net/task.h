@@ -122,13 +122,17 @@ struct Detached {
   };
 };
 
-inline Detached run_detached(Task<void> task) { co_await std::move(task); }
+inline Detached run_detached(Task<void> task) {
+  co_await std::move(task);
+}
 
 }  // namespace detail
 
 /// Starts a task now and lets it run to its end by itself. The task must not throw: an exception that
 /// leaves it is a defect and ends the process.
-inline void spawn(Task<void> task) { detail::run_detached(std::move(task)); }
+inline void spawn(Task<void> task) {
+  detail::run_detached(std::move(task));
+}
 
 /// Wakes every coroutine that waits, once set; stays set until reset(). One thread.
 class Event {

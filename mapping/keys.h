@@ -1,0 +1,79 @@
+// Keys and the three primitives that everything stored or shown is made with (contract R3.6, R4.1, R4.3,
+// R4.6).
+//
+//   master key (file, 0600) ── HKDF ──▶ record key   seals routes, wraps member keys
+//                                 ├──▶ tag key      hides which member sealed a message id
+//                                 ├──▶ bounce key   addresses that bounces come back to
+//                                 └──▶ index key    names of ledger entries, hashes for logs
+//   member key (random, in Redis, wrapped) ── HKDF ──▶ phantom key (HMAC), seal key (AES-SIV)
+//
+// Losing a member's key is what forgetting means (R3.5). No key is ever logged or written elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace kage::mapping {
+
+/// AES-256-SIV (RFC 5297), deterministic authenticated encryption: equal input, equal output. Thread-safe.
+class Siv {
+ public:
+  explicit Siv(std::string_view key);  ///< 64 octets
+  ~Siv();
+  Siv(Siv&&) noexcept;
+  Siv& operator=(Siv&&) noexcept;
+  /// 16 octets of synthetic IV, then the ciphertext. `context` is authenticated, not contained.
+  [[nodiscard]] std::string seal(std::string_view context, std::string_view plaintext) const;
+  /// Nothing when it was not sealed with this key and context.
+  [[nodiscard]] std::optional<std::string> open(std::string_view context, std::string_view sealed) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+std::string hmac_sha256(std::string_view key, std::string_view data);  ///< 32 octets
+std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length);
+std::string sha256(std::string_view data);
+
+/// What one member's 256-bit key gives.
+class MemberKeys {
+ public:
+  explicit MemberKeys(std::string_view member_key);  ///< 32 octets
+  [[nodiscard]] const std::string& phantom_key() const { return phantom_key_; }
+  [[nodiscard]] const Siv& seal() const { return seal_; }
+
+ private:
+  std::string phantom_key_;
+  Siv seal_;
+};
+
+/// What the master key gives. Immutable, shared by all workers.
+class MasterKeys {
+ public:
+  explicit MasterKeys(std::string_view master_key);  ///< 32 octets
+  [[nodiscard]] const Siv& record() const { return record_; }
+  [[nodiscard]] const std::string& tag_key() const { return tag_key_; }
+  [[nodiscard]] const std::string& bounce_key() const { return bounce_key_; }
+  [[nodiscard]] const std::string& index_key() const { return index_key_; }
+
+  /// A short keyed hash by which operators can follow one address through the logs (contract R9.5).
+  [[nodiscard]] std::string log_tag(std::string_view canonical_address) const;
+
+ private:
+  Siv record_;
+  std::string tag_key_, bounce_key_, index_key_;
+};
+
+/// Reads the master key file: 64 hexadecimal digits and a line end, mode 0600 or stricter, owned by us. The
+/// error names the file and the reason.
+Result<std::string> read_master_key(const std::string& path);
+/// Makes a new key file with mode 0600; Errc::conflict when there is one already.
+Result<std::string> create_master_key(const std::string& path);
+
+}  // namespace kage::mapping
