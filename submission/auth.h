@@ -1,0 +1,59 @@
+// Who may submit (RFC 4954, RFC 4616, RFC 7628): checks a login against a password hash of the gateway's own,
+// or asks the member's provider. No provider password is stored, and only registered logins are passed on at
+// all (contract R8.5).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "mapping/route_table.h"
+#include "net/loop.h"
+#include "net/task.h"
+
+namespace kage::submission {
+
+struct ProviderOptions {
+  std::string name;
+  std::vector<std::string> domains;  ///< canonical; logins of these domains are asked here
+  enum class Protocol : std::uint8_t { imap, submission } protocol = Protocol::imap;
+  std::string host;
+  std::uint16_t port = 993;
+  bool starttls = false;  ///< else implicit TLS; the certificate is always verified
+  std::string ca_file;    ///< empty: the system's authorities
+  net::Millis timeout{15'000};
+};
+
+/// What SASL gave us.
+struct Credentials {
+  enum class Mechanism : std::uint8_t { password, xoauth2, oauthbearer } mechanism = Mechanism::password;
+  std::string login;
+  std::string secret;    ///< password or bearer token; wiped after use
+  std::string response;  ///< for the OAuth mechanisms: the client's initial response as it was
+};
+
+class Authenticator {
+ public:
+  Authenticator(net::Loop& loop, std::vector<ProviderOptions> providers);
+  ~Authenticator();
+
+  /// Errc::denied: wrong or not registered, told apart to nobody and not by time. Errc::unavailable: try
+  /// later (454 4.7.0).
+  net::Task<Result<>> check(mapping::Routes routes, Credentials credentials);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// "$scrypt$ln=15,r=8,p=1$<salt>$<hash>" (base64 without padding) for a routes file. Takes about a tenth of a
+/// second.
+std::string hash_password(std::string_view password);
+/// Errc::invalid: not of that form, or costs out of bounds (ln 10 to 20, r up to 32, p up to 16, at most 256
+/// MiB).
+Result<bool> verify_password(std::string_view password, std::string_view hash);
+
+}  // namespace kage::submission

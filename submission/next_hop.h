@@ -1,0 +1,61 @@
+// Where mail goes on to: next hops by recipient domain, and their pooled connections (contract chapter 1,
+// R3.7).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/loop.h"
+#include "net/stream.h"
+#include "tls/client_context.h"
+
+namespace kage::submission {
+
+enum class HopTls : std::uint8_t {
+  none,           ///< plain, for a next hop on the same machine
+  opportunistic,  ///< STARTTLS when offered, certificate not checked
+  starttls,       ///< STARTTLS or nothing; certificate and name checked
+  implicit,       ///< TLS from the first octet; certificate and name checked
+};
+
+struct NextHopOptions {
+  std::string name;                  ///< for logs and metrics: chosen by the operator
+  std::vector<std::string> domains;  ///< canonical; "*" is the default hop; ".example" means every subdomain
+  std::string host;
+  std::uint16_t port = 25;
+  HopTls tls = HopTls::opportunistic;
+  std::string ca_file;   ///< empty: the system's authorities
+  std::string username;  ///< empty: no AUTH
+  std::string password;
+  std::size_t max_connections = 20;  ///< for each worker
+  net::Millis connect_timeout{10'000};
+  net::Millis command_timeout{60'000};  ///< for MAIL, RCPT, DATA and each write of a chunk
+  net::Millis final_timeout{600'000};   ///< after the final dot (RFC 5321 §4.5.3.2.6)
+  net::Millis idle_timeout{30'000};     ///< a pooled connection that nobody used for so long is closed
+};
+
+class Hop;  // one next hop with its pool; smtp_client.h
+
+/// One worker's next hops. Lives as long as the worker.
+class NextHops {
+ public:
+  /// `ehlo_name`: what we call ourselves. `contexts` are made from the options once and shared by the
+  /// workers.
+  NextHops(net::Loop& loop, std::string ehlo_name, std::vector<NextHopOptions> options);
+  ~NextHops();
+
+  /// The hop for a canonical recipient domain; null when there is neither a match nor a default.
+  [[nodiscard]] Hop* find(std::string_view canonical_domain) const;
+  /// Closes idle connections; those in use end with their transaction.
+  void close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kage::submission
