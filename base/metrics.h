@@ -1,4 +1,4 @@
-// Counters and gauges of one process, kept per worker without locks and summed when read.
+// Counters of one process: relaxed atomics, each on its own cache line.
 //
 // A metric's name and labels are fixed at compile time: no label can name a person.
 #pragma once

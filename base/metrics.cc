@@ -1,0 +1,72 @@
+// One padded atomic for each counter; the table below is the only place that names them.
+#include "base/metrics.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string_view>
+
+namespace kage::metrics {
+namespace {
+
+constexpr std::size_t kCount = static_cast<std::size_t>(Counter::size_);
+
+/// Counters with the same name stand together and differ in their label.
+struct Description {
+  Counter counter;
+  std::string_view name;
+  std::string_view label;
+  std::string_view help;
+};
+
+constexpr std::array<Description, kCount> kTable = {{
+    {Counter::connections_inbound, "kagemusha_connections_total", R"({face="inbound"})",
+     "Accepted SMTP connections."},
+    {Counter::connections_submission, "kagemusha_connections_total", R"({face="submission"})", ""},
+    {Counter::messages_accepted, "kagemusha_messages_total", R"({answer="accepted"})",
+     "Messages by the final answer."},
+    {Counter::messages_deferred, "kagemusha_messages_total", R"({answer="deferred"})", ""},
+    {Counter::messages_refused, "kagemusha_messages_total", R"({answer="refused"})", ""},
+    {Counter::copies_delivered, "kagemusha_copies_total", R"({outcome="delivered"})",
+     "Copies by the next hop's word."},
+    {Counter::copies_deferred, "kagemusha_copies_total", R"({outcome="deferred"})", ""},
+    {Counter::copies_refused, "kagemusha_copies_total", R"({outcome="refused"})", ""},
+    {Counter::recipients_unknown, "kagemusha_recipients_unknown_total", "",
+     "Recipients answered with 550 5.1.1."},
+    {Counter::logins_accepted, "kagemusha_logins_total", R"({answer="accepted"})", "Logins by their answer."},
+    {Counter::logins_refused, "kagemusha_logins_total", R"({answer="refused"})", ""},
+    {Counter::redis_round_trips, "kagemusha_redis_round_trips_total", "", "Batches sent to Redis."},
+    {Counter::redis_failures, "kagemusha_redis_failures_total", "", "Batches that Redis did not answer."},
+    {Counter::phantoms_stored, "kagemusha_phantoms_stored_total", "", "New phantoms written to Redis."},
+    {Counter::next_hop_connections, "kagemusha_next_hop_connections_total", "",
+     "Connections made to next hops."},
+}};
+
+struct alignas(64) Cell {
+  std::atomic<std::uint64_t> value{0};
+};
+
+std::array<Cell, kCount> cells;
+
+}  // namespace
+
+void add(Counter counter, std::uint64_t count) {
+  cells[static_cast<std::size_t>(counter)].value.fetch_add(count, std::memory_order_relaxed);
+}
+
+std::uint64_t value(Counter counter) {
+  return cells[static_cast<std::size_t>(counter)].value.load(std::memory_order_relaxed);
+}
+
+std::string render() {
+  std::string out;
+  for (const Description& row : kTable) {
+    if (!row.help.empty()) {
+      fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} counter\n", row.name, row.help);
+    }
+    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.counter));
+  }
+  return out;
+}
+
+}  // namespace kage::metrics
