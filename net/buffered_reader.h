@@ -44,11 +44,14 @@ class BufferedReader {
   /// Forgets what is buffered. STARTTLS: nothing from before the handshake is used after it (RFC 3207 §4.2).
   void discard();
 
-  /// Goes on with another stream (after STARTTLS). Nothing may be buffered.
+  /// Goes on with another stream (after STARTTLS). What is buffered is discarded.
   void reset(Stream& stream);
 
  private:
-  Task<Result<bool>> fill();  // false: end of stream
+  Task<Result<bool>> fill();          // false: end of stream
+  void hold(std::string_view bytes);  // behind what is held
+  void release();                     // gives the memory back when all of it was handed out
+  std::string_view strip(std::string_view line);
 
   Stream* stream_;
   std::string held_;

@@ -21,14 +21,25 @@ using Millis = std::chrono::milliseconds;
 /// Monotonic time of the loop, in milliseconds since an arbitrary start.
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Millis>;
 
+/// What every libuv handle of this code points to with its `data`, so that ~Loop can close all of them. The
+/// object lives until libuv has closed the handle.
+class HandleOwner {
+ public:
+  virtual ~HandleOwner() = default;
+  /// Begins to close the handle and wakes who waits for it.
+  virtual void close_handle() = 0;
+};
+
 class Loop {
  public:
   Loop();
-  ~Loop();  ///< closes what is left open; must not be running
+  /// Closes what is left open: waits on streams and timers end with Errc::closed or at once. Must not be
+  /// running.
+  ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  /// Runs until stop() was called and nothing more is pending, or stop_now().
+  /// Runs until stop(); may be run again afterwards.
   void run();
   /// Makes run() return after the current iteration. Same thread, or through post().
   void stop();
@@ -36,10 +47,15 @@ class Loop {
   /// Queues a function to run on the loop's thread. Safe from any thread.
   void post(std::move_only_function<void()> work);
 
+  /// Runs a function before the loop waits again, without a system call. Same thread only. For resuming
+  /// others when the caller must not be re-entered, and for gathering what one iteration brought.
+  void defer(std::move_only_function<void()> work);
+
   /// The loop's cached time: cheap, as old as the current iteration.
   [[nodiscard]] TimePoint now() const;
 
   /// Suspends for a time. For back-off and periodic work, never for waiting on something that has an event.
+  /// When the Loop is destroyed a sleeper is woken early, once.
   Task<void> sleep(Millis duration);
 
   /// Runs blocking work (scrypt, name resolution) on libuv's thread pool; resumes on the loop.
@@ -54,8 +70,11 @@ class Loop {
 
  private:
   struct Inbox;
+  struct Deferred;
   uv_loop_t loop_{};
-  std::unique_ptr<Inbox> inbox_;
+  Inbox* inbox_;        // owned by libuv: freed when its handle has closed
+  Deferred* deferred_;  // likewise
+  bool closing_ = false;
   std::vector<char> read_buffer_;
   std::vector<char> plain_buffer_;
 };

@@ -68,7 +68,9 @@ class Redis {
   Redis& operator=(const Redis&) = delete;
 
   /// Sends the batch and returns one reply for each command, in order. A reply may itself be an error
-  /// (is_error): the batch then still succeeds. Errc::unavailable, timed_out, closed or protocol otherwise.
+  /// (is_error): the batch then still succeeds. Otherwise, when Redis cannot be reached: Errc::unavailable,
+  /// timed_out, denied (AUTH) or tls; when the answer was lost, so that the batch may have been carried out:
+  /// closed, timed_out, protocol or limit.
   Task<Result<std::vector<RedisReply>>> run(RedisBatch batch);
 
   /// How often a connection was made: changes after every reconnect, so caches can tell that Redis may have

@@ -1,0 +1,122 @@
+// RESP encoding, and decoding with hiredis' reader straight into RedisReply.
+#include "net/redis_protocol.h"
+
+#include <hiredis/hiredis.h>
+
+#include <charconv>
+#include <new>
+
+namespace kage::net {
+namespace {
+
+void append_count(std::string& out, char kind, std::size_t count) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, count).ptr;
+  out.push_back(kind);
+  out.append(digits, end);
+  out.append("\r\n");
+}
+
+template <class Arguments>
+void encode(std::string& out, const Arguments& arguments) {
+  append_count(out, '*', arguments.size());
+  for (const std::string_view argument : arguments) {
+    append_count(out, '$', argument.size());
+    out.append(argument);
+    out.append("\r\n");
+  }
+}
+
+// hiredis builds objects through these. An element of an array already has its place in its parent.
+
+RedisReply* place_of(const redisReadTask* task) {
+  if (task->parent == nullptr) return new (std::nothrow) RedisReply;
+  auto* parent = static_cast<RedisReply*>(task->parent->obj);
+  return &parent->elements[static_cast<std::size_t>(task->idx)];
+}
+
+void* create_string(const redisReadTask* task, char* text, std::size_t size) {
+  RedisReply* reply = place_of(task);
+  if (reply == nullptr) return nullptr;
+  switch (task->type) {
+    case REDIS_REPLY_ERROR:
+      reply->type = RedisReply::Type::error;
+      break;
+    case REDIS_REPLY_STATUS:
+      reply->type = RedisReply::Type::status;
+      break;
+    default:
+      reply->type = RedisReply::Type::string;
+  }
+  reply->text.assign(text, size);
+  return reply;
+}
+
+void* create_array(const redisReadTask* task, int count) {
+  if (count < 0 || count > RedisParser::kMaxElements) return nullptr;
+  RedisReply* reply = place_of(task);
+  if (reply == nullptr) return nullptr;
+  reply->type = RedisReply::Type::array;
+  reply->elements.resize(static_cast<std::size_t>(count));
+  return reply;
+}
+
+void* create_integer(const redisReadTask* task, long long value) {
+  RedisReply* reply = place_of(task);
+  if (reply == nullptr) return nullptr;
+  reply->type = RedisReply::Type::integer;
+  reply->integer = value;
+  return reply;
+}
+
+void* create_nil(const redisReadTask* task) {
+  return place_of(task);
+}
+
+void free_object(void* object) {
+  delete static_cast<RedisReply*>(object);
+}
+
+redisReplyObjectFunctions functions = {create_string, create_array, create_integer, create_nil, free_object};
+
+}  // namespace
+
+void RedisBatch::add(std::initializer_list<std::string_view> arguments) {
+  encode(encoded_, arguments);
+  ++count_;
+}
+
+void RedisBatch::add(const std::vector<std::string_view>& arguments) {
+  encode(encoded_, arguments);
+  ++count_;
+}
+
+void RedisParser::Free::operator()(redisReader* reader) const {
+  redisReaderFree(reader);
+}
+
+RedisParser::RedisParser() : reader_(redisReaderCreateWithFunctions(&functions)) {
+  if (reader_ == nullptr) throw std::bad_alloc();
+}
+
+Result<> RedisParser::feed(std::string_view bytes) {
+  pending_ += bytes.size();
+  if (pending_ > kMaxReplyOctets) return fail(Errc::limit, "Redis reply too large");
+  if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK) {
+    return fail(Errc::protocol, "Redis reply not understood");
+  }
+  return {};
+}
+
+Result<std::optional<RedisReply>> RedisParser::next() {
+  void* object = nullptr;
+  if (redisReaderGetReply(reader_.get(), &object) != REDIS_OK) {
+    return fail(Errc::protocol, "Redis reply not understood");
+  }
+  if (object == nullptr) return std::nullopt;
+  pending_ = 0;
+  const std::unique_ptr<RedisReply> reply(static_cast<RedisReply*>(object));
+  return std::optional<RedisReply>(std::move(*reply));
+}
+
+}  // namespace kage::net
