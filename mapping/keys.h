@@ -27,7 +27,8 @@ class Siv {
   ~Siv();
   Siv(Siv&&) noexcept;
   Siv& operator=(Siv&&) noexcept;
-  /// 16 octets of synthetic IV, then the ciphertext. `context` is authenticated, not contained.
+  /// 16 octets of synthetic IV, then the ciphertext. `context` is authenticated, not contained. Neither may
+  /// be empty: OpenSSL's SIV cannot seal nothing.
   [[nodiscard]] std::string seal(std::string_view context, std::string_view plaintext) const;
   /// Nothing when it was not sealed with this key and context.
   [[nodiscard]] std::optional<std::string> open(std::string_view context, std::string_view sealed) const;
@@ -45,6 +46,9 @@ std::string sha256(std::string_view data);
 class MemberKeys {
  public:
   explicit MemberKeys(std::string_view member_key);  ///< 32 octets
+  ~MemberKeys();
+  MemberKeys(MemberKeys&&) noexcept;
+  MemberKeys& operator=(MemberKeys&&) noexcept;
   [[nodiscard]] const std::string& phantom_key() const { return phantom_key_; }
   [[nodiscard]] const Siv& seal() const { return seal_; }
 
@@ -57,6 +61,9 @@ class MemberKeys {
 class MasterKeys {
  public:
   explicit MasterKeys(std::string_view master_key);  ///< 32 octets
+  ~MasterKeys();
+  MasterKeys(const MasterKeys&) = delete;
+  MasterKeys& operator=(const MasterKeys&) = delete;
   [[nodiscard]] const Siv& record() const { return record_; }
   [[nodiscard]] const std::string& tag_key() const { return tag_key_; }
   [[nodiscard]] const std::string& bounce_key() const { return bounce_key_; }
@@ -71,7 +78,7 @@ class MasterKeys {
 };
 
 /// Reads the master key file: 64 hexadecimal digits and a line end, mode 0600 or stricter, owned by us. The
-/// error names the file and the reason.
+/// error names the file and the reason: not_found, denied (owner or mode), invalid or io.
 Result<std::string> read_master_key(const std::string& path);
 /// Makes a new key file with mode 0600; Errc::conflict when there is one already.
 Result<std::string> create_master_key(const std::string& path);

@@ -22,6 +22,8 @@ bool looks_like_phantom(std::string_view local);
 /// sealing's context.
 std::string seal_phantom_value(const Member& member, std::string_view phantom_local,
                                std::string_view spelling);
+/// Whose value it is, from its clear part alone: for deleting what a forgotten member left.
+std::optional<MemberId> phantom_value_member(std::string_view value);
 struct PhantomValue {
   const Member* member = nullptr;
   message::Address correspondent;  ///< in the spelling last seen (R4.2)
@@ -33,6 +35,7 @@ std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::st
 /// A foreign msg-id (content without brackets) as an id of ours: reversible under the member's key, showing
 /// nobody which member (contract R4.6). `domain`: the phantom domain towards the member, the public domain
 /// towards correspondents. Ids of more than 500 octets are replaced irreversibly.
+/// The domain is part of what is sealed: an id moved to another domain does not open.
 std::string seal_msg_id(const MasterKeys& master, const Member& member, std::string_view msg_id,
                         std::string_view domain);
 struct SealedMsgId {

@@ -81,7 +81,9 @@ class RouteTable {
     std::string public_address;  ///< canonical
     MemberSpec spec;
   };
-  /// Errc::invalid when rows and addresses do not fit together.
+  /// Errc::invalid when rows and addresses do not fit together: something twice, an address without its
+  /// domain, a member without its address, a mailbox that is itself an address of this gateway. The text
+  /// names no address. Domain names are normalised and an empty phantom domain gets its default.
   static Result<std::shared_ptr<const RouteTable>> build(std::vector<DomainSpec> domains,
                                                          std::vector<AddressSpec> addresses,
                                                          std::vector<Row> members,
@@ -106,6 +108,10 @@ class RouteTable {
 
  private:
   RouteTable() = default;
+  Result<> add_domains(std::vector<DomainSpec> domains);
+  Result<> add_addresses(std::vector<AddressSpec> addresses);
+  Result<> add_members(std::vector<Row> rows);
+
   std::vector<DomainSpec> domains_;
   std::vector<std::unique_ptr<PublicAddress>> addresses_;
   std::vector<std::unique_ptr<Member>> members_;

@@ -1,0 +1,323 @@
+// AES-SIV, HMAC and HKDF by OpenSSL, and the master key file.
+//
+// Keys are wiped when their owner goes. A failure inside OpenSSL (no memory, no such cipher) ends the
+// process: going on without encryption is not a choice (contract R3.6).
+#include "mapping/keys.h"
+
+#include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr std::size_t kTagSize = 16;
+constexpr std::size_t kSivKeySize = 64;
+constexpr std::size_t kHashSize = 32;
+constexpr std::size_t kMasterKeySize = 32;
+
+void require(bool ok, std::string_view what) {
+  if (ok) return;
+  log::error("crypto.failed", {{"step", what}});
+  std::abort();
+}
+
+const unsigned char* octets(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+unsigned char* octets(std::string& text, std::size_t offset = 0) {
+  return reinterpret_cast<unsigned char*>(text.data() + offset);
+}
+
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+}
+
+const EVP_CIPHER* siv_cipher() {
+  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-SIV", nullptr);
+  require(cipher != nullptr, "fetch AES-256-SIV");
+  return cipher;
+}
+
+struct FreeCipher {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeCipher>;
+
+struct FreeMac {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+
+/// A thread's HMAC-SHA-256 context: fetching and making one costs more than a short HMAC itself.
+EVP_MAC_CTX* hmac_context() {
+  static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  thread_local std::unique_ptr<EVP_MAC_CTX, FreeMac> context;
+  if (!context) {
+    context.reset(EVP_MAC_CTX_new(mac));
+    std::array<char, 7> digest{"SHA256"};
+    const std::array<OSSL_PARAM, 2> parameters{
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+        OSSL_PARAM_construct_end()};
+    require(context && EVP_MAC_CTX_set_params(context.get(), parameters.data()) == 1, "HMAC");
+  }
+  return context.get();
+}
+
+struct FileDescriptor {
+  int fd;
+  ~FileDescriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+Error file_error(Errc code, const std::string& path, std::string_view reason) {
+  return Error{code, "master key file " + path + ": " + std::string(reason)};
+}
+
+std::optional<std::string> hex_decode(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() / 2);
+  unsigned held = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = to_lower(text[i]);
+    const bool letter = c >= 'a' && c <= 'f';
+    if (!letter && !is_digit(c)) return std::nullopt;
+    held = (held << 4U) | static_cast<unsigned>(letter ? c - 'a' + 10 : c - '0');
+    if (i % 2 == 1) {
+      out.push_back(static_cast<char>(static_cast<unsigned char>(held)));
+      held = 0;
+    }
+  }
+  return out;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+/// So that the new name itself survives a power cut.
+void sync_folder(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const FileDescriptor handle{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (handle.fd >= 0) ::fsync(handle.fd);
+}
+
+}  // namespace
+
+/// The expanded key is made when first needed: of many members few write at a time, and a context takes
+/// some kilobytes. Operations work on copies of it, which is cheaper than setting the key anew.
+struct Siv::State {
+  std::string key;
+  std::atomic<EVP_CIPHER_CTX*> keyed[2] = {nullptr, nullptr};  // to open, to seal
+
+  ~State() {
+    wipe(key);
+    for (auto& context : keyed) EVP_CIPHER_CTX_free(context.load());
+  }
+
+  EVP_CIPHER_CTX* prepared(bool sealing) {
+    auto& slot = keyed[sealing ? 1 : 0];
+    EVP_CIPHER_CTX* have = slot.load(std::memory_order_acquire);
+    if (have != nullptr) return have;
+    CipherContext made(EVP_CIPHER_CTX_new());
+    require(made && EVP_CipherInit_ex2(made.get(), siv_cipher(), octets(key), nullptr, sealing ? 1 : 0,
+                                       nullptr) == 1,
+            "SIV key");
+    if (slot.compare_exchange_strong(have, made.get(), std::memory_order_acq_rel)) return made.release();
+    return have;
+  }
+
+  CipherContext start(bool sealing) {
+    CipherContext context(EVP_CIPHER_CTX_new());
+    require(context && EVP_CIPHER_CTX_copy(context.get(), prepared(sealing)) == 1, "SIV copy");
+    return context;
+  }
+};
+
+Siv::Siv(std::string_view key) : state_(std::make_unique<State>()) {
+  require(key.size() == kSivKeySize, "SIV key size");
+  state_->key = key;
+}
+Siv::~Siv() = default;
+Siv::Siv(Siv&&) noexcept = default;
+Siv& Siv::operator=(Siv&&) noexcept = default;
+
+std::string Siv::seal(std::string_view context, std::string_view plaintext) const {
+  require(!context.empty() && !plaintext.empty(), "SIV input");
+  const CipherContext cipher = state_->start(true);
+  std::string out(kTagSize + plaintext.size(), '\0');
+  int written = 0;
+  require(EVP_EncryptUpdate(cipher.get(), nullptr, &written, octets(context),
+                            static_cast<int>(context.size())) == 1 &&
+              EVP_EncryptUpdate(cipher.get(), octets(out, kTagSize), &written, octets(plaintext),
+                                static_cast<int>(plaintext.size())) == 1 &&
+              EVP_EncryptFinal_ex(cipher.get(), octets(out, kTagSize), &written) == 1 &&
+              EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, out.data()) == 1,
+          "SIV seal");
+  return out;
+}
+
+std::optional<std::string> Siv::open(std::string_view context, std::string_view sealed) const {
+  if (sealed.size() <= kTagSize || context.empty()) return std::nullopt;
+  const CipherContext cipher = state_->start(false);
+  std::string tag(sealed.substr(0, kTagSize));
+  const std::string_view ciphertext = sealed.substr(kTagSize);
+  std::string out(ciphertext.size(), '\0');
+  int written = 0;
+  require(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1 &&
+              EVP_DecryptUpdate(cipher.get(), nullptr, &written, octets(context),
+                                static_cast<int>(context.size())) == 1,
+          "SIV open");
+  const bool good = EVP_DecryptUpdate(cipher.get(), octets(out), &written, octets(ciphertext),
+                                      static_cast<int>(ciphertext.size())) == 1 &&
+                    EVP_DecryptFinal_ex(cipher.get(), octets(out), &written) == 1;
+  if (!good) {
+    wipe(out);
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view data) {
+  EVP_MAC_CTX* const context = hmac_context();
+  std::string out(kHashSize, '\0');
+  std::size_t written = 0;
+  // RFC 2104 §2: an empty key is a key of zeros. OpenSSL takes a null one for "the key as before".
+  static constexpr std::array<char, kHashSize> kZeros{};
+  if (key.empty()) key = std::string_view(kZeros.data(), kZeros.size());
+  require(EVP_MAC_init(context, octets(key), key.size(), nullptr) == 1 &&
+              EVP_MAC_update(context, octets(data), data.size()) == 1 &&
+              EVP_MAC_final(context, octets(out), &written, out.size()) == 1 && written == kHashSize,
+          "HMAC");
+  return out;
+}
+
+std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length) {
+  std::string extracted = hmac_sha256({}, key);  // RFC 5869 §2.2, no salt
+  std::string out;
+  std::string block;
+  for (unsigned char counter = 1; out.size() < length; ++counter) {
+    require(counter != 0, "HKDF length");
+    block.append(info).push_back(static_cast<char>(counter));
+    block = hmac_sha256(extracted, block);
+    out.append(block);
+  }
+  wipe(extracted);
+  wipe(block);
+  OPENSSL_cleanse(out.data() + length, out.size() - length);
+  out.resize(length);
+  return out;
+}
+
+std::string sha256(std::string_view data) {
+  std::string out(kHashSize, '\0');
+  unsigned written = 0;
+  require(EVP_Digest(data.data(), data.size(), octets(out), &written, EVP_sha256(), nullptr) == 1, "SHA-256");
+  return out;
+}
+
+namespace {
+Siv siv_from(std::string_view key, std::string_view info) {
+  std::string derived = hkdf_sha256(key, info, kSivKeySize);
+  Siv siv(derived);
+  wipe(derived);
+  return siv;
+}
+}  // namespace
+
+MemberKeys::MemberKeys(std::string_view member_key)
+    : phantom_key_(hkdf_sha256(member_key, "kagemusha phantom v1", kHashSize)),
+      seal_(siv_from(member_key, "kagemusha seal v1")) {}
+MemberKeys::~MemberKeys() {
+  wipe(phantom_key_);
+}
+MemberKeys::MemberKeys(MemberKeys&&) noexcept = default;
+MemberKeys& MemberKeys::operator=(MemberKeys&&) noexcept = default;
+
+MasterKeys::MasterKeys(std::string_view master_key)
+    : record_(siv_from(master_key, "kagemusha record v1")),
+      tag_key_(hkdf_sha256(master_key, "kagemusha tag v1", kHashSize)),
+      bounce_key_(hkdf_sha256(master_key, "kagemusha bounce v1", kHashSize)),
+      index_key_(hkdf_sha256(master_key, "kagemusha index v1", kHashSize)) {}
+MasterKeys::~MasterKeys() {
+  wipe(tag_key_);
+  wipe(bounce_key_);
+  wipe(index_key_);
+}
+
+std::string MasterKeys::log_tag(std::string_view canonical_address) const {
+  std::string input("log\0", 4);
+  input.append(canonical_address);
+  return base32(std::string_view(hmac_sha256(index_key_, input)).substr(0, 5));
+}
+
+Result<std::string> read_master_key(const std::string& path) {
+  // O_NONBLOCK: a FIFO in the file's place must not stop the caller.
+  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) {
+    if (errno == ENOENT) return std::unexpected(file_error(Errc::not_found, path, "does not exist"));
+    const Errc code = errno == EACCES ? Errc::denied : Errc::io;
+    return std::unexpected(file_error(code, path, "cannot be opened"));
+  }
+  struct stat about{};
+  if (::fstat(file.fd, &about) != 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
+  if (!S_ISREG(about.st_mode))
+    return std::unexpected(file_error(Errc::invalid, path, "is not a regular file"));
+  if (about.st_uid != ::geteuid() && about.st_uid != 0) {
+    return std::unexpected(file_error(Errc::denied, path, "belongs to another user"));
+  }
+  if ((about.st_mode & 077U) != 0) {
+    return std::unexpected(file_error(Errc::denied, path, "is open to others; its mode must be 0600"));
+  }
+  std::string text(256, '\0');
+  const ssize_t count = ::read(file.fd, text.data(), text.size());
+  if (count < 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
+  const std::string_view digits = trim(std::string_view(text).substr(0, static_cast<std::size_t>(count)));
+  std::optional<std::string> key;
+  if (digits.size() == 2 * kMasterKeySize) key = hex_decode(digits);
+  wipe(text);
+  if (!key) return std::unexpected(file_error(Errc::invalid, path, "does not hold 64 hexadecimal digits"));
+  return std::move(*key);
+}
+
+Result<std::string> create_master_key(const std::string& path) {
+  const FileDescriptor file{
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+  if (file.fd < 0) {
+    if (errno == EEXIST) return std::unexpected(file_error(Errc::conflict, path, "exists already"));
+    return std::unexpected(file_error(Errc::io, path, "cannot be created"));
+  }
+  std::string key = random_bytes(kMasterKeySize);
+  std::string text = hex(key) + "\n";
+  const bool good = write_all(file.fd, text) && ::fsync(file.fd) == 0;
+  wipe(text);
+  if (!good) {
+    ::unlink(path.c_str());
+    return std::unexpected(file_error(Errc::io, path, "cannot be written"));
+  }
+  sync_folder(path);
+  return key;
+}
+
+}  // namespace kage::mapping

@@ -1,0 +1,200 @@
+// Phantoms, sealed message ids, bounce addresses. Layouts are written here and nowhere else.
+#include "mapping/phantom.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr std::size_t kPhantomOctets = 10;  // contract R4.1: 80 bits
+constexpr std::size_t kPhantomChars = 16;
+constexpr char kValueVersion = 1;
+constexpr std::size_t kIdOctets = 8;
+constexpr std::size_t kSivOctets = 16;
+constexpr std::size_t kLongestMsgId = 500;
+constexpr std::size_t kBlock = 16;
+constexpr std::size_t kBounceChars = 27;  // 'b' and 128 bits
+constexpr std::int64_t kBounceDays = 60;
+constexpr std::int64_t kDaySeconds = 86400;
+constexpr unsigned char kBounceVersion = 1;
+
+std::string number_octets(std::uint64_t number, std::size_t count) {
+  std::string out(count, '\0');
+  for (std::size_t i = count; i-- > 0; number >>= 8U) out[i] = static_cast<char>(number & 0xffU);
+  return out;
+}
+
+std::uint64_t octets_number(std::string_view octets) {
+  std::uint64_t number = 0;
+  for (const char c : octets) number = (number << 8U) | static_cast<unsigned char>(c);
+  return number;
+}
+
+/// A label that keeps uses of one key apart, and what it is used on.
+std::string labelled(std::string_view label, std::string_view text) {
+  std::string out;
+  out.reserve(label.size() + 1 + text.size());
+  out.append(label).push_back('\0');
+  out.append(text);
+  return out;
+}
+
+/// Which member sealed an id, as `octets` XOR a mask that differs for every id.
+std::string masked(const MasterKeys& master, std::string_view siv, std::string_view octets) {
+  std::string mask = hmac_sha256(master.tag_key(), labelled("msgid", siv)).substr(0, kIdOctets);
+  for (std::size_t i = 0; i < kIdOctets; ++i) mask[i] = static_cast<char>(mask[i] ^ octets[i]);
+  return mask;
+}
+
+struct FreeCipher {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+
+/// One AES-256 block: a permutation under the key, so nothing of its input shows and nothing can be made
+/// that decrypts to a chosen value.
+std::string one_block(std::string_view key, std::string_view input, bool encrypt) {
+  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr);
+  const std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> context(EVP_CIPHER_CTX_new());
+  std::string out(kBlock, '\0');
+  int written = 0;
+  const bool good =
+      context && key.size() == 32 && input.size() == kBlock &&
+      EVP_CipherInit_ex2(context.get(), cipher, reinterpret_cast<const unsigned char*>(key.data()), nullptr,
+                         encrypt ? 1 : 0, nullptr) == 1 &&
+      EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
+      EVP_CipherUpdate(context.get(), reinterpret_cast<unsigned char*>(out.data()), &written,
+                       reinterpret_cast<const unsigned char*>(input.data()), kBlock) == 1 &&
+      written == kBlock;
+  if (!good) {
+    log::error("crypto.failed", {{"step", "AES block"}});
+    std::abort();
+  }
+  return out;
+}
+
+std::uint64_t day_of(std::int64_t unix_seconds) {
+  return static_cast<std::uint64_t>(unix_seconds / kDaySeconds) & 0xffffU;
+}
+
+}  // namespace
+
+std::string phantom_local(const Member& member, std::string_view canonical_address) {
+  const std::string hash = hmac_sha256(member.keys.phantom_key(), labelled("phantom", canonical_address));
+  return base32(std::string_view(hash).substr(0, kPhantomOctets));
+}
+
+std::string phantom_address(const Member& member, std::string_view canonical_address) {
+  return phantom_local(member, canonical_address) + "@" + member.address->domain->phantom_domain;
+}
+
+bool looks_like_phantom(std::string_view local) {
+  return local.size() == kPhantomChars && base32_decode(local).has_value();
+}
+
+std::string seal_phantom_value(const Member& member, std::string_view phantom_local,
+                               std::string_view spelling) {
+  std::string out(1, kValueVersion);
+  out += number_octets(member.id, kIdOctets);
+  out += member.keys.seal().seal(labelled("phantom", lower(phantom_local)), spelling);
+  return out;
+}
+
+std::optional<MemberId> phantom_value_member(std::string_view value) {
+  if (value.size() < 1 + kIdOctets || value[0] != kValueVersion) return std::nullopt;
+  return octets_number(value.substr(1, kIdOctets));
+}
+
+std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::string_view phantom_local,
+                                               std::string_view value) {
+  const auto id = phantom_value_member(value);
+  if (!id) return std::nullopt;
+  const Member* const member = routes.find_member(*id);
+  if (member == nullptr) return std::nullopt;
+  const auto spelling =
+      member->keys.seal().open(labelled("phantom", lower(phantom_local)), value.substr(1 + kIdOctets));
+  if (!spelling) return std::nullopt;
+  auto address = message::parse_address(*spelling);
+  if (!address) return std::nullopt;
+  return PhantomValue{member, std::move(*address)};
+}
+
+std::string seal_msg_id(const MasterKeys& master, const Member& member, std::string_view msg_id,
+                        std::string_view domain) {
+  const std::string context = labelled("msgid", lower(domain));
+  std::string local;
+  if (msg_id.empty() || msg_id.size() > kLongestMsgId) {
+    local = "x" + base64url(hmac_sha256(member.keys.phantom_key(), labelled(context, msg_id)));
+  } else {
+    const std::string sealed = member.keys.seal().seal(context, msg_id);
+    const std::string tag =
+        masked(master, std::string_view(sealed).substr(0, kSivOctets), number_octets(member.id, kIdOctets));
+    local = base64url(tag + sealed);
+  }
+  local.push_back('@');
+  local.append(domain);
+  return local;
+}
+
+std::optional<SealedMsgId> open_msg_id(const RouteTable& routes, std::string_view msg_id,
+                                       std::string_view domain) {
+  const std::size_t at = msg_id.rfind('@');
+  if (at == std::string_view::npos || !equals_nocase(msg_id.substr(at + 1), domain)) return std::nullopt;
+  // Base64 is 4 characters for 3 octets; a longer one is none of ours.
+  if (at > (kIdOctets + kSivOctets + kLongestMsgId) * 4 / 3 + 1) return std::nullopt;
+  const auto octets = base64url_decode(msg_id.substr(0, at));
+  if (!octets || octets->size() <= kIdOctets + kSivOctets) return std::nullopt;
+  const std::string_view tag = std::string_view(*octets).substr(0, kIdOctets);
+  const std::string_view sealed = std::string_view(*octets).substr(kIdOctets);
+  const MemberId id = octets_number(masked(routes.master(), sealed.substr(0, kSivOctets), tag));
+  const Member* const member = routes.find_member(id);
+  if (member == nullptr) return std::nullopt;
+  auto original = member->keys.seal().open(labelled("msgid", lower(domain)), sealed);
+  if (!original) return std::nullopt;
+  return SealedMsgId{member, std::move(*original)};
+}
+
+std::string bounce_local(const MasterKeys& master, BounceOf what, const Member& member,
+                         std::int64_t unix_seconds) {
+  const auto kind = static_cast<unsigned char>(kBounceVersion << 4U | static_cast<unsigned char>(what));
+  std::string block(1, static_cast<char>(kind));
+  block += number_octets(day_of(unix_seconds), 2);
+  block += number_octets(member.id, kIdOctets);
+  block += random_bytes(kBlock - block.size());
+  return "b" + base32(one_block(master.bounce_key(), block, true));
+}
+
+std::optional<Bounce> open_bounce(const RouteTable& routes, std::string_view local,
+                                  std::int64_t unix_seconds) {
+  if (!looks_like_bounce(local)) return std::nullopt;
+  const auto octets = base32_decode(local.substr(1));
+  if (!octets || octets->size() != kBlock) return std::nullopt;
+  const std::string block = one_block(routes.master().bounce_key(), *octets, false);
+  const auto kind = static_cast<unsigned char>(block[0]);
+  if (kind >> 4U != kBounceVersion) return std::nullopt;
+  const unsigned what = kind & 0x0fU;
+  if (what != 1 && what != 2) return std::nullopt;
+  // Days count modulo 2^16. One day of another node's clock running ahead is forgiven.
+  const std::uint64_t made = octets_number(std::string_view(block).substr(1, 2));
+  const std::uint64_t age = (day_of(unix_seconds) - made + 1) & 0xffffU;
+  if (age > kBounceDays + 1) return std::nullopt;
+  const Member* const member =
+      routes.find_member(octets_number(std::string_view(block).substr(3, kIdOctets)));
+  if (member == nullptr) return std::nullopt;
+  return Bounce{static_cast<BounceOf>(what), member};
+}
+
+bool looks_like_bounce(std::string_view local) {
+  return local.size() == kBounceChars && to_lower(local[0]) == 'b' &&
+         base32_decode(local.substr(1)).has_value();
+}
+
+}  // namespace kage::mapping
