@@ -1,0 +1,120 @@
+"""A real Dovecot: IMAP and POP3 over the Maildirs that Postfix fills, with TLS from the test's authority."""
+
+import imaplib
+import os
+import ssl
+
+from .ports import accepts, free_port
+from .postfix import MAIL_UID
+from .waiting import wait_for
+from .workspace import Process
+
+CONF = """\
+base_dir = {base}/run
+state_dir = {base}/run
+instance_name = {base}
+log_path = {base}/log
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = yes
+auth_mechanisms = plain login
+mail_location = maildir:{mail}/%d/%n
+first_valid_uid = 500
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {base}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={uid} home={mail}/%d/%n
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = 0
+  }}
+  inet_listener pop3s {{
+    port = {pop3s}
+    ssl = yes
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+class Dovecot:
+    def __init__(self, space, authority, mail, users, name="dovecot", hostname="imap.provider.test"):
+        """`users`: {address: password}."""
+        self.space, self.name, self.mail, self.users, self.authority = space, name, mail, users, authority
+        self.base = space.folder(name)
+        self.hostname = hostname
+        self.certificate, self.key = authority.issue(hostname, "localhost", "127.0.0.1", file=name)
+        self.imap, self.imaps, self.pop3s = free_port(), free_port(), free_port()
+        self.process = None
+        space.add(self)
+
+    def start(self):
+        self.space.folder(self.name, "run")
+        self.space.write(f"{self.name}/users", "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in self.users.items()))
+        conf = self.space.write(f"{self.name}/dovecot.conf", CONF.format(
+            base=self.base, certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap,
+            imaps=self.imaps, pop3s=self.pop3s))
+        self.process = Process(["dovecot", "-F", "-c", conf], os.path.join(self.base, "out"))
+        wait_for(lambda: accepts(self.imaps), 20, "Dovecot")
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+
+    def text(self):
+        path = os.path.join(self.base, "log")
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def login(self, user):
+        client = imaplib.IMAP4_SSL("localhost", self.imaps,
+                                   ssl_context=ssl.create_default_context(cafile=self.authority.certificate))
+        client.login(user, self.users[user])
+        client.select("INBOX")
+        return client
+
+    def messages(self, user):
+        """Octets of all messages of a mailbox, in order, as IMAP tells them."""
+        return self.wait_messages(user, 0)
+
+    def wait_messages(self, user, count, seconds=30.0):
+        """Waits until the mailbox holds at least `count` messages and returns all of them."""
+        client = self.login(user)
+        try:
+            def numbers():
+                client.noop()
+                found = client.search(None, "ALL")[1][0].split()
+                return found if len(found) >= count else None
+            if count:
+                found = wait_for(numbers, seconds, f"message {count} of {user}")
+            else:
+                found = client.search(None, "ALL")[1][0].split()
+            if not found:
+                return []
+            parts = client.fetch(b",".join(found).decode(), "(BODY.PEEK[])")[1]
+            return [part[1] for part in parts if isinstance(part, tuple)]
+        finally:
+            client.logout()
