@@ -5,6 +5,7 @@ import os
 import re
 import signal
 
+from . import smtp_client
 from .ports import free_port
 from .waiting import wait_for
 from .workspace import Process, run
@@ -181,6 +182,15 @@ class Gateway:
         if check and result.returncode != 0:
             raise AssertionError(f"apply: {result.returncode}\n{result.stdout}\n{result.stderr}")
         return result
+
+    def settle(self, address):
+        """Waits until the serving process knows a public address that was just applied."""
+        def known():
+            with smtp_client.Client(self.inbound) as client:
+                client.ehlo()
+                client.mail("probe@probe.test")
+                return client.rcpt(address).code == 250
+        wait_for(known, 20, f"{address} to be known")
 
     def forget(self, address, mailbox=None):
         more = ["--mailbox", mailbox] if mailbox else []

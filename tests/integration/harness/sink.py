@@ -79,12 +79,17 @@ class Sink:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+        self.close_all()
+
+    def close_all(self):
+        """Closes every connection, and returns when their threads are through with them."""
         with self.changed:
             for connection in list(self._sockets):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+        self.wait(lambda s: s.open == 0, 10, "connections to end")
 
     def fail(self, stage, **how):
         with self.changed:
