@@ -1,7 +1,7 @@
 // The transparency procedure of DATA (RFC 5321 §4.5.2), that cannot be smuggled through.
 //
-// Only CRLF "." CRLF ends the data. A bare CR or LF is remembered, so that the message can be refused; it never
-// ends a line and never ends the data.
+// Only CRLF "." CRLF ends the data. A bare CR or LF is remembered, so that the message can be refused; it
+// never ends a line and never ends the data.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +25,15 @@ class DotDecoder {
 
  private:
   enum class State : unsigned char { line_start, text, cr, dot, dot_cr };
+  /// Runs over text up to the end of its line; returns where it stopped and sets the state for there.
+  std::size_t scan_text(std::string_view input, std::size_t at);
   State state_ = State::line_start;
   bool bare_ = false;
 };
 
-/// Puts a message on the wire: dots doubled at line starts, any cut of input. finish() adds CRLF if the last line
-/// has none, and the final dot.
+/// Puts a message on the wire: dots doubled at line starts, any cut of input. finish() adds CRLF if the last
+/// line has none, and the final dot. Its input has no bare CR or LF: a caller refuses those first
+/// (DotDecoder, LineEndCheck).
 class DotEncoder {
  public:
   void encode(std::string_view input, std::string& out);

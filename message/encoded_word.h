@@ -1,7 +1,9 @@
-// Encoded-words (RFC 2047), parameter values (RFC 2231), and the charsets that Japanese mail uses (contract R5.5).
+// Encoded-words (RFC 2047), parameter values (RFC 2231), and the charsets that Japanese mail uses (contract
+// R5.5).
 //
-// Decoding is for looking, not for passing on: what is not changed leaves as it came. Each encoded-word is decoded
-// by itself, since ISO-2022-JP has states; adjacent results are joined.
+// Decoding is for looking, not for passing on: what is not changed leaves as it came. Each encoded-word is
+// decoded by itself, since ISO-2022-JP has states; adjacent results are joined. Only UTF-8 is joined before
+// it is decoded: mailers cut it inside characters.
 #pragma once
 
 #include <string>
@@ -11,20 +13,26 @@
 
 namespace kage::message {
 
-/// Bytes in a charset (IANA name or an alias mail uses, any case) as UTF-8. ISO-2022-JP is read as CP50221 (NEC and IBM extensions, half-width kana by SI/SO,
-/// ESC ( I and 8-bit), Shift_JIS as Windows-31J, EUC-JP as CP51932, ISO-8859-1 as windows-1252, an unknown charset as UTF-8 where valid, else Latin-1. Invalid sequences become U+FFFD.
+/// Octets in a charset (IANA name or an alias that mail uses, any case) as UTF-8. ISO-2022-JP is read as
+/// CP50221 (NEC and IBM extensions, half-width kana by SI/SO, ESC ( I and 8-bit), Shift_JIS as Windows-31J,
+/// EUC-JP as CP51932, ISO-8859-1 as windows-1252, an unknown charset as UTF-8 where valid, else Latin-1.
+/// Invalid sequences become U+FFFD.
 std::string to_utf8(std::string_view bytes, std::string_view charset);
 
-/// Decodes the encoded-words of an unstructured or phrase text to UTF-8; white space between two encoded-words vanishes (RFC 2047 §6.2). Raw 8-bit bytes that are not UTF-8 and raw
-/// ISO-2022-JP are decoded by guess (ISO-2022-JP escape, UTF-8, Shift_JIS/EUC-JP, Latin-1). Also reads encoded-words where they are not allowed (inside quotes, glued to other text).
-/// With `unquote`, quoted-strings lose their quotes and escapes first, as in a display name.
+/// Decodes the encoded-words of an unstructured or phrase text to UTF-8; white space between two
+/// encoded-words vanishes (RFC 2047 §6.2). Raw 8-bit octets that are not UTF-8 and raw ISO-2022-JP are
+/// decoded by guess (ISO-2022-JP escape, UTF-8, Shift_JIS/EUC-JP, Latin-1). Also reads encoded-words where
+/// they are not allowed (inside quotes, glued to other text, up to 10,000 octets long). With `unquote`,
+/// quoted-strings lose their quotes and escapes first, as in a display name. The result may hold any
+/// character, line ends too: never write it without encode_words or encode_phrase.
 std::string decode_words(std::string_view text, bool unquote = false);
 
-/// UTF-8 as encoded-words ("=?UTF-8?B?…?=", each at most 75 octets, never inside a character) separated by spaces; plain ASCII that
-/// needs none is returned as it is.
+/// UTF-8 as encoded-words ("=?UTF-8?B?…?=", each at most 75 octets, never inside a character) separated by
+/// spaces; plain ASCII that needs none is returned as it is. CR, LF and NUL are dropped.
 std::string encode_words(std::string_view utf8);
 
-/// UTF-8 as a display name: atoms where possible, else a quoted-string, else encoded-words.
+/// UTF-8 as a display name: atoms where possible, else a quoted-string, else encoded-words. CR, LF and NUL
+/// are dropped.
 std::string encode_phrase(std::string_view utf8);
 
 }  // namespace kage::message

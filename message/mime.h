@@ -11,10 +11,13 @@ namespace kage::message {
 
 /// One parameter, continuations and charset joined (name*0*=…; name*1=…).
 struct Parameter {
-  std::string name;      ///< lower-case, without '*' parts
-  std::string value;     ///< decoded to UTF-8: quotes, RFC 2231, and encoded-words that mailers put into quotes
-  std::string_view raw;  ///< first piece as written, "name=value" (for a value that is kept); empty when joined from several pieces
-  std::string pieces;    ///< all pieces as written, joined with "; "
+  std::string name;   ///< lower-case, without '*' parts
+  std::string value;  ///< decoded to UTF-8: quotes, RFC 2231, and encoded-words that mailers put into quotes
+  std::string_view raw;  ///< as written, "name=value"; empty when joined from several pieces
+  std::string pieces;    ///< all pieces that made the value as written, unfolded, joined with "; "
+  /// `pieces` is well-formed and holds nothing but this value (no comment, no open quote); else write it
+  /// anew.
+  bool intact = true;
 };
 
 struct ParameterizedValue {
@@ -22,7 +25,8 @@ struct ParameterizedValue {
   std::vector<Parameter> parameters;
 };
 
-/// Parses the body of Content-Type, Content-Disposition and their like. At most 100 parameters (Errc::limit).
+/// Parses the body of Content-Type, Content-Disposition and their like. Of two parameters with one name the
+/// first counts, but name*= (RFC 2231) goes before name=. At most 100 pieces (Errc::limit).
 Result<ParameterizedValue> parse_parameters(std::string_view body);
 
 /// Writes name=value with token, quoted-string or RFC 2231 (name*=UTF-8''…) as the value needs.

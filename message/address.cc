@@ -1,0 +1,260 @@
+// One address: its canonical and its written forms, and the strict reading of a single addr-spec.
+#include "message/address.h"
+
+#include <idn2.h>
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/text.h"
+#include "message/address_lexer.h"
+#include "message/utf8.h"
+
+namespace kage::message {
+namespace {
+
+constexpr std::size_t kMaxLocal = 256;
+constexpr std::size_t kMaxDomain = 255;
+constexpr std::size_t kMaxLabel = 63;  // RFC 1035 §2.3.4
+
+constexpr bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
+
+std::u16string to_utf16(std::string_view utf8) {
+  std::u16string text;
+  text.reserve(utf8.size());
+  std::size_t at = 0;
+  while (at < utf8.size()) {
+    const std::int32_t c = next_code_point(utf8, at);
+    if (c < 0x10000) {
+      text.push_back(static_cast<char16_t>(c < 0 ? 0xFFFD : c));
+    } else {
+      text.push_back(static_cast<char16_t>(U16_LEAD(c)));
+      text.push_back(static_cast<char16_t>(U16_TRAIL(c)));
+    }
+  }
+  return text;
+}
+
+std::string from_utf16(const std::u16string& text) {
+  std::string out;
+  const auto length = static_cast<std::int32_t>(text.size());
+  std::int32_t at = 0;
+  while (at < length) {
+    UChar32 c = 0;
+    U16_NEXT(text.data(), at, length, c);
+    append_utf8(out, U_IS_SURROGATE(c) ? 0xFFFD : c);
+  }
+  return out;
+}
+
+std::u16string normalized(const UNormalizer2* form, const std::u16string& text) {
+  std::u16string out(text.size() * 4 + 16, u'\0');
+  UErrorCode error = U_ZERO_ERROR;
+  std::int32_t length = unorm2_normalize(form, text.data(), static_cast<std::int32_t>(text.size()),
+                                         out.data(), static_cast<std::int32_t>(out.size()), &error);
+  if (error == U_BUFFER_OVERFLOW_ERROR) {
+    out.resize(static_cast<std::size_t>(length));
+    error = U_ZERO_ERROR;
+    length = unorm2_normalize(form, text.data(), static_cast<std::int32_t>(text.size()), out.data(),
+                              static_cast<std::int32_t>(out.size()), &error);
+  }
+  if (U_FAILURE(error)) return text;
+  out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+std::u16string case_folded(const std::u16string& text) {
+  std::u16string out(text.size() * 3 + 8, u'\0');  // Unicode: at most three characters for one
+  UErrorCode error = U_ZERO_ERROR;
+  const std::int32_t length =
+      u_strFoldCase(out.data(), static_cast<std::int32_t>(out.size()), text.data(),
+                    static_cast<std::int32_t>(text.size()), U_FOLD_CASE_DEFAULT, &error);
+  if (U_FAILURE(error)) return text;
+  out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+/// Canonical caseless form (Unicode §3.13 D145), composed.
+std::string fold_local(std::string_view local) {
+  if (all_ascii(local)) return lower(local);
+  UErrorCode error = U_ZERO_ERROR;
+  const UNormalizer2* const nfd = unorm2_getNFDInstance(&error);
+  const UNormalizer2* const nfc = unorm2_getNFCInstance(&error);
+  if (U_FAILURE(error)) return lower(local);
+  const std::u16string folded = case_folded(normalized(nfd, case_folded(normalized(nfd, to_utf16(local)))));
+  return from_utf16(normalized(nfc, folded));
+}
+
+/// The full stops that people type in a domain (UTS 46 §4.5 maps all of them to '.').
+std::string with_plain_dots(std::string_view domain) {
+  std::string out;
+  out.reserve(domain.size());
+  std::size_t at = 0;
+  while (at < domain.size()) {
+    const std::size_t begin = at;
+    const std::int32_t c = next_code_point(domain, at);
+    if (c == 0x3002 || c == 0xFF0E || c == 0xFF61) {
+      out.push_back('.');
+    } else {
+      out += domain.substr(begin, at - begin);
+    }
+  }
+  return out;
+}
+
+bool is_host_char(char c) {
+  return is_alnum(c) || c == '-' || c == '_';
+}
+
+/// Whether ASCII text is labels of letters, digits, '-' and '_' with single dots between them.
+bool is_host_name(std::string_view name) {
+  if (name.empty() || name.size() > kMaxDomain) return false;
+  std::size_t label = 0;
+  for (char c : name) {
+    if (c == '.') {
+      if (label == 0) return false;
+      label = 0;
+    } else if (!is_host_char(c) || ++label > kMaxLabel) {
+      return false;
+    }
+  }
+  return label > 0;
+}
+
+std::string_view without_final_dot(std::string_view domain) {
+  if (domain.ends_with('.')) domain.remove_suffix(1);
+  return domain;
+}
+
+struct FreeIdn {
+  void operator()(std::uint8_t* text) const { idn2_free(text); }
+};
+
+/// The size of the quoted-string that `text` begins with; 0 when it does not end.
+std::size_t quoted_size(std::string_view text) {
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
+/// Reads a local part up to its '@': atoms, dots and quoted-strings. Returns its size; 0 when it is none.
+std::size_t read_local(std::string_view text, std::string& local) {
+  std::size_t at = 0;
+  while (at < text.size() && text[at] != '@') {
+    if (text[at] == '"') {
+      const std::size_t size = quoted_size(text.substr(at));
+      if (size == 0) return 0;
+      if (at > 0 && text[at - 1] != '.') return 0;
+      local += unquote(text.substr(at, size));
+      at += size;
+      if (at < text.size() && text[at] != '.' && text[at] != '@') return 0;
+    } else {
+      if (text[at] != '.' && !is_atext(text[at]) && is_ascii(text[at])) return 0;
+      local.push_back(text[at++]);
+    }
+  }
+  return at < text.size() ? at : 0;
+}
+
+bool is_literal(std::string_view domain) {
+  return domain.size() > 2 && domain.starts_with('[') && domain.ends_with(']') &&
+         std::ranges::all_of(domain.substr(1, domain.size() - 2), [](char c) {
+           return is_ascii(c) && !is_control(c) && c != ' ' && c != '[' && c != ']' && c != '\\' && c != '@';
+         });
+}
+
+}  // namespace
+
+Result<std::string> canonical_domain(std::string_view domain) {
+  if (is_literal(domain)) return lower(domain);
+  if (all_ascii(domain)) {
+    domain = without_final_dot(domain);
+    if (!is_host_name(domain)) return fail(Errc::invalid, "not a domain name");
+    return lower(domain);
+  }
+  const std::string dotted = with_plain_dots(domain);
+  const std::string name(without_final_dot(dotted));
+  if (all_ascii(name)) return canonical_domain(name);
+  if (name.size() > kMaxDomain * 4 || name.find('\0') != std::string::npos || !is_valid_utf8(name)) {
+    return fail(Errc::invalid, "not a domain name");
+  }
+  std::uint8_t* found = nullptr;
+  const int status = idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(name.c_str()), &found,
+                                    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+  const std::unique_ptr<std::uint8_t, FreeIdn> owner(found);
+  if (status != IDN2_OK || found == nullptr) return fail(Errc::invalid, "IDNA refuses the domain name");
+  const std::string ascii = lower(without_final_dot(reinterpret_cast<const char*>(found)));
+  if (!is_host_name(ascii)) return fail(Errc::invalid, "not a domain name");
+  return ascii;
+}
+
+std::string Address::canonical_domain() const {
+  if (auto name = message::canonical_domain(domain)) return *std::move(name);
+  const std::string dotted = with_plain_dots(domain);
+  return lower(without_final_dot(dotted));
+}
+
+std::string Address::canonical() const {
+  std::string text = fold_local(local);
+  text += '@';
+  text += canonical_domain();
+  return text;
+}
+
+bool Address::is_dot_atom() const {
+  if (local.empty() || local.starts_with('.') || local.ends_with('.')) return false;
+  if (local.find("..") != std::string::npos) return false;
+  return std::ranges::all_of(local, [](char c) { return c == '.' || is_atext(c) || !is_ascii(c); });
+}
+
+std::string Address::quoted() const {
+  std::string text;
+  if (is_dot_atom()) {
+    text = local;
+  } else {
+    text = "\"";
+    for (char c : local) {
+      if (c == '"' || c == '\\') text.push_back('\\');
+      text.push_back(c);
+    }
+    text.push_back('"');
+  }
+  text += '@';
+  text += domain;
+  return text;
+}
+
+bool Address::needs_utf8() const {
+  return !all_ascii(local) || !all_ascii(domain);
+}
+
+Result<Address> parse_address(std::string_view text) {
+  Address address;
+  const std::size_t at_sign = read_local(text, address.local);
+  if (at_sign == 0 || address.local.empty()) return fail(Errc::invalid, "not an address: local part");
+  const std::string_view domain = text.substr(at_sign + 1);
+  if (address.local.size() > kMaxLocal || domain.size() > kMaxDomain)
+    return fail(Errc::invalid, "address too long");
+  if (std::ranges::any_of(address.local, is_control) || !is_valid_utf8(address.local)) {
+    return fail(Errc::invalid, "not an address: characters of the local part");
+  }
+  const bool named = all_ascii(domain) ? is_host_name(without_final_dot(domain))
+                                       : is_valid_utf8(domain) && std::ranges::all_of(domain, [](char c) {
+                                           return is_host_char(c) || c == '.' || !is_ascii(c);
+                                         });
+  if (!named && !is_literal(domain)) return fail(Errc::invalid, "not an address: domain");
+  address.domain = std::string(domain);
+  address.spelling = std::string(text);
+  return address;
+}
+
+}  // namespace kage::message

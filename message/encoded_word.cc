@@ -1,0 +1,240 @@
+// Encoded-words: decoding as far as anything can be decoded, writing only what RFC 2047 allows.
+#include "message/encoded_word.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/text.h"
+#include "message/charset.h"
+#include "message/utf8.h"
+
+namespace kage::message {
+namespace {
+
+constexpr std::size_t kMaxEncodedWord = 10000;  // RFC 2047 says 75; mailers write whole subjects
+constexpr std::size_t kMaxCharset = 80;
+constexpr std::size_t kMaxOctetsOfWord =
+    45;  // 60 of base64, with "=?UTF-8?B?" and "?=" below the 75 of RFC 2047
+constexpr std::size_t kMaxQuotedPhrase = 500;
+
+struct EncodedWord {
+  std::string_view charset;
+  char encoding = 'b';
+  std::string_view text;
+  std::size_t end = 0;  ///< offset behind "?="
+};
+
+int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char l = to_lower(c);
+  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+std::string decode_q(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '=' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
+      i += 2;
+    } else {
+      out.push_back(text[i] == '_' ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+int base64_value(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (is_digit(c)) return c - '0' + 52;
+  if (c == '+' || c == '-') return 62;
+  return c == '/' || c == '_' ? 63 : -1;
+}
+
+/// Reads what can be read: foreign octets are skipped, padding in the middle begins a new run.
+std::string decode_b(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() / 4 * 3 + 3);
+  unsigned bits = 0;
+  unsigned count = 0;
+  for (char c : text) {
+    if (c == '=') {
+      count = 0;
+      continue;
+    }
+    const int value = base64_value(c);
+    if (value < 0) continue;
+    bits = (bits << 6U | static_cast<unsigned>(value)) & 0xFFFFFFU;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out.push_back(static_cast<char>(bits >> count & 0xFFU));
+    }
+  }
+  return out;
+}
+
+std::string unquoted(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  TwoByteStates states(text);
+  bool inside = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const std::size_t end = std::max(states.skip(i), i + 1);
+      out += text.substr(i, end - i);
+      i = end - 1;
+    } else if (text[i] == '"') {
+      inside = !inside;
+    } else if (text[i] == '\\' && inside && i + 1 < text.size()) {
+      out.push_back(text[++i]);
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+bool is_white_space(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return is_wsp(c) || c == '\r' || c == '\n'; });
+}
+
+class Decoder {
+ public:
+  explicit Decoder(std::string_view text) : text_(text), states_(text) {}
+
+  std::string decode() {
+    std::size_t at = 0;
+    std::size_t raw = 0;  // begin of what is no encoded-word
+    while (at < text_.size()) {
+      at = text_.find_first_of("=\x1b", at);
+      if (at == std::string_view::npos) break;
+      if (text_[at] == '\x1b') {
+        at = std::max(states_.skip(at), at + 1);
+        continue;
+      }
+      const auto word = word_at(at);
+      if (!word) {
+        ++at;
+        continue;
+      }
+      add_raw(text_.substr(raw, at - raw), true);
+      add_word(*word);
+      at = raw = word->end;
+    }
+    add_raw(text_.substr(raw), false);
+    return std::move(out_);
+  }
+
+ private:
+  std::optional<EncodedWord> word_at(std::size_t at) {
+    if (!text_.substr(at).starts_with("=?")) return std::nullopt;
+    const std::size_t charset_end = text_.substr(0, at + 2 + kMaxCharset).find('?', at + 2);
+    if (charset_end == std::string_view::npos || charset_end == at + 2) return std::nullopt;
+    if (charset_end + 2 >= text_.size() || text_[charset_end + 2] != '?') return std::nullopt;
+    EncodedWord word;
+    word.charset = text_.substr(at + 2, charset_end - at - 2);
+    word.encoding = to_lower(text_[charset_end + 1]);
+    if (word.encoding != 'b' && word.encoding != 'q') return std::nullopt;
+    const std::size_t begin = charset_end + 3;
+    if (next_end_ < begin)
+      next_end_ = text_.find("?=", begin);  // kept: a search for each "=?" would be quadratic
+    if (next_end_ == std::string_view::npos || next_end_ - at > kMaxEncodedWord) return std::nullopt;
+    word.text = text_.substr(begin, next_end_ - begin);
+    word.end = next_end_ + 2;
+    return word;
+  }
+
+  void add_raw(std::string_view raw, bool before_word) {
+    // RFC 2047 §6.2: white space between two encoded-words is not text.
+    if (before_word && after_word_ && is_white_space(raw)) return;
+    flush();
+    out_ += guess_to_utf8(raw);
+    after_word_ = false;
+  }
+
+  void add_word(const EncodedWord& word) {
+    std::string bytes = word.encoding == 'q' ? decode_q(word.text) : decode_b(word.text);
+    const std::string charset = lower(word.charset.substr(0, word.charset.find('*')));
+    // Many mailers cut UTF-8 inside a character; joining is safe there, since UTF-8 has no states.
+    if (charset == "utf-8") {
+      pending_ += bytes;
+    } else {
+      flush();
+      out_ += to_utf8(bytes, charset);
+    }
+    after_word_ = true;
+  }
+
+  void flush() {
+    if (!pending_.empty()) out_ += to_utf8(pending_, "utf-8");
+    pending_.clear();
+  }
+
+  std::string_view text_;
+  std::string out_;
+  std::string pending_;  ///< octets of UTF-8 encoded-words that stand beside each other
+  std::size_t next_end_ = 0;
+  bool after_word_ = false;
+  TwoByteStates states_;
+};
+
+bool is_plain(std::string_view text) {
+  return text.find("=?") == std::string_view::npos &&
+         std::ranges::all_of(text, [](char c) { return (c >= 32 && c < 127) || c == '\t'; });
+}
+
+std::string cleaned(std::string_view utf8) {
+  std::string clean = repair_utf8(utf8);
+  std::erase_if(clean, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  return clean;
+}
+
+std::string encode_all(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t cut = utf8_floor(text, kMaxOctetsOfWord);
+    if (!out.empty()) out.push_back(' ');
+    out += "=?UTF-8?B?";
+    out += base64(text.substr(0, cut));
+    out += "?=";
+    text.remove_prefix(cut);
+  }
+  return out;
+}
+
+bool is_atoms(std::string_view text) {
+  return is_atext(text.front()) && is_atext(text.back()) &&
+         std::ranges::all_of(text, [](char c) { return is_atext(c) || c == ' '; }) &&
+         text.find("  ") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string decode_words(std::string_view text, bool unquote) {
+  if (!unquote) return Decoder(text).decode();
+  const std::string bare = unquoted(text);
+  return Decoder(bare).decode();
+}
+
+std::string encode_words(std::string_view utf8) {
+  const std::string text = cleaned(utf8);
+  return is_plain(text) ? text : encode_all(text);
+}
+
+std::string encode_phrase(std::string_view utf8) {
+  std::string text = cleaned(utf8);
+  if (text.empty()) return text;
+  if (!is_plain(text) || text.size() > kMaxQuotedPhrase) return encode_all(text);
+  if (is_atoms(text)) return text;
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
+}
+
+}  // namespace kage::message
