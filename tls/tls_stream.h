@@ -1,0 +1,38 @@
+// TLS on top of any Stream, as a Stream.
+//
+// The end of the stream is known only by the peer's close_notify (an empty view); a connection that just ends
+// is Errc::closed, since somebody may have cut it. Errors never carry what a peer sent.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "net/stream.h"
+#include "tls/client_context.h"
+#include "tls/server_context.h"
+
+namespace kage::tls {
+
+/// Shakes hands as the server before `deadline`; the stream has no deadline afterwards. Errc::tls, timed_out
+/// or closed.
+net::Task<Result<net::StreamPtr>> accept_tls(net::StreamPtr lower, std::shared_ptr<ServerContext> context,
+                                             net::TimePoint deadline);
+
+/// Shakes hands as a client with `host`, whose certificate is verified unless the context says otherwise.
+net::Task<Result<net::StreamPtr>> connect_tls(net::StreamPtr lower, std::shared_ptr<ClientContext> context,
+                                              std::string host, net::TimePoint deadline);
+
+/// Facts for Received fields and logs.
+struct TlsInfo {
+  std::string protocol;     ///< "TLSv1.3"
+  std::string cipher;       ///< "TLS_AES_256_GCM_SHA384"
+  int bits = 0;             ///< of the cipher
+  bool resumed = false;     ///< by a session of an earlier connection
+  std::string server_name;  ///< what the client asked for; the client's own text
+};
+
+/// Nothing when the stream is not one of this file's.
+std::optional<TlsInfo> tls_info(const net::Stream& stream);
+
+}  // namespace kage::tls
