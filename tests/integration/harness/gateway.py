@@ -186,7 +186,8 @@ class Gateway:
     def settle(self, address):
         """Waits until the serving process knows a public address that was just applied."""
         def known():
-            with smtp_client.Client(self.inbound) as client:
+            before = b"PROXY UNKNOWN\r\n" if "proxy_protocol" in self.config["inbound"] else b""
+            with smtp_client.Client(self.inbound, before=before) as client:
                 client.ehlo()
                 client.mail("probe@probe.test")
                 return client.rcpt(address).code == 250

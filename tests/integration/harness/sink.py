@@ -147,15 +147,22 @@ class Sink:
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
+        session = _Session(self, connection, number)
         try:
-            _Session(self, connection, number).run()
-        except (OSError, ssl.SSLError, _Close):
+            session.run()
+        except (OSError, ssl.SSLError, ValueError, _Close):
             pass
         finally:
             with self.changed:
                 self.open -= 1
-                self._sockets.discard(connection)
+                self._sockets -= {connection, session.socket}
                 self.changed.notify_all()
+            if session.stream:
+                try:
+                    session.stream.close()
+                except OSError:
+                    pass
+            session.socket.close()
             connection.close()
 
     def take(self, stage, text="", octets=0):
@@ -251,6 +258,8 @@ class _Session:
 
     def _secure(self):
         self.socket = self.sink.context.wrap_socket(self.socket, server_side=True)
+        with self.sink.changed:
+            self.sink._sockets.add(self.socket)
         self.stream = self.socket.makefile("rwb")
         self.tls = True
 
