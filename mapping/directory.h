@@ -24,7 +24,8 @@
 
 namespace kage::mapping {
 
-/// What all workers share: master keys and the newest routes. Thread-safe.
+/// What all workers share: master keys and the newest routes. Thread-safe. One worker's Directory::watch()
+/// keeps it up to date.
 class SharedRoutes {
  public:
   explicit SharedRoutes(std::string master_key_path);
@@ -89,7 +90,8 @@ class Directory {
   /// Writes that a copy was served, at once when the next hop's 250 arrives. Does not wait for others.
   net::Task<Result<>> served(const Transaction& transaction, CopyTag copy, Digest digest_so_far);
 
-  /// Keeps the lock of a long transaction. To be called every 20 seconds.
+  /// Keeps the lock of a long transaction, which lasts two minutes otherwise. To be called every 20 seconds.
+  /// Errc::conflict when it was lost.
   net::Task<Result<>> keep_alive(const Transaction& transaction);
 
   /// Removes entries that a different message of the same identity left behind (digest differs).
@@ -99,10 +101,15 @@ class Directory {
   /// served).
   net::Task<Result<>> finish(const Transaction& transaction, bool forget_entries);
 
+  /// One look at the key file and at Redis: what watch() does again and again. Call it on the thread that
+  /// watches, not while watch() runs.
+  net::Task<Result<Routes>> refresh();
+
   /// Watches Redis and the key file until stop(): loads routes first, again when the generation changed, the
   /// connection was lost, or the key file appeared or changed. Logs every change between ready and not ready
   /// once.
   net::Task<void> watch();
+  /// Makes watch() return soon.
   void stop();
 
  private:

@@ -17,6 +17,10 @@ net::Task<Result<StoreState>> inspect_store(net::Redis& redis, std::shared_ptr<c
 /// Reads everything in one round trip.
 net::Task<Result<Routes>> load_routes(net::Redis& redis, std::shared_ptr<const MasterKeys> master);
 
+/// Whether a routes file can be applied: what RouteTable::build() refuses, and values that are longer than
+/// 4096 octets or hold control characters. Errc::invalid; the text names no address.
+Result<> check_spec(const RouteSpec& spec);
+
 /// One line of the difference between what is and what a routes file wants.
 struct RouteChange {
   enum class Kind {
@@ -40,8 +44,8 @@ std::vector<RouteChange> diff_routes(const RouteTable& now, const RouteSpec& wan
 
 /// Makes Redis match `wanted`, atomically: other nodes see all or nothing. Members that stay keep their id
 /// and key; a removed member's key is gone with the same step (R3.5). Errc::conflict when somebody else
-/// changed routes meanwhile. `progress` is called with (done, total) rows. Afterwards purge_files() removes
-/// what files still hold.
+/// changed routes meanwhile, Errc::invalid as check_spec(). `progress` is called with (done, total) rows.
+/// Afterwards purge() removes what files still hold.
 net::Task<Result<>> apply_routes(net::Redis& redis, Routes now, RouteSpec wanted,
                                  std::function<void(std::size_t, std::size_t)> progress);
 

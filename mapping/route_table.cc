@@ -36,7 +36,8 @@ std::span<const Member* const> lookup_all(
   return found->second;
 }
 
-/// Canonical names with the default filled in.
+}  // namespace
+
 Result<> normalise(DomainSpec& domain) {
   auto name = message::canonical_domain(domain.name);
   if (!name) return fail(Errc::invalid, "a public domain is not a domain name");
@@ -47,8 +48,6 @@ Result<> normalise(DomainSpec& domain) {
   domain.phantom_domain = std::move(*phantom);
   return {};
 }
-
-}  // namespace
 
 bool MemberSpec::operator==(const MemberSpec& other) const {
   return same(mailbox, other.mailbox) && name == other.name && login == other.login &&

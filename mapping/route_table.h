@@ -49,6 +49,9 @@ struct DomainSpec {
   bool operator==(const DomainSpec&) const = default;
 };
 
+/// Makes both names lower-case A-labels and fills in the default. Errc::invalid when one is no domain name.
+Result<> normalise(DomainSpec& domain);
+
 /// A whole routes file, checked: addresses unique, every address's domain present.
 struct RouteSpec {
   std::vector<DomainSpec> domains;

@@ -1,0 +1,237 @@
+// What deleting a member leaves behind, and how it goes: orphaned phantoms, and the keys that Redis' own
+// files still hold (contract R3.5).
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "base/text.h"
+#include "mapping/phantom.h"
+#include "mapping/route_codec.h"
+#include "mapping/route_store.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr std::string_view kScanCount = "1000";
+constexpr std::string_view kRefused = "Redis answered";  // reply_error()
+constexpr int kMostReloads = 5;
+constexpr net::Millis kPollEvery{50};
+constexpr net::Millis kRewriteWithin{60000};
+
+using Replies = std::vector<net::RedisReply>;
+
+net::Task<Result<Replies>> run_one(net::Redis& redis, net::RedisBatch batch) {
+  auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
+  co_return std::move(*replies);
+}
+
+/// A number of INFO ("name:123"); nothing when it is not there.
+std::optional<std::uint64_t> info_number(std::string_view info, std::string_view name) {
+  const std::string line = "\n" + std::string(name) + ":";
+  const std::size_t at = info.find(line);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = info.substr(at + line.size());
+  return parse_number(trim(rest.substr(0, rest.find('\n'))));
+}
+
+bool info_is(std::string_view info, std::string_view name, std::uint64_t value) {
+  return info_number(info, name) == value;
+}
+
+bool info_says_ok(std::string_view info, std::string_view name) {
+  return info.find("\n" + std::string(name) + ":ok") != std::string_view::npos;
+}
+
+void problem(PurgeReport& report, std::string_view text) {
+  if (!report.problem.empty()) report.problem.append("; ");
+  report.problem.append(text);
+}
+
+/// One step of the scan: reads the values of some phantoms and deletes those of nobody.
+class Sweeper {
+ public:
+  Sweeper(net::Redis& redis, std::shared_ptr<const MasterKeys> master)
+      : redis_(redis), master_(std::move(master)) {}
+
+  net::Task<Result<>> load() {
+    auto routes = co_await load_routes(redis_, master_);
+    if (!routes) co_return std::unexpected(routes.error());
+    routes_ = std::move(*routes);
+    co_return Result<>();
+  }
+
+  net::Task<Result<std::uint64_t>> sweep(std::vector<net::RedisReply> keys) {
+    for (int tries = 0; tries < kMostReloads; ++tries) {
+      net::RedisBatch batch;
+      for (const auto& key : keys) batch.add({"GET", key.text});
+      // After the values: a member of a value that was read exists by now or never again, since ids are not
+      // reused and a phantom is written after its member.
+      batch.add({"GET", kGenerationKey});
+      const auto values = co_await run_one(redis_, std::move(batch));
+      if (!values) co_return std::unexpected(values.error());
+      const auto generation = read_generation(values->back());
+      if (!generation) co_return std::unexpected(generation.error());
+      if (*generation == routes_->generation()) co_return co_await remove(keys, *values);
+      if (auto loaded = co_await load(); !loaded) co_return std::unexpected(loaded.error());
+    }
+    co_return fail(Errc::conflict, "the routes keep changing");
+  }
+
+ private:
+  net::Task<Result<std::uint64_t>> remove(const std::vector<net::RedisReply>& keys, const Replies& values) {
+    net::RedisBatch batch;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (values[i].is_nil()) continue;
+      const auto id = phantom_value_member(values[i].text);
+      if (id && routes_->find_member(*id) != nullptr) continue;
+      batch.add({"UNLINK", keys[i].text});
+    }
+    const std::uint64_t count = batch.size();
+    if (count == 0) co_return 0;
+    const auto done = co_await run_one(redis_, std::move(batch));
+    if (!done) co_return std::unexpected(done.error());
+    co_return count;
+  }
+
+  net::Redis& redis_;
+  std::shared_ptr<const MasterKeys> master_;
+  Routes routes_;
+};
+
+net::Task<Result<>> delete_phantoms(net::Redis& redis, std::shared_ptr<const MasterKeys> master,
+                                    PurgeReport& report, std::function<void(std::uint64_t)> progress) {
+  Sweeper sweeper(redis, std::move(master));
+  if (auto loaded = co_await sweeper.load(); !loaded) co_return loaded;
+  const std::string pattern = std::string(kPhantomPrefix) + "*";
+  std::string cursor = "0";
+  do {
+    net::RedisBatch batch;
+    batch.add({"SCAN", cursor, "MATCH", pattern, "COUNT", kScanCount});
+    auto replies = co_await run_one(redis, std::move(batch));
+    if (!replies) co_return std::unexpected(replies.error());
+    auto& page = replies->front().elements;
+    if (page.size() != 2) co_return fail(Errc::protocol, "Redis: SCAN");
+    cursor = page[0].text;
+    if (page[1].elements.empty()) continue;
+    const auto swept = co_await sweeper.sweep(std::move(page[1].elements));
+    if (!swept) co_return std::unexpected(swept.error());
+    report.phantoms_deleted += *swept;
+    if (progress) progress(report.phantoms_deleted);
+  } while (cursor != "0");
+  co_return Result<>();
+}
+
+net::Task<Result<std::string>> read_info(net::Redis& redis) {
+  net::RedisBatch batch;
+  batch.add({"INFO", "persistence"});
+  auto replies = co_await run_one(redis, std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  co_return std::move(replies->front().text);
+}
+
+/// Waits until Redis writes neither file: a rewrite that began before our deletion does not count.
+net::Task<Result<std::string>> wait_until_idle(net::Redis& redis, net::Loop& loop) {
+  const net::TimePoint until = loop.now() + kRewriteWithin;
+  for (;;) {
+    auto info = co_await read_info(redis);
+    if (!info) co_return info;
+    const bool busy = info_is(*info, "aof_rewrite_in_progress", 1) ||
+                      info_is(*info, "aof_rewrite_scheduled", 1) ||
+                      info_is(*info, "rdb_bgsave_in_progress", 1);
+    if (!busy) co_return info;
+    if (loop.now() >= until) co_return fail(Errc::timed_out, "Redis is still writing its files");
+    co_await loop.sleep(kPollEvery);
+  }
+}
+
+/// Starts one of the two rewrites and waits for it. The text is what stands in the way; empty when done.
+net::Task<Result<std::string>> rewrite(net::Redis& redis, net::Loop& loop, std::string_view command,
+                                       std::string_view status) {
+  if (auto idle = co_await wait_until_idle(redis, loop); !idle) co_return idle;
+  net::RedisBatch batch;
+  batch.add({command});
+  const auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  if (replies->front().is_error()) {
+    co_return std::string(command) + ": " + reply_error(replies->front()).detail + "; run it by hand";
+  }
+  const auto info = co_await wait_until_idle(redis, loop);
+  if (!info) co_return info;
+  if (!info_says_ok(*info, status)) co_return std::string(command) + " failed; see Redis' log";
+  co_return std::string();
+}
+
+/// Whether there may be a dump file that still holds what was deleted.
+net::Task<Result<bool>> keeps_dumps(net::Redis& redis, PurgeReport& report, bool has_aof,
+                                    const std::string& info) {
+  const bool saved = info_number(info, "rdb_saves").value_or(1) > 0;
+  const bool loaded = !has_aof && info_number(info, "rdb_last_load_keys_loaded").value_or(1) > 0;
+  if (saved || loaded) co_return true;
+  net::RedisBatch batch;
+  batch.add({"CONFIG", "GET", "save"});
+  const auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  const net::RedisReply& reply = replies->front();
+  if (reply.is_error()) {
+    problem(report, "CONFIG GET save is refused: where Redis keeps dumps, run BGSAVE by hand");
+    co_return false;
+  }
+  co_return reply.elements.size() == 2 && !reply.elements[1].text.empty();
+}
+
+net::Task<Result<>> rewrite_files(net::Redis& redis, net::Loop& loop, PurgeReport& report) {
+  auto info = co_await read_info(redis);
+  if (!info && info.error().detail.starts_with(kRefused)) {
+    problem(report, "INFO is refused: run BGREWRITEAOF, and BGSAVE where Redis keeps dumps");
+    co_return Result<>();
+  }
+  if (!info) co_return std::unexpected(info.error());
+  const bool has_aof = info_is(*info, "aof_enabled", 1);
+  if (has_aof) {
+    const auto stopped = co_await rewrite(redis, loop, "BGREWRITEAOF", "aof_last_bgrewrite_status");
+    if (!stopped) co_return std::unexpected(stopped.error());
+    report.aof_rewritten = stopped->empty();
+    if (!stopped->empty()) problem(report, *stopped);
+  }
+  const auto dumps = co_await keeps_dumps(redis, report, has_aof, *info);
+  if (!dumps) co_return std::unexpected(dumps.error());
+  if (*dumps) {
+    const auto stopped = co_await rewrite(redis, loop, "BGSAVE", "rdb_last_bgsave_status");
+    if (!stopped) co_return std::unexpected(stopped.error());
+    report.dump_rewritten = stopped->empty();
+    if (!stopped->empty()) problem(report, *stopped);
+  }
+  co_return Result<>();
+}
+
+/// Other places where Redis keeps what it was told.
+net::Task<Result<>> check_elsewhere(net::Redis& redis, PurgeReport& report) {
+  net::RedisBatch batch;
+  batch.add({"SLOWLOG", "RESET"});  // it shows the arguments of slow commands
+  batch.add({"INFO", "replication"});
+  const auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  if ((*replies)[0].is_error()) problem(report, "SLOWLOG RESET is refused: run it by hand");
+  if (info_number((*replies)[1].text, "connected_slaves").value_or(0) > 0) {
+    problem(report, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
+  }
+  co_return Result<>();
+}
+
+}  // namespace
+
+net::Task<Result<PurgeReport>> purge(net::Redis& redis, net::Loop& loop,
+                                     std::shared_ptr<const MasterKeys> master,
+                                     std::function<void(std::uint64_t)> progress) {
+  PurgeReport report;
+  if (auto done = co_await delete_phantoms(redis, std::move(master), report, std::move(progress)); !done) {
+    co_return std::unexpected(done.error());
+  }
+  if (auto done = co_await check_elsewhere(redis, report); !done) co_return std::unexpected(done.error());
+  if (auto done = co_await rewrite_files(redis, loop, report); !done) co_return std::unexpected(done.error());
+  co_return report;
+}
+
+}  // namespace kage::mapping
