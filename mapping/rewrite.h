@@ -37,7 +37,7 @@ class ParsedHeader {
     std::string canonical;
   };
   [[nodiscard]] std::span<const Found> addresses() const;
-  /// The first Message-ID without brackets; empty when there is none.
+  /// The first Message-ID without brackets; empty when there is none that can be read.
   [[nodiscard]] std::string_view message_id() const;
   /// Number of Received fields (RFC 5321 §6.3).
   [[nodiscard]] std::size_t hops() const;
@@ -69,7 +69,8 @@ struct Inward {
   const Member& member;
   const PhantomMap& phantoms;
   std::optional<message::Address> envelope_from;
-  std::string_view received;  ///< the body of our own Received field, which names no client
+  std::string_view received;         ///< the body of our own Received field, which names no client
+  std::string_view message_id = {};  ///< without brackets: written when the message has none
 };
 std::string rewrite_inward(const ParsedHeader& header, const Inward& to);
 
@@ -85,6 +86,7 @@ struct Outward {
       recipients;  ///< canonical real addresses of all envelope recipients: what `open` may show
   bool several;    ///< the message goes to more than one correspondent
   std::string_view received;
+  std::string_view message_id = {};  ///< without brackets: written when the message has none
 };
 std::string rewrite_outward(const ParsedHeader& header, const Outward& to);
 

@@ -1,0 +1,215 @@
+// The table of header fields and the look-up in it. docs/header-fields.md is written from this table; what it
+// does not name is dropped.
+#include "mapping/field_policy.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/text.h"
+
+namespace kage::mapping {
+namespace {
+
+using enum FieldClass;
+
+constexpr bool kSingle = true;
+constexpr bool kMany = false;
+
+constexpr std::string_view kAddresses = "addresses";
+constexpr std::string_view kIds = "message ids";
+constexpr std::string_view kLists = "receipts and mailing lists";
+constexpr std::string_view kText = "free text";
+constexpr std::string_view kPass = "properties of the message";
+constexpr std::string_view kTrace = "trace";
+constexpr std::string_view kAuthentication = "authentication";
+constexpr std::string_view kOrigin = "origin";
+constexpr std::string_view kVendor = "vendor";
+constexpr std::string_view kIdentity = "identity";
+constexpr std::string_view kTools = "receipts and senders' tools";
+
+constexpr FieldRule dropped(std::string_view name, std::string_view group) {
+  return {name, drop, drop, kMany, group};
+}
+
+// Towards a correspondent From and To are made anew (contract R5.3, R6.1); Sender, Reply-To and their kin
+// could only name the member. A receipt (Disposition-Notification-To) would show the member's mailbox to the
+// correspondent, and list URLs hold hosts and recipients: neither crosses.
+constexpr auto kRules = std::to_array<FieldRule>({
+    {"from", addresses, addresses, kSingle, kAddresses},
+    {"sender", addresses, drop, kSingle, kAddresses},
+    {"reply-to", addresses, drop, kSingle, kAddresses},
+    {"to", addresses, addresses, kSingle, kAddresses},
+    {"cc", addresses, addresses, kSingle, kAddresses},
+    dropped("bcc", kAddresses),
+    {"mail-followup-to", addresses, drop, kSingle, kAddresses},
+    {"mail-reply-to", addresses, drop, kSingle, kAddresses},
+    {"resent-from", addresses, drop, kMany, kAddresses},
+    {"resent-to", addresses, drop, kMany, kAddresses},
+    {"resent-cc", addresses, drop, kMany, kAddresses},
+    dropped("resent-bcc", kAddresses),
+    {"resent-sender", addresses, drop, kMany, kAddresses},
+    {"resent-reply-to", addresses, drop, kMany, kAddresses},
+
+    {"message-id", ids, ids, kSingle, kIds},
+    {"in-reply-to", ids, ids, kSingle, kIds},
+    {"references", ids, ids, kSingle, kIds},
+    {"resent-message-id", ids, drop, kMany, kIds},
+    {"supersedes", ids, ids, kSingle, kIds},
+    {"content-id", ids, ids, kSingle, kIds},
+
+    dropped("disposition-notification-to", kLists),
+    dropped("list-unsubscribe", kLists),
+    dropped("list-unsubscribe-post", kLists),
+    dropped("list-post", kLists),
+    dropped("list-help", kLists),
+    dropped("list-owner", kLists),
+    dropped("list-subscribe", kLists),
+    dropped("list-archive", kLists),
+    dropped("list-id", kLists),
+
+    {"subject", text, text, kSingle, kText},
+    {"thread-topic", text, text, kSingle, kText},
+    {"comments", text, text, kMany, kText},
+    {"keywords", text, text, kMany, kText},
+    {"content-description", text, text, kSingle, kText},
+    {"content-type", parameters, parameters, kSingle, kText},
+    {"content-disposition", parameters, parameters, kSingle, kText},
+
+    {"date", pass, pass, kSingle, kPass},
+    {"mime-version", pass, pass, kSingle, kPass},
+    {"content-transfer-encoding", pass, pass, kSingle, kPass},
+    {"content-language", pass, pass, kSingle, kPass},
+    {"importance", pass, pass, kMany, kPass},
+    {"priority", pass, pass, kMany, kPass},
+    {"x-priority", pass, pass, kMany, kPass},
+    {"sensitivity", pass, pass, kMany, kPass},
+    {"auto-submitted", pass, pass, kMany, kPass},
+    {"precedence", pass, pass, kMany, kPass},
+    {"x-auto-response-suppress", pass, pass, kMany, kPass},
+
+    dropped("return-path", kTrace),
+    dropped("received", kTrace),
+    dropped("x-received", kTrace),
+    dropped("received-spf", kTrace),
+    dropped("delivered-to", kTrace),
+    dropped("x-delivered-to", kTrace),
+    dropped("x-original-to", kTrace),
+    dropped("envelope-to", kTrace),
+    dropped("envelope-from", kTrace),
+    dropped("x-envelope-to", kTrace),
+    dropped("x-envelope-from", kTrace),
+    dropped("apparently-to", kTrace),
+    dropped("x-apparently-to", kTrace),
+    dropped("x-resolved-to", kTrace),
+    dropped("x-rcpt-to", kTrace),
+    dropped("x-forwarded-*", kTrace),
+    dropped("x-loop", kTrace),
+    dropped("x-beenthere", kTrace),
+    dropped("errors-to", kTrace),
+
+    dropped("dkim-signature", kAuthentication),
+    dropped("domainkey-signature", kAuthentication),
+    dropped("x-google-dkim-signature", kAuthentication),
+    dropped("arc-*", kAuthentication),
+    dropped("authentication-results", kAuthentication),
+    dropped("authentication-results-original", kAuthentication),
+    dropped("x-authentication-results", kAuthentication),
+    dropped("x-authentication-results-original", kAuthentication),
+    dropped("bimi-*", kAuthentication),
+
+    dropped("x-originating-ip", kOrigin),
+    dropped("x-originating-email", kOrigin),
+    dropped("x-sender", kOrigin),
+    dropped("x-x-sender", kOrigin),
+    dropped("x-authenticated-sender", kOrigin),
+    dropped("x-authentication-warning", kOrigin),
+    dropped("x-antiabuse", kOrigin),
+    dropped("x-get-message-sender-via", kOrigin),
+    dropped("x-php-*", kOrigin),
+
+    dropped("x-google-*", kVendor),
+    dropped("x-gm-*", kVendor),
+    dropped("x-ms-*", kVendor),
+    dropped("x-originatororg", kVendor),
+    dropped("x-forefront-*", kVendor),
+    dropped("x-microsoft-*", kVendor),
+    dropped("x-eop*", kVendor),
+    dropped("thread-index", kVendor),
+    dropped("x-yahoo-*", kVendor),
+    dropped("x-ymail-*", kVendor),
+    dropped("x-rocket-*", kVendor),
+    dropped("x-me-*", kVendor),
+    dropped("x-pm-*", kVendor),
+    dropped("x-apple-*", kVendor),
+    dropped("x-mozilla-*", kVendor),
+    dropped("x-identity-key", kVendor),
+    dropped("fcc", kVendor),
+
+    dropped("autocrypt", kIdentity),
+    dropped("autocrypt-gossip", kIdentity),
+    dropped("openpgp", kIdentity),
+    dropped("face", kIdentity),
+    dropped("x-face", kIdentity),
+    dropped("organization", kIdentity),
+    dropped("user-agent", kIdentity),
+    dropped("x-mailer", kIdentity),
+
+    dropped("return-receipt-to", kTools),
+    dropped("x-confirm-reading-to", kTools),
+    dropped("feedback-id", kTools),
+    dropped("cfbl-*", kTools),
+    dropped("x-report-abuse", kTools),
+    dropped("x-sg-*", kTools),
+    dropped("x-mailgun-*", kTools),
+    dropped("x-ses-*", kTools),
+    dropped("x-spam*", kTools),
+    dropped("x-rspamd*", kTools),
+});
+
+constexpr FieldRule kDefault = dropped("*", "everything else");
+
+/// Names and families by hash. A family is found by the beginnings of a name that have a family's length.
+struct Index {
+  std::unordered_map<std::string_view, const FieldRule*> names;
+  std::unordered_map<std::string_view, const FieldRule*> families;
+  std::vector<std::size_t> family_lengths;
+  std::size_t longest = 0;
+
+  Index() {
+    for (const FieldRule& rule : kRules) {
+      longest = std::max(longest, rule.name.size());
+      if (!rule.name.ends_with('*')) {
+        names.emplace(rule.name, &rule);
+        continue;
+      }
+      const std::string_view family = rule.name.substr(0, rule.name.size() - 1);
+      families.emplace(family, &rule);
+      if (std::ranges::find(family_lengths, family.size()) == family_lengths.end()) {
+        family_lengths.push_back(family.size());
+      }
+    }
+  }
+};
+
+}  // namespace
+
+std::span<const FieldRule> field_rules() {
+  return kRules;
+}
+
+const FieldRule& find_rule(std::string_view name) {
+  static const Index index;
+  const std::string key = lower(name.substr(0, index.longest + 1));
+  if (const auto found = index.names.find(key); found != index.names.end()) return *found->second;
+  for (const std::size_t length : index.family_lengths) {
+    if (key.size() < length) continue;
+    const auto family = index.families.find(std::string_view(key).substr(0, length));
+    if (family != index.families.end()) return *family->second;
+  }
+  return kDefault;
+}
+
+}  // namespace kage::mapping

@@ -1,0 +1,57 @@
+// Message ids on their way across (contract R4.6): sealed under the member's key, opened when they come back.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "mapping/rewrite.h"
+#include "mapping/rewrite_header.h"
+
+namespace kage::mapping {
+
+/// An id as `member` may see it: its own outward ids are opened, another member's stay, all else is sealed at
+/// the phantom domain.
+std::string id_towards_member(const RouteTable& routes, const Member& member, std::string_view id);
+
+/// To whom an outward copy goes, as far as ids care.
+struct IdAudience {
+  const RouteTable& routes;
+  const Member& member;
+  std::string domain;  ///< the correspondent's, canonical
+  bool only_own;       ///< several correspondents who must not learn of each other: ids of other domains stay
+                       ///< sealed
+};
+
+/// An id as the correspondent may see it: ids that it can know already are opened, ids of ours at a public
+/// domain stay, all else is sealed at the public domain.
+std::string id_towards_correspondent(const IdAudience& to, std::string_view id);
+
+/// Writes the field with each id changed by `change`; as it came when none changed.
+template <class Change>
+void write_changed_ids(std::string& out, const ScannedField& field, const IdScan& scan, Change change);
+
+}  // namespace kage::mapping
+
+#include "mapping/rewrite_writer.h"
+
+namespace kage::mapping {
+
+template <class Change>
+void write_changed_ids(std::string& out, const ScannedField& field, const IdScan& scan, Change change) {
+  std::vector<std::string> ids;
+  ids.reserve(scan.ids.size());
+  bool same = scan.faithful;
+  for (const std::string& id : scan.ids) {
+    ids.push_back(change(std::string_view(id)));
+    same = same && ids.back() == id;
+  }
+  // Fields with one id (RFC 5322 §3.6.4) keep one.
+  if (field.rule->name == "message-id" && ids.size() > 1) {
+    ids.resize(1);
+    same = false;
+  }
+  if (same && !ids.empty()) return write_as_it_came(out, *field.field);
+  write_ids(out, field.field->name, ids);
+}
+
+}  // namespace kage::mapping
