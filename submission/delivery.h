@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/directory.h"
 #include "message/address.h"
 #include "net/task.h"
 #include "submission/next_hop.h"
+#include "submission/outcome.h"
 
 namespace kage::submission {
 
@@ -26,13 +26,6 @@ struct Copy {
   std::string header;          ///< rewritten header block, CRLF line ends, without the empty line
   std::string notify;          ///< NOTIFY value (RFC 3461) to pass where the hop has DSN; empty: none
   std::string ret;             ///< RET value, likewise
-};
-
-enum class Outcome : std::uint8_t { delivered, deferred, refused };
-
-struct CopyResult {
-  Outcome outcome = Outcome::deferred;
-  std::string status = "4.4.2";  ///< enhanced status code (RFC 3463), ours or the next hop's; never its text
 };
 
 struct DeliveryOptions {
@@ -70,8 +63,9 @@ class Delivery {
   /// Ends every transaction without its final dot; no copy is delivered any more.
   void abort();
 
+  struct State;  // delivery_state.h
+
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 

@@ -11,7 +11,6 @@
 
 #include "net/loop.h"
 #include "net/stream.h"
-#include "tls/client_context.h"
 
 namespace kage::submission {
 

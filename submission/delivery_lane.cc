@@ -1,0 +1,182 @@
+// A lane: one connection that sends one copy after another.
+//
+// A copy is settled exactly once. A copy for which nothing can have reached the next hop goes back to the
+// pending ones when the connection could not be had; one that was begun is deferred when the connection is
+// lost.
+#include <utility>
+
+#include "submission/delivery_state.h"
+
+namespace kage::submission {
+namespace {
+
+/// Header and first octets of the body go in one write up to this size.
+constexpr std::size_t kJoin = 64UL * 1024;
+/// A lane whose connections were lost so often in a row stops trying.
+constexpr int kMaxLosses = 2;
+const CopyResult kLost{Outcome::deferred, "4.4.2"};
+const CopyResult kBodyLost{Outcome::deferred, "4.3.1"};
+
+net::Task<void> notify(std::shared_ptr<Delivery::State> state, std::size_t index) {
+  co_await state->on_served(index);
+  if (--state->notices == 0) state->noticed.set();
+}
+
+}  // namespace
+
+Envelope Delivery::State::envelope(std::size_t index) const {
+  const Copy& copy = copies[index];
+  Envelope out;
+  out.mail_from = copy.mail_from;
+  out.recipient = &copy.recipient;
+  out.notify = copy.notify;
+  out.ret = copy.ret;
+  out.size = body_complete ? copy.header.size() + 2 + body_size : options.size_estimate;
+  out.body_8bit = options.body_8bit;
+  out.smtputf8 = options.smtputf8;
+  return out;
+}
+
+void Delivery::State::settle(std::size_t index, CopyResult result) {
+  results[index] = std::move(result);
+  if (results[index].outcome != Outcome::delivered || !on_served) return;
+  ++notices;
+  net::spawn(notify(shared_from_this(), index));
+}
+
+void Delivery::State::conclude(Lane& lane, CopyResult result) {
+  const std::size_t index = *lane.copy;
+  lane.copy.reset();
+  --active;
+  settle(index, std::move(result));
+}
+
+void Delivery::State::end(Group& group, Lane& lane) {
+  if (!lane.slot) return;
+  lane.slot.reset();
+  std::string().swap(lane.block);
+  --group.live;
+}
+
+/// Nothing: no connection is to be had; the copy is as it was.
+net::Task<std::optional<Begun>> Delivery::State::begin_copy(Group& group, Lane& lane, std::size_t index) {
+  for (bool fresh = false;; fresh = true) {
+    if (lane.slot->connection() == nullptr) {
+      auto failure = co_await lane.slot->connect(fresh, limit);
+      if (failure) {
+        group.failure = std::move(failure->result);
+        co_return std::nullopt;
+      }
+      if (aborted) co_return std::nullopt;
+    }
+    auto& connection = *lane.slot->connection();
+    if (auto refusal = connection.inadmissible(envelope(index))) {
+      co_return Begun{Begun::Kind::declined, std::move(*refusal)};
+    }
+    auto begun = co_await connection.begin(envelope(index));
+    if (begun.kind != Begun::Kind::stale || aborted) co_return begun;
+    lane.slot->drop();
+  }
+}
+
+/// Takes pending copies until one is ready for its message. False: none is left, or the lane is of no more
+/// use.
+net::Task<bool> Delivery::State::begin_next(Group& group, Lane& lane) {
+  while (!aborted && !group.pending.empty() && !late() && lane.losses < kMaxLosses) {
+    const std::size_t index = group.pending.front();
+    group.pending.pop_front();
+    auto begun = co_await begin_copy(group, lane, index);
+    if (!begun) {
+      group.pending.push_front(index);
+      co_return false;
+    }
+    if (begun->kind == Begun::Kind::ready) {
+      lane.copy = index;
+      lane.header_due = true;
+      ++active;
+      co_return true;
+    }
+    if (begun->kind != Begun::Kind::declined) {
+      ++lane.losses;
+      group.failure = begun->result;
+      lane.slot->drop();
+    }
+    settle(index, std::move(begun->result));
+  }
+  co_return false;
+}
+
+net::Task<void> Delivery::State::open_lane(Group& group, Lane& lane) {
+  if (!co_await begin_next(group, lane)) end(group, lane);
+}
+
+net::Task<Result<>> Delivery::State::put(Lane& lane, std::string_view octets) {
+  auto& connection = *lane.slot->connection();
+  if (!std::exchange(lane.header_due, false)) co_return co_await connection.write(octets);
+  std::string first;
+  message::DotEncoder dots;  // a field name may begin with a dot
+  dots.encode(copies[*lane.copy].header, first);
+  first.append("\r\n");
+  const bool joined = first.size() + octets.size() <= kJoin;
+  if (joined) first.append(octets);
+  auto written = co_await connection.write(first);
+  if (written && !joined) written = co_await connection.write(octets);
+  co_return written;
+}
+
+net::Task<void> Delivery::State::write_lane(Group& group, Lane& lane, std::string_view octets) {
+  const auto written = co_await put(lane, octets);
+  if (written) co_return;
+  conclude(lane, kLost);
+  end(group, lane);
+}
+
+/// The rest of the message, which ends in the final dot, and the answer to it.
+net::Task<void> Delivery::State::complete(Lane& lane, std::string_view rest) {
+  CopyResult result = kLost;
+  const auto written = co_await put(lane, rest);
+  if (written) result = co_await lane.slot->connection()->finish();
+  conclude(lane, std::move(result));
+  if (lane.slot->connection()->usable()) {
+    lane.losses = 0;
+  } else {
+    ++lane.losses;
+    lane.slot->drop();
+  }
+}
+
+net::Task<void> Delivery::State::send_stored(Lane& lane) {
+  std::uint64_t offset = 0;
+  while (true) {
+    const auto part = co_await body->read(offset, lane.block);
+    if (!part || part->empty()) {
+      lane.slot->drop();  // no final dot: the next hop delivers nothing
+      conclude(lane, kBodyLost);
+      co_return;
+    }
+    offset += part->size();
+    if (offset == body->size()) {
+      co_await complete(lane, *part);
+      co_return;
+    }
+    const auto written = co_await put(lane, *part);
+    if (!written) {
+      conclude(lane, kLost);
+      ++lane.losses;
+      lane.slot->drop();
+      co_return;
+    }
+  }
+}
+
+net::Task<void> Delivery::State::run_lane(Group& group, Lane& lane) {
+  if (lane.copy) co_await complete(lane, encoded);
+  // Other messages wait: all lanes but one make room for them after each copy.
+  while (!(group.hop->contended() && group.live > 1)) {
+    if (!co_await begin_next(group, lane)) break;
+    co_await send_stored(lane);
+  }
+  end(group, lane);
+}
+
+}  // namespace kage::submission
