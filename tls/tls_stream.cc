@@ -86,10 +86,6 @@ struct Core {
 
 using CorePtr = std::shared_ptr<Core>;
 
-Error broken_error() {
-  return Error{Errc::tls, take_reason()};
-}
-
 /// Sends what SSL has produced. While another coroutine is at it, waits for it first.
 Task<Result<>> flush(CorePtr core) {
   while (core->writing || !core->text.output.empty()) {
