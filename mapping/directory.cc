@@ -415,6 +415,7 @@ net::Task<Result<Routes>> Directory::refresh() {
   }
   const auto& refused = state.refused;
   if (refused && refused->master == *master && refused->generation == *generation && same_connection) {
+    state.shared->suspend(refused->error.detail, true);
     co_return std::unexpected(refused->error);
   }
   auto loaded = co_await state.reload(true);
