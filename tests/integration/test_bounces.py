@@ -1,0 +1,74 @@
+"""Bounces come back to addresses that tell us, and nobody else, what they belong to (contract R4.7)."""
+
+import re
+import unittest
+
+from harness.mail import address, find_traces, message
+from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small
+
+BOUNCE = re.compile(r"^b[0-9a-z]{26}@p\.school\.example$")
+
+
+class Bounces(Small):
+    def outward(self):
+        """Envelope sender of a message from the officer to the stranger, and the phantom."""
+        phantom = self.phantom_of(STRANGER, OFFICER)
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
+        return self.copies(1)[0].sender, phantom
+
+    def test_envelope_senders_are_ours_and_tell_nothing(self):
+        senders = []
+        for _ in range(3):
+            self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+            senders += [copy.sender for copy in self.copies(2)]
+        senders.append(self.outward()[0])
+        for sender in senders:
+            self.assertRegex(sender, BOUNCE)
+        self.assertEqual(len(set(senders)), len(senders), "two copies could be linked")
+
+    def test_a_correspondents_bounce_reaches_the_member_who_wrote(self):
+        sender, phantom = self.outward()
+        bounce = message("MAILER-DAEMON@stranger.test", sender, "Undelivered", message_id="dsn@stranger.test")
+        for number, envelope in enumerate(("", "mailer-daemon@stranger.test", "postmaster@stranger.test")):
+            with self.subTest(envelope=envelope):
+                text = bounce.replace(b"dsn@", b"dsn%d@" % number)
+                self.assertReply(self.inbound(text, sender, envelope), 250)
+                copy, = self.copies(1)
+                self.assertEqual(copy.recipients, [OFFICER])
+                self.assertEqual(find_traces(copy.header, ["stranger.test"]), [])
+
+    def test_what_is_no_bounce_is_refused(self):
+        sender, _ = self.outward()
+        unknown = self.inbound(message(STRANGER, PUBLIC), "nobody@school.example")
+        text = message(STRANGER, sender)
+        self.assertEqual(self.inbound(text, sender), unknown)
+        forged = ("c" if sender[1] != "c" else "d").join([sender[0], sender[2:]])
+        for target in (forged, "b" + "a" * 26 + "@" + PHANTOM_DOMAIN):
+            self.assertEqual(self.inbound(text, target, ""), unknown)
+        self.assertEqual(self.sink.messages, [])
+
+    def test_a_members_bounce_is_taken_and_told_to_nobody(self):
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+        sender = self.copy_for(TEACHER, self.copies(2)).sender
+        text = message("MAILER-DAEMON@docomo.test", sender, "Undelivered to " + TEACHER)
+        self.assertReply(self.inbound(text, sender, ""), 250)
+        self.assertEqual(self.sink.messages, [])
+        self.assertNotIn("teacher", self.gateway.process.text())
+
+    def test_a_forgotten_members_bounces_are_dead(self):
+        sender, _ = self.outward()
+        self.assertEqual(self.gateway.forget(PUBLIC, OFFICER).returncode, 0)
+        reply = self.inbound(message("MAILER-DAEMON@stranger.test", sender), sender, "")
+        self.gateway.apply(self.routes())
+        self.assertReply(reply, 550, "5.1.1")
+        self.assertReply(self.inbound(message("MAILER-DAEMON@stranger.test", sender), sender, ""), 550, "5.1.1")
+
+    def test_no_bounce_of_a_bounce(self):
+        # A message from <> to a public address crosses, and its copies carry an address of ours all the same.
+        self.assertReply(self.inbound(message("MAILER-DAEMON@stranger.test", PUBLIC), PUBLIC, ""), 250)
+        for copy in self.copies(2):
+            self.assertIn("p.school.example", copy.sender + address(copy.data))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

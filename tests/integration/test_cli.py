@@ -1,0 +1,184 @@
+"""apply, show, forget, check and hash-password, as an operator uses them (contract R9.1, R9.2)."""
+
+import json
+import os
+import unittest
+
+from harness import smtp_client
+from harness.gateway import Gateway, member, program, routes
+from harness.mail import address, message
+from harness.sink import Sink
+from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
+from harness.case import Case
+from harness.workspace import run
+
+
+class Commands(Small):
+    def setUp(self):
+        super().setUp()
+        self.gateway.apply(self.routes())
+
+    def members(self):
+        """What the stranger's next message reaches."""
+        self.sink.clear()
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+        return sorted(m.recipients[0] for m in self.sink.messages)
+
+    def test_apply_twice_changes_nothing(self):
+        before = self.gateway.show().stdout
+        again = self.gateway.apply(self.routes())
+        self.assertEqual(self.gateway.show().stdout, before)
+        self.assertNotIn(OFFICER, again.stdout)
+
+    def test_a_dry_run_shows_and_does_nothing(self):
+        before = self.gateway.show().stdout
+        result = self.gateway.apply(self.routes([OFFICER, COACH]), "--dry-run")
+        self.assertIn(COACH, result.stdout)
+        self.assertIn(TEACHER, result.stdout)
+        self.assertEqual(self.gateway.show().stdout, before)
+        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+
+    def test_a_password_hash_is_never_shown(self):
+        for result in (self.gateway.show(), self.gateway.show("--format", "json"),
+                       self.gateway.apply(self.routes([COACH]), "--dry-run")):
+            self.assertNotIn("$scrypt$", result.stdout + result.stderr)
+
+    def test_members_are_not_removed_unasked(self):
+        # Standard input is not a terminal here.
+        result = self.gateway.apply(self.routes([OFFICER]), "--config", self.gateway.config_path, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+        self.gateway.apply(self.routes([OFFICER]), "--yes")
+        self.assertEqual(self.members(), [OFFICER])
+
+    def test_csv_of_a_spreadsheet(self):
+        text = ("\ufeffaddress,display_name,mailbox,name,recipients\r\n"
+                f'{PUBLIC},"PTA, committee",{OFFICER},"Hanako ""H""",private\r\n'
+                f"{PUBLIC},,{COACH},,\r\n"
+                f"club@school.example,Club,{TEACHER},,open\r\n")
+        self.gateway.apply(text, suffix="csv")
+        shown = json.loads(self.gateway.show("--format", "json").stdout)
+        self.assertIn(COACH, json.dumps(shown))
+        self.gateway.settle("club@school.example")
+        self.assertEqual(self.members(), sorted([COACH, OFFICER]))
+
+    def test_show_one_address(self):
+        self.gateway.apply(routes({PUBLIC: [OFFICER], "club@school.example": [TEACHER]}))
+        shown = self.gateway.show("--address", PUBLIC).stdout
+        self.assertIn(OFFICER, shown)
+        self.assertNotIn(TEACHER, shown)
+        self.assertEqual(self.gateway.show("--address", "nobody@school.example").returncode, 1)
+
+    def test_many_rows(self):
+        rows = {f"class{n}@school.example": [f"parent{n}a@gmail.test", f"parent{n}b@gmail.test"] for n in range(2000)}
+        result = self.gateway.apply(routes({PUBLIC: [OFFICER], **rows}))
+        self.assertIn("4001", (result.stdout + result.stderr).replace(",", ""))
+        self.gateway.settle("class1999@school.example")
+        self.assertEqual(self.members(), [OFFICER])
+
+    def test_bad_routes_are_refused_with_their_place(self):
+        for name, text, expected in (
+                ("syntax", "[[address]\n", ":1"),
+                ("unknown key", routes({PUBLIC: [OFFICER]}) + 'colour = "red"\n', "colour"),
+                ("not an address", routes({"no at sign": [OFFICER]}), "no at sign"),
+                ("twice", routes({PUBLIC: [OFFICER, OFFICER]}), OFFICER),
+                ("bad policy", routes({PUBLIC: [OFFICER]}, recipients="shown"), "recipients"),
+                ("bad hash", routes({PUBLIC: [member(OFFICER, password_hash="secret")]}), "password_hash")):
+            with self.subTest(name):
+                result = self.gateway.apply(text, check=False)
+                self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+                self.assertIn(expected, result.stderr)
+                self.assertIn("routes.toml", result.stderr)
+        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+
+    def test_forget_somebody_unknown(self):
+        for arguments in ((PUBLIC, "nobody@gmail.test"), ("nobody@school.example", None)):
+            result = self.gateway.forget(*arguments)
+            self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+
+    def test_forget_a_whole_address(self):
+        phantom = self.phantom_of(STRANGER, OFFICER)
+        self.assertEqual(self.gateway.forget(PUBLIC).returncode, 0)
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 535)
+        reply = self.inbound(message(STRANGER, PUBLIC))
+        self.assertIn(reply.code, (550, 451))
+        self.assertEqual(self.sink.messages, [])
+
+    def test_check(self):
+        result = self.gateway.check()
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.sink.stop()
+        try:
+            result = self.gateway.check()
+            self.assertEqual(result.returncode, 1, result.stdout)
+        finally:
+            self.sink.start()
+        bad = self.space.write("bad-routes.toml", "[[address]\n")
+        self.assertNotEqual(self.gateway.check("--routes", bad).returncode, 0)
+
+    def test_passwords_are_salted(self):
+        one, two = self.gateway.hash_password("secret"), self.gateway.hash_password("secret")
+        self.assertRegex(one, r"^\$scrypt\$ln=\d+,r=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$")
+        self.assertNotEqual(one, two)
+
+
+class Usage(Case):
+    def test_help_and_version(self):
+        self.assertRegex(run([program(), "--version"]).stdout, r"\d+\.\d+\.\d+")
+        for command in ([], ["serve"], ["apply"], ["show"], ["forget"], ["check"], ["hash-password"]):
+            result = run([program(), *command, "--help"])
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertGreater(len(result.stdout), 100, command)
+
+    def test_wrong_usage(self):
+        for arguments in (["fly"], ["serve", "--no-such"], ["apply"], ["forget"], []):
+            result = run([program(), *arguments])
+            self.assertEqual(result.returncode, 2, (arguments, result.stdout, result.stderr))
+
+    def test_wrong_configuration(self):
+        for name, text, expected in (
+                ("no file", None, "kagemusha.toml"),
+                ("syntax", "[server\n", ":1"),
+                ("unknown key", '[server]\nhostname = "a.example"\ncolour = "red"\n', ":3"),
+                ("unknown section", "[sever]\n", "sever"),
+                ("wrong type", "[server]\nhostname = 5\n", ":2"),
+                ("no hostname", "[server]\nworkers = 1\n", "hostname"),
+                ("bad duration", '[server]\nhostname = "a.example"\nstop_timeout = "soon"\n', ":3")):
+            with self.subTest(name):
+                path = self.space.join(name, "kagemusha.toml")
+                if text is not None:
+                    self.space.write(f"{name}/kagemusha.toml", text)
+                result = run([program(), "serve", "--config", path])
+                self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+                self.assertIn(expected, result.stderr)
+
+    def test_a_port_that_is_taken(self):
+        sink = Sink(self.space).start()
+        gateway = Gateway(self.space, name="taken", next_hop_port=sink.port)
+        gateway.config["listen"][0]["port"] = sink.port
+        gateway.write_config()
+        result = gateway.command("serve", "--config", gateway.config_path)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(str(sink.port), result.stdout + result.stderr)
+
+
+class FirstRun(Case):
+    """apply before serve, embedded Redis: nothing is there yet."""
+
+    def test_apply_then_serve(self):
+        sink = Sink(self.space).start()
+        gateway = Gateway(self.space, next_hop_port=sink.port)
+        gateway.apply(routes({PUBLIC: [OFFICER]}))
+        self.assertEqual(os.stat(gateway.key_path).st_mode & 0o777, 0o600)
+        gateway.start()
+        self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 250)
+        phantom = address(sink.messages[0].data)
+        # Embedded Redis keeps what it has through a kill of everything.
+        gateway.kill()
+        gateway.start()
+        self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 250)
+        self.assertEqual(address(sink.messages[1].data), phantom)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
