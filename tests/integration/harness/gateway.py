@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import urllib.request
 
 from . import smtp_client
 from .ports import free_port
@@ -70,11 +71,12 @@ class Gateway:
         self.space, self.name = space, name
         self.folder = space.folder(name)
         self.state = os.path.join(self.folder, "state")
-        self.inbound, self.submission, self.submissions = free_port(), free_port(), free_port()
+        self.inbound, self.submission, self.submissions, self.http = (free_port() for _ in range(4))
         self.config = {
             "server": {"hostname": "mx.school.example", "state_dir": "state", "workers": workers, "log_level": "debug"},
             "inbound": {"authserv_ids": ["mx.school.example"], "fronts": ["127.0.0.1/32"]},
-            "listen": [{"face": "inbound", "address": "127.0.0.1", "port": self.inbound}],
+            "listen": [{"face": "inbound", "address": "127.0.0.1", "port": self.inbound},
+                       {"face": "http", "address": "127.0.0.1", "port": self.http}],
         }
         if certificate:
             self.config["tls"] = {"certificate": [{"certificate": certificate[0], "key": certificate[1]}]}
@@ -168,6 +170,13 @@ class Gateway:
             with open(os.path.join(self.folder, f"log-{run_number}"), encoding="utf-8", errors="replace") as file:
                 text += file.read()
         return text
+
+    def metrics(self):
+        """{name with labels: value} of the status port."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in
+                (line.rpartition(" ") for line in lines if line and not line.startswith("#"))}
 
     # Commands
 

@@ -1,0 +1,152 @@
+"""The demo's story. scripts/demo runs it; each step shows messages as they are in the real mailboxes, read by IMAP.
+
+Fails loudly when a step is not as told.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import smtp_client  # noqa: E402
+from harness.mail import address, all_fields, find_traces, header_of, ids, message  # noqa: E402
+from harness.workspace import Workspace  # noqa: E402
+from harness.world import COLLEAGUE, OFFICER, PHANTOM_DOMAIN, PUBLIC, TEACHER, World  # noqa: E402
+
+STRANGER = "yamada@stranger.test"
+COLOUR = sys.stdout.isatty()
+
+
+def paint(code, text):
+    return f"\033[{code}m{text}\033[0m" if COLOUR else text
+
+
+class Story:
+    def __init__(self, world):
+        self.world, self.number = world, 0
+
+    def step(self, text):
+        self.number += 1
+        print(f"\n{paint('1;36', f'{self.number}.')} {paint('1', text)}", flush=True)
+
+    def show(self, where, data, *names):
+        print(paint("2", f"   ┌ {where}"))
+        for name in names or ("From", "To", "Subject"):
+            for value in all_fields(data, name):
+                print(f"   │ {name}: {value}")
+        print(paint("2", "   └"), flush=True)
+
+    def check(self, condition, what):
+        if not condition:
+            raise AssertionError(what)
+
+    def clean(self, data, *words):
+        """Nothing in the header reads as one of these."""
+        found = find_traces(header_of(data), words)
+        self.check(not found, f"the header shows {found}:\n" + header_of(data).decode("utf-8", "replace"))
+
+    def refused(self, thief, target):
+        """The last reply to a message of `thief`, which the mail system in front vouches for."""
+        front = (f"Authentication-Results: mx.school.example; dmarc=pass header.from={thief.split('@')[1]}\r\n"
+                 "Received: from provider.test by mx.school.example; Thu, 01 Jan 2026 10:51:00 +0900\r\n").encode()
+        return smtp_client.send(self.world.gateway.inbound, thief, target, front + message(thief, target, "hello?"))
+
+    def tell(self):
+        world = self.world
+        self.step(f"A stranger writes to the public address {PUBLIC}.")
+        written = message(f"Taro Yamada <{STRANGER}>", PUBLIC, "Where do we meet?", "Where do we meet on Sunday?\r\n",
+                          message_id="sunday-1@stranger.test")
+        world.stranger_writes(STRANGER, written)
+        self.show("what the stranger sent", written, "From", "To", "Message-ID")
+
+        self.step("Both members have it, each from a phantom of its own. Neither sees the stranger's address.")
+        at_officer, at_teacher = world.mailbox(OFFICER, 1)[0], world.mailbox(TEACHER, 1)[0]
+        for mailbox, data in ((OFFICER, at_officer), (TEACHER, at_teacher)):
+            self.show(f"mailbox of {mailbox}", data, "From", "To", "Message-ID")
+            self.clean(data, "yamada@", "stranger.test")
+        mine, theirs = address(at_officer), address(at_teacher)
+        self.check(mine != theirs and mine.endswith("@" + PHANTOM_DOMAIN), "two phantoms expected")
+
+        self.step("The officer answers with a mail program: port 587, STARTTLS, the password checked by their own provider.")
+        reply = world.member_submits(OFFICER, mine, message(
+            f"Hanako <{OFFICER}>", mine, "Re: Where do we meet?", "At the gate.\r\n", message_id="gate@gmail.test",
+            extra=f"In-Reply-To: <{ids(at_officer, 'Message-ID')[0]}>"))
+        self.check(reply.code == 250, f"submission said {reply}")
+        self.step("The teacher answers from a carrier phone: a plain reply, through no port of ours but 25.")
+        world.phone_replies(TEACHER, theirs, message(
+            TEACHER, theirs, "Re: Where do we meet?", "I bring tea.\r\n", message_id="tea@docomo.test",
+            extra=f"In-Reply-To: <{ids(at_teacher, 'Message-ID')[0]}>"))
+
+        self.step("The stranger has two answers from the public address, in the thread of their own message.")
+        answers = world.mailbox(STRANGER, 2)[:2]
+        for data in answers:
+            self.show(f"mailbox of {STRANGER}", data, "From", "To", "In-Reply-To")
+            self.clean(data, "officer", "teacher", "gmail.test", "docomo.test", PHANTOM_DOMAIN + ">")
+            self.check(address(data) == PUBLIC, "From is not the public address")
+            self.check(ids(data, "In-Reply-To") == ["sunday-1@stranger.test"], "not in the stranger's thread")
+
+        self.step("A colleague who stole the officer's phantom gets what an address that never existed gets.")
+        stolen, unknown = self.refused(COLLEAGUE, mine), self.refused(COLLEAGUE, "a" * 16 + "@" + PHANTOM_DOMAIN)
+        print(f"   stolen phantom: {stolen.code} {stolen.text}\n   never existed:  {unknown.code} {unknown.text}", flush=True)
+        self.check(stolen == unknown and stolen.code == 550, "the two answers differ")
+
+        if self.world.stay:
+            return
+        self.step("After `kagemusha forget` the officer's phantom is dead, for the officer too.")
+        result = world.gateway.forget(PUBLIC, OFFICER)
+        self.check(result.returncode == 0, result.stderr)
+        dead = self.refused(OFFICER, mine)
+        print(f"   the officer's own reply: {dead.code} {dead.text}", flush=True)
+        self.check(dead == unknown, "the phantom still lives")
+
+
+def stay(world):
+    """What a person types into a mail client."""
+    gateway = world.gateway
+    print(f"""
+{paint('1', 'All of it is running. In a mail client (this machine, any of these accounts):')}
+  read     IMAP   host localhost  port {world.dovecot.imaps}  SSL/TLS
+  members  SMTP   host localhost  port {gateway.submission} STARTTLS, or {gateway.submissions} SSL/TLS, normal password
+  stranger SMTP   host localhost  port {world.postfix.front_port}  no encryption, no login   (the MX of {PUBLIC.split('@')[1]})
+  authority for the certificates: {world.authority.certificate}""")
+    for who, mailbox in (("member", OFFICER), ("member", TEACHER), ("stranger", STRANGER), ("colleague", COLLEAGUE)):
+        print(f"  {who:<9} {mailbox:<24} password: {world.passwords[mailbox]}")
+    print(f"""  public address: {PUBLIC}
+  commands: {os.environ['KAGEMUSHA']} show --config {gateway.config_path}
+Ctrl-C ends it and removes everything.""", flush=True)
+    try:
+        signal.pause()
+    except (KeyboardInterrupt, SystemExit):
+        print("\nstopping")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/demo")
+    parser.add_argument("--kagemusha", required=True)
+    parser.add_argument("--stay", action="store_true")
+    arguments = parser.parse_args()
+    os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped on the way out
+    began = time.monotonic()
+    with Workspace("demo") as space:
+        world = World(space)
+        world.stay = arguments.stay
+        try:
+            world.start()
+            print(paint("2", f"running on loopback: kagemusha with its own Redis, Postfix, Dovecot "
+                             f"({time.monotonic() - began:.1f} s to start)"))
+            Story(world).tell()
+        except AssertionError as error:
+            print(f"\n{paint('1;31', 'NOT AS TOLD')}: {error}", file=sys.stderr)
+            return 1
+        print(f"\n{paint('1;32', 'All as told')}, in {time.monotonic() - began:.1f} s.", flush=True)
+        if arguments.stay:
+            stay(world)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
