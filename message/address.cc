@@ -199,8 +199,9 @@ Result<std::string> canonical_domain(std::string_view domain) {
 
 std::string Address::canonical_domain() const {
   if (auto name = message::canonical_domain(domain)) return *std::move(name);
-  const std::string dotted = with_plain_dots(domain);
-  return lower(without_final_dot(dotted));
+  std::string name = lower(with_plain_dots(domain));
+  while (name.ends_with('.')) name.pop_back();
+  return name;
 }
 
 std::string Address::canonical() const {

@@ -220,8 +220,7 @@ void ListParser::bare(std::size_t begin, std::size_t end) {
   std::size_t from = begin;
   for (std::size_t at_sign = first; at_sign < end; at_sign = find_at_sign(at_sign + 1, end)) {
     // "a@b@c": the last sign of the chain parts local part and domain.
-    while (at_sign + 2 < end && tokens_[at_sign + 1].kind == Kind::atom && tokens_[at_sign + 2].is('@'))
-      at_sign += 2;
+    while (at_sign + 2 < end && tokens_[at_sign + 1].is_word() && tokens_[at_sign + 2].is('@')) at_sign += 2;
     auto spec = spec_at(at_sign, from, end, false);
     if (!spec) continue;
     const std::size_t next = skip_space(spec->end, end);
@@ -245,8 +244,7 @@ std::optional<Spec> ListParser::spec_in(std::size_t begin, std::size_t end) cons
   const std::size_t first = find_at_sign(begin, end);
   if (first == end) return std::nullopt;
   std::size_t at_sign = first;
-  while (at_sign + 2 < end && tokens_[at_sign + 1].kind == Kind::atom && tokens_[at_sign + 2].is('@'))
-    at_sign += 2;
+  while (at_sign + 2 < end && tokens_[at_sign + 1].is_word() && tokens_[at_sign + 2].is('@')) at_sign += 2;
   if (auto spec = spec_at(at_sign, begin, end, true);
       spec && is_empty(begin, spec->begin) && is_empty(spec->end, end)) {
     return spec;
@@ -287,17 +285,23 @@ bool ListParser::joins(std::size_t left, std::size_t right) const {
 
 std::size_t ListParser::take_left(std::size_t at_sign, std::size_t begin, bool obsolete) const {
   std::size_t taken = at_sign;
+  std::size_t size = 0;
   std::size_t i = at_sign;
   while (i > begin && tokens_[i - 1].is_space()) --i;
   while (i > begin) {
     const std::size_t word = i - 1;
-    if (!tokens_[word].is_word() && !tokens_[word].is('@')) break;
+    const bool inner_sign =
+        tokens_[word].is('@') && taken != at_sign && word > begin && tokens_[word - 1].is_word();
+    if (!tokens_[word].is_word() && !inner_sign) break;
     if (taken != at_sign && !joins(word, taken)) break;
+    size += tokens_[word].text.size();
+    if (size > 2 * kMaxLocal)
+      return at_sign;  // too long even if half of it are escapes; bounds the work as well
     taken = word;
     i = word;
     while (obsolete && i > begin && tokens_[i - 1].is_space()) --i;
   }
-  while (taken < at_sign && (tokens_[taken].is('@') || tokens_[taken].is_space())) ++taken;
+  while (taken < at_sign && tokens_[taken].is('@')) ++taken;
   return taken;
 }
 

@@ -115,6 +115,7 @@ class Finder {
   std::size_t run_left_of(std::size_t at_sign) const;
   std::size_t domain_end(std::size_t begin) const;
   std::size_t literal_end(std::size_t begin) const;
+  [[nodiscard]] std::size_t without_url(std::size_t begin, std::size_t at_sign) const;
   [[nodiscard]] std::size_t without_marker(std::size_t begin, std::size_t at_sign, std::size_t end) const;
   [[nodiscard]] std::string local_part(std::size_t begin, std::size_t at_sign) const;
   [[nodiscard]] std::string domain(std::size_t begin, std::size_t end) const;
@@ -141,7 +142,7 @@ std::size_t Finder::look(std::size_t at_sign) {
     at_sign = end;
     end = next;
   }
-  begin = without_marker(begin, at_sign, end);
+  begin = without_marker(without_url(begin, at_sign), at_sign, end);
   TextAddress hit;
   hit.offset = chars_[begin].begin;
   hit.length = chars_[end - 1].begin + chars_[end - 1].length - hit.offset;
@@ -204,6 +205,23 @@ std::size_t Finder::run_left_of(std::size_t at_sign) const {
     if (dots < at_sign) begin = dots;
   }
   return begin;
+}
+
+/// In a URL, '/', '?', '&' and the '=' of a query part what would be atext elsewhere.
+std::size_t Finder::without_url(std::size_t begin, std::size_t at_sign) const {
+  const bool percent = chars_[at_sign].length == 3 && text_[chars_[at_sign].begin] == '%';
+  const bool url = begin > 0 && code(begin - 1) == ':' && code(begin) == '/' && code(begin + 1) == '/';
+  const bool in_query = code(begin) == '?' || code(begin) == '&';  // mailto:a@b.example?cc=c@d.example
+  if (!percent && !url && !in_query) return begin;
+  std::size_t cut = begin;
+  bool query = false;
+  for (std::size_t i = begin; i < at_sign; ++i) {
+    const std::int32_t c = code(i);
+    const bool ends_part = c == '/' || c == '?' || c == '&' || (c == '=' && query);
+    if (ends_part) cut = i + 1;
+    if (ends_part) query = c == '?' || c == '&';
+  }
+  return cut < at_sign ? cut : begin;
 }
 
 /// 'a@b.example' in quotes or stars: the mark that also stands behind is not of the local part.

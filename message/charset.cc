@@ -6,6 +6,7 @@
 #include "message/charset.h"
 
 #include <unicode/ucnv.h>
+#include <unicode/ucnv_cb.h>
 #include <unicode/ustring.h>
 
 #include <algorithm>
@@ -33,6 +34,15 @@ struct CloseConverter {
 };
 using Converter = std::unique_ptr<UConverter, CloseConverter>;
 
+/// ICU's own substitute for a single octet is U+001A, which nobody sees.
+void substitute(const void*, UConverterToUnicodeArgs* args, const char*, std::int32_t,
+                UConverterCallbackReason reason, UErrorCode* error) {
+  if (reason > UCNV_IRREGULAR) return;
+  *error = U_ZERO_ERROR;
+  const UChar replacement = 0xFFFD;
+  ucnv_cbToUWriteUChars(args, &replacement, 1, 0, error);
+}
+
 /// A converter by ICU's name, kept for this thread; the least recently used one goes first.
 UConverter* converter_for(const std::string& name) {
   thread_local std::vector<std::pair<std::string, Converter>> cache;
@@ -49,6 +59,8 @@ UConverter* converter_for(const std::string& name) {
   error = U_ZERO_ERROR;
   Converter converter(ucnv_open(name.c_str(), &error));
   if (U_FAILURE(error) || !converter) return nullptr;
+  ucnv_setToUCallBack(converter.get(), substitute, nullptr, nullptr, nullptr, &error);
+  if (U_FAILURE(error)) return nullptr;
   if (cache.size() == kMaxCachedConverters) cache.pop_back();
   cache.emplace(cache.begin(), name, std::move(converter));
   return cache.front().second.get();
