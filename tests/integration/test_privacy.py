@@ -35,6 +35,7 @@ class Privacy(Small):
         self.sink.fail("dot", reply=f"451 4.2.2 <{TEACHER}> is full")
         self.assertReply(self.inbound(message(STRANGER, PUBLIC, "secret subject", message_id="s3@stranger.test")), 4)
         self.sink.heal()
+        self.metrics = repr(self.gateway.metrics())
         self.gateway.kill()
         self.gateway.start()
         return phantom
@@ -50,6 +51,8 @@ class Privacy(Small):
         # `log_level = "debug"`: the most that can ever be logged.
         self.assertEqual(self.found_in(self.gateway.log().encode()), [])
         self.assertEqual(self.found_in(self.redis.files()), [])
+        self.assertIn("copies", self.metrics)
+        self.assertEqual(self.found_in(self.metrics.encode()), [])
         for folder, _, names in os.walk(self.gateway.state):
             for name in names:
                 path = os.path.join(folder, name)

@@ -4,7 +4,7 @@ import unittest
 
 from harness import smtp_client
 from harness.mail import message
-from harness.small import OFFICER, PUBLIC, STRANGER, TEACHER, Small
+from harness.small import OFFICER, STRANGER, TEACHER, Small
 
 RECEIVED = b"Received: from phone.test by mx.school.example; Thu, 01 Jan 2026 10:51:00 +0900\r\n"
 OURS = "Authentication-Results: mx.school.example; "
