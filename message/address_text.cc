@@ -198,6 +198,9 @@ std::size_t Finder::run_left_of(std::size_t at_sign) const {
     if (!is_ascii_atext(c) && !is_dot(c) && !is_invisible(c) && !(wide && is_wide(c))) break;
     --begin;
   }
+  const auto first = chars_.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto last = chars_.begin() + static_cast<std::ptrdiff_t>(at_sign);
+  if (std::all_of(first, last, [](const Char& c) { return is_invisible(c.code); })) return at_sign;
   // One dot may lead (old carriers); an ellipsis before an address is not of it.
   if (code(begin) == '.' && code(begin + 1) == '.') {
     std::size_t dots = begin;
