@@ -31,7 +31,7 @@ class BufferedReader {
   /// stream. Valid until the next call or suspension; unconsumed bytes go back with unread().
   Task<Result<std::string_view>> chunk();
 
-  /// Gives back the tail of the last view, to be read again. The tail may lie in the loop's shared buffer.
+  /// Gives back the tail of the last chunk, to be read again. It may lie in the loop's shared buffer.
   void unread(std::string_view tail);
 
   /// Bytes that are there without touching the stream.

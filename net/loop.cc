@@ -3,6 +3,8 @@
 // Every handle is a heap object that libuv gives back in its close callback; nothing here is freed earlier.
 #include "net/loop.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -32,6 +34,16 @@ void must(int status, std::string_view what) {
   std::abort();
 }
 
+/// libuv writes without MSG_NOSIGNAL: a peer that went away must be an error, not the end of the process.
+void ignore_broken_pipes() {
+  static const bool once = [] {
+    struct sigaction action{};
+    action.sa_handler = SIG_IGN;
+    return sigaction(SIGPIPE, &action, nullptr) == 0;
+  }();
+  must(once ? 0 : UV_EINVAL, "sigaction");
+}
+
 void close_open_handle(uv_handle_t* handle, void* /*unused*/) {
   if (uv_is_closing(handle) == 0) static_cast<HandleOwner*>(handle->data)->close_handle();
 }
@@ -42,10 +54,15 @@ struct SleepHandle final : HandleOwner {
 
   void close_handle() override {
     uv_close(reinterpret_cast<uv_handle_t*>(&timer), [](uv_handle_t* handle) {
-      const auto waiting = owner_of<SleepHandle>(handle)->waiter;
+      const auto early = owner_of<SleepHandle>(handle)->waiter;
       delete_owner(handle);
-      waiting.resume();
+      if (early) early.resume();
     });
+  }
+  void fire() {
+    const auto due = std::exchange(waiter, nullptr);
+    close_handle();
+    due.resume();
   }
 };
 
@@ -62,8 +79,7 @@ struct SleepAwaiter {
     uv_timer_init(loop.uv(), &sleep->timer);
     sleep->timer.data = static_cast<HandleOwner*>(sleep);
     const auto delay = static_cast<std::uint64_t>(std::max<Millis::rep>(duration.count(), 0));
-    uv_timer_start(
-        &sleep->timer, [](uv_timer_t* timer) { owner_of<SleepHandle>(timer)->close_handle(); }, delay, 0);
+    uv_timer_start(&sleep->timer, [](uv_timer_t* timer) { owner_of<SleepHandle>(timer)->fire(); }, delay, 0);
   }
   void await_resume() const noexcept {}
 };
@@ -103,6 +119,10 @@ struct Loop::Inbox final : HandleOwner {
     }
     for (auto& work : taken) work();
   }
+  void drop() {
+    const std::lock_guard lock(mutex);
+    posted.clear();
+  }
   void close_handle() override { uv_close(reinterpret_cast<uv_handle_t*>(&async), delete_owner); }
 };
 
@@ -121,6 +141,7 @@ struct Loop::Deferred final : HandleOwner {
 
 Loop::Loop()
     : inbox_(new Inbox), deferred_(new Deferred), read_buffer_(kBufferSize), plain_buffer_(kBufferSize) {
+  ignore_broken_pipes();
   must(uv_loop_init(&loop_), "uv_loop_init");
   must(uv_async_init(&loop_, &inbox_->async, [](uv_async_t* async) { owner_of<Inbox>(async)->drain(); }),
        "uv_async_init");
@@ -131,9 +152,9 @@ Loop::Loop()
 
 Loop::~Loop() {
   closing_ = true;
+  inbox_->drop();
   for (int round = 0; round < kCloseRounds; ++round) {
-    // What close callbacks wake may still post and defer, so the two handles for it go last.
-    inbox_->drain();
+    // What close callbacks wake may still defer, so the handle for it goes last.
     deferred_->drain();
     bool open = false;
     uv_walk(

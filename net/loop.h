@@ -32,6 +32,7 @@ class HandleOwner {
 
 class Loop {
  public:
+  /// The first one also makes the process ignore SIGPIPE.
   Loop();
   /// Closes what is left open: waits on streams and timers end with Errc::closed or at once. Must not be
   /// running.
@@ -44,7 +45,8 @@ class Loop {
   /// Makes run() return after the current iteration. Same thread, or through post().
   void stop();
 
-  /// Queues a function to run on the loop's thread. Safe from any thread.
+  /// Queues a function to run on the loop's thread. Safe from any thread. What did not run when the Loop is
+  /// destroyed is dropped.
   void post(std::move_only_function<void()> work);
 
   /// Runs a function before the loop waits again, without a system call. Same thread only. For resuming

@@ -23,19 +23,26 @@ namespace kage::net::testing {
 
 namespace detail {
 
-inline Task<void> stop_after(Loop& loop, Task<void> task, bool& ended) {
+struct RunState {
+  bool running = false;
+  bool ended = false;
+};
+
+inline Task<void> stop_after(Loop& loop, Task<void> task, RunState& state) {
   co_await std::move(task);
-  ended = true;
-  loop.stop();
+  state.ended = true;
+  // A stop of a loop that does not run would be taken for one of the next run.
+  if (state.running) loop.stop();
 }
 
 }  // namespace detail
 
 /// Runs the loop until `task` has ended. A test that hangs is ended by CTest's time limit.
 inline void run_on_loop(Loop& loop, Task<void> task) {
-  bool ended = false;
-  spawn(detail::stop_after(loop, std::move(task), ended));
-  while (!ended) loop.run();
+  detail::RunState state;
+  spawn(detail::stop_after(loop, std::move(task), state));
+  state.running = true;
+  while (!state.ended) loop.run();
 }
 
 /// A wait that closing or a deadline ends, for streams that have no socket.
