@@ -37,6 +37,12 @@ if(KAGEMUSHA_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+# Coverage counters everywhere, or libFuzzer sees nothing of the libraries; its main() comes with kagemusha_fuzz().
+if(KAGEMUSHA_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # kagemusha_library(NAME SOURCES... DEPENDS target...): the library of one folder. A dependency that is
 # not named here is not on the include path of its headers' libraries and does not link.
 function(kagemusha_library name)
