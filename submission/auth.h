@@ -55,5 +55,7 @@ std::string hash_password(std::string_view password);
 /// Errc::invalid: not of that form, or costs out of bounds (ln 10 to 20, r up to 32, p up to 16, at most 256
 /// MiB).
 Result<bool> verify_password(std::string_view password, std::string_view hash);
+/// Whether a hash is of that form and within those bounds; costs nothing.
+Result<> check_password_hash(std::string_view hash);
 
 }  // namespace kage::submission

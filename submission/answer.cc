@@ -1,0 +1,117 @@
+// The table of answers. A row stands at the index of its Answer; the compiler checks that.
+#include "submission/answer.h"
+
+#include <array>
+
+#include "base/text.h"
+
+namespace kage::submission {
+namespace {
+
+struct Row {
+  Answer answer;
+  bool client_error;  ///< counts towards max_errors
+  std::string_view line;
+};
+
+constexpr std::size_t kCount = static_cast<std::size_t>(Answer::size_);
+
+constexpr std::array<Row, kCount> kTable = {{
+    {Answer::bye, false, "221 2.0.0 Bye\r\n"},
+    {Answer::ok, false, "250 2.0.0 Ok\r\n"},
+    {Answer::sender_ok, false, "250 2.1.0 Ok\r\n"},
+    {Answer::recipient_ok, false, "250 2.1.5 Ok\r\n"},
+    {Answer::delivered, false, "250 2.0.0 Ok: delivered\r\n"},
+    {Answer::start_data, false, "354 End data with <CR><LF>.<CR><LF>\r\n"},
+    {Answer::start_tls, false, "220 2.0.0 Ready to start TLS\r\n"},
+    {Answer::auth_ok, false, "235 2.7.0 Authentication successful\r\n"},
+    {Answer::help, false, "214 2.0.0 See RFC 5321\r\n"},
+    {Answer::cannot_verify, false, "252 2.5.2 Cannot verify, send a message and see\r\n"},
+    {Answer::shutting_down, false, "421 4.3.2 Service shutting down\r\n"},
+    {Answer::timed_out, false, "421 4.4.2 Timeout, closing connection\r\n"},
+    {Answer::too_many_errors, false, "421 4.7.0 Too many errors\r\n"},
+    {Answer::too_many_logins, false, "421 4.7.0 Too many failed logins\r\n"},
+    {Answer::no_mapping, false, "451 4.3.0 Temporary failure: mapping not available\r\n"},
+    {Answer::try_again, false, "451 4.3.2 Not now, try again later\r\n"},
+    {Answer::delivery_deferred, false, "451 4.4.0 Delivery deferred, try again later\r\n"},
+    {Answer::auth_unavailable, false, "454 4.7.0 Temporary authentication failure\r\n"},
+    {Answer::auth_no_mapping, false, "454 4.7.0 Temporary failure: mapping not available\r\n"},
+    {Answer::tls_unavailable, false, "454 4.7.0 TLS not available\r\n"},
+    {Answer::too_many_recipients, false, "452 4.5.3 Too many recipients\r\n"},
+    {Answer::unknown_command, true, "500 5.5.2 Command not recognized\r\n"},
+    {Answer::line_too_long, true, "500 5.5.2 Line too long\r\n"},
+    {Answer::bare_lf_command, true, "500 5.5.2 Lines must end with CR LF\r\n"},
+    {Answer::bad_arguments, true, "501 5.5.4 Syntax error in arguments\r\n"},
+    {Answer::bad_sender, true, "501 5.1.7 Bad sender address syntax\r\n"},
+    {Answer::bad_recipient, true, "501 5.1.3 Bad recipient address syntax\r\n"},
+    {Answer::bad_response, true, "501 5.5.2 Cannot decode response\r\n"},
+    {Answer::auth_cancelled, true, "501 5.7.0 Authentication cancelled\r\n"},
+    {Answer::tls_injection, true, "501 5.5.4 Nothing may follow STARTTLS before the handshake\r\n"},
+    {Answer::bad_sequence, true, "503 5.5.1 Bad sequence of commands\r\n"},
+    {Answer::already_authenticated, true, "503 5.5.1 Already authenticated\r\n"},
+    {Answer::unknown_mechanism, true, "504 5.5.4 Unrecognized authentication mechanism\r\n"},
+    {Answer::auth_required, true, "530 5.7.0 Authentication required\r\n"},
+    {Answer::tls_required, true, "530 5.7.0 Must issue a STARTTLS command first\r\n"},
+    {Answer::auth_failed, true, "535 5.7.8 Authentication credentials invalid\r\n"},
+    {Answer::no_such_user, true, "550 5.1.1 No such user here\r\n"},
+    {Answer::relaying_denied, true, "550 5.7.1 Relaying denied\r\n"},
+    {Answer::bare_line_end, true, "550 5.6.11 Bare CR or LF in message\r\n"},
+    {Answer::message_too_big, true, "552 5.3.4 Message too big\r\n"},
+    {Answer::header_too_large, true, "552 5.3.4 Header too large\r\n"},
+    {Answer::needs_smtputf8, true, "553 5.6.7 Address needs SMTPUTF8\r\n"},
+    {Answer::routing_loop, true, "554 5.4.6 Routing loop detected\r\n"},
+    {Answer::no_valid_recipients, true, "554 5.5.1 No valid recipients\r\n"},
+    {Answer::unknown_parameter, true, "555 5.5.4 Unrecognized parameter\r\n"},
+}};
+
+constexpr bool rows_in_order() {
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    if (kTable[i].answer != static_cast<Answer>(i) || !kTable[i].line.ends_with("\r\n")) return false;
+  }
+  return true;
+}
+static_assert(rows_in_order());
+
+const Row& row(Answer answer) {
+  return kTable[static_cast<std::size_t>(answer)];
+}
+
+/// RFC 3463 §2: class "." subject "." detail, the last two of one to three digits.
+bool is_status(std::string_view status, char wanted_class) {
+  if (status.size() < 5 || status[0] != wanted_class || status[1] != '.') return false;
+  status.remove_prefix(2);
+  const std::size_t dot = status.find('.');
+  if (dot == std::string_view::npos) return false;
+  return dot <= 3 && status.size() - dot - 1 <= 3 && parse_number(status.substr(0, dot)).has_value() &&
+         parse_number(status.substr(dot + 1)).has_value();
+}
+
+std::string with_status(std::string_view code, std::string_view status, std::string_view text) {
+  std::string out;
+  out.append(code).append(" ").append(status).append(" ").append(text).append("\r\n");
+  return out;
+}
+
+}  // namespace
+
+std::string_view line(Answer answer) {
+  return row(answer).line;
+}
+
+bool is_client_error(Answer answer) {
+  return row(answer).client_error;
+}
+
+bool is_permanent(Answer answer) {
+  return row(answer).line[0] == '5';
+}
+
+std::string deferred_line(std::string_view status) {
+  return with_status("451", is_status(status, '4') ? status : "4.4.0", "Delivery deferred, try again later");
+}
+
+std::string refused_line(std::string_view status) {
+  return with_status("554", is_status(status, '5') ? status : "5.0.0", "Delivery refused");
+}
+
+}  // namespace kage::submission

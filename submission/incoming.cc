@@ -1,0 +1,353 @@
+// The message's way: header, verdict, phantoms, lock and ledger, copies, answer. Redis sees two trips before
+// the body goes on (one where no phantom has to be resolved), however many recipients there are.
+#include "submission/incoming.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/text.h"
+#include "submission/author.h"
+
+namespace kage::submission {
+namespace {
+
+constexpr net::Millis kKeepLockEvery{20'000};
+constexpr net::Millis kLedgerPatience{30'000};
+constexpr net::Millis kLedgerPause{500};
+
+net::Task<void> nothing() {
+  co_return;
+}
+
+}  // namespace
+
+Incoming::Incoming(const Services& services, std::shared_ptr<Activity> activity, Origin origin,
+                   ClientEnvelope envelope)
+    : services_(services),
+      activity_(std::move(activity)),
+      origin_(std::move(origin)),
+      envelope_(std::move(envelope)),
+      started_(services.loop.now()),
+      hash_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+  EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
+}
+
+Incoming::~Incoming() = default;
+
+void Incoming::refuse(Answer answer) {
+  if (refusal_) return;
+  refusal_ = answer;
+  if (delivery_) delivery_->abort();
+  std::string().swap(header_block_);
+}
+
+net::Task<void> Incoming::feed(std::string_view octets) {
+  octets_ += octets.size();
+  if (octets_ > services_.options.max_message_size) refuse(Answer::message_too_big);
+  if (refusal_) co_return;
+  if (!header_done_) {
+    if (!take_header(octets)) co_return;
+    co_await begin();
+  }
+  if (refusal_ || octets.empty()) co_return;
+  EVP_DigestUpdate(hash_.get(), octets.data(), octets.size());
+  if (delivery_) co_await delivery_->write(octets);
+}
+
+/// Adds to the header; true when it is complete, `octets` is then what follows the empty line.
+bool Incoming::take_header(std::string_view& octets) {
+  header_block_.append(octets);
+  const std::size_t end = header_end_.find(header_block_);
+  const bool complete = end != message::HeaderEnd::npos;
+  if (std::min(end, header_block_.size()) > services_.options.max_header_size) {
+    refuse(Answer::header_too_large);
+    return false;
+  }
+  if (!complete) return false;
+  octets.remove_prefix(octets.size() - (header_block_.size() - end));
+  header_block_.resize(end);
+  if (header_block_.ends_with("\r\n")) header_block_.resize(end - 2);
+  header_done_ = true;
+  return true;
+}
+
+net::Task<void> Incoming::begin() {
+  auto refusal = parse_header();
+  if (!refusal && has_phantoms() && origin_.face == Face::inbound) {
+    refusal = phantoms_vouched() ? co_await resolve_phantoms() : Answer::no_such_user;
+  }
+  if (!refusal) refusal = co_await plan_and_lock();
+  if (refusal) {
+    refuse(*refusal);
+    co_return;
+  }
+  make_delivery();
+  if (!delivery_) co_return;
+  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  co_await delivery_->open();
+  answer_by_.reset();
+}
+
+std::optional<Answer> Incoming::parse_header() {
+  const message::HeaderLimits limits{services_.options.max_header_size, services_.options.max_header_fields};
+  auto parsed = mapping::ParsedHeader::parse(std::move(header_block_), limits);
+  header_block_.clear();
+  if (!parsed) return Answer::header_too_large;
+  header_.emplace(std::move(*parsed));
+  if (header_->hops() > services_.options.max_hops) return Answer::routing_loop;
+  if (origin_.face == Face::inbound && mapping::is_loop(*header_, *envelope_.routes))
+    return Answer::routing_loop;
+  return std::nullopt;
+}
+
+bool Incoming::has_phantoms() const {
+  return std::ranges::any_of(envelope_.recipients,
+                             [](const Recipient& to) { return to.kind == Recipient::Kind::phantom; });
+}
+
+/// Asked before Redis is: who is not vouched for learns nothing of phantoms, not even by time (contract
+/// R3.3).
+bool Incoming::phantoms_vouched() const {
+  const auto author = header_->author();
+  return author && is_vouched(header_->fields(), origin_.peer, author->canonical_domain(), services_.options);
+}
+
+net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
+  std::vector<std::string> locals;
+  for (const Recipient& to : envelope_.recipients) {
+    if (to.kind == Recipient::Kind::phantom) locals.push_back(to.key);
+  }
+  auto resolved = co_await services_.directory.resolve(std::move(locals));
+  if (!resolved) co_return Answer::no_mapping;
+  envelope_.routes = resolved->routes;
+  auto value = resolved->values.begin();
+  for (Recipient& to : envelope_.recipients) {
+    if (to.kind != Recipient::Kind::phantom) continue;
+    auto& found = *value++;
+    if (!found) co_return Answer::no_such_user;
+    to.member = found->member->id;
+    to.correspondent = std::move(found->correspondent);
+  }
+  if (!author_owns_phantoms(*envelope_.routes, envelope_, *header_->author())) co_return Answer::no_such_user;
+  co_return std::nullopt;
+}
+
+net::Task<std::optional<Answer>> Incoming::plan_and_lock() {
+  auto refusal = co_await try_lock();
+  if (refusal != Answer::try_again) co_return refusal;
+  // Redis knew newer routes than we did: once more with those. Else another attempt of this message is in
+  // flight.
+  auto known = services_.directory.known_routes();
+  if (!known || (*known)->generation() == envelope_.routes->generation()) co_return refusal;
+  if (const auto changed = sort_again(std::move(*known))) co_return changed;
+  co_return co_await try_lock();
+}
+
+net::Task<std::optional<Answer>> Incoming::try_lock() {
+  auto plan = Plan::make(*header_, envelope_, origin_, unix_seconds());
+  if (!plan) co_return plan.error();
+  plan_.emplace(std::move(*plan));
+  auto lock = co_await services_.directory.begin(plan_->routes(), plan_->request());
+  if (!lock) co_return lock.error().code == Errc::conflict ? Answer::try_again : Answer::no_mapping;
+  lock_.emplace(std::move(*lock));
+  lock_kept_ = services_.loop.now();
+  co_return std::nullopt;
+}
+
+std::optional<Answer> Incoming::sort_again(mapping::Routes routes) {
+  envelope_.routes = std::move(routes);
+  for (Recipient& to : envelope_.recipients) {
+    auto again = classify(*envelope_.routes, origin_.face, envelope_.sender, to.address, unix_seconds());
+    if (!again) return again.error();
+    if (again->kind != to.kind) return Answer::try_again;
+    again->notify = std::move(to.notify);
+    if (to.kind == Recipient::Kind::phantom) {
+      again->member = to.member;
+      again->correspondent = std::move(to.correspondent);
+    }
+    to = std::move(*again);
+  }
+  return std::nullopt;
+}
+
+void Incoming::make_delivery() {
+  DeliveryOptions options;
+  options.size_estimate = envelope_.size;
+  options.body_8bit = envelope_.body_8bit;
+  options.spool_dir = services_.options.spool_dir;
+  const std::string received =
+      received_body(services_.options.hostname, origin_, envelope_.smtputf8, unix_seconds());
+  std::vector<Copy> copies;
+  for (std::size_t i = 0; i < plan_->copies().size(); ++i) {
+    if (lock_->served[i]) continue;
+    sent_.push_back(i);
+    copies.push_back(plan_->write(i, *header_, envelope_, received));
+    const Copy& copy = copies.back();
+    if (envelope_.smtputf8 && (copy.recipient.needs_utf8() || !all_ascii(copy.header)))
+      options.smtputf8 = true;
+  }
+  if (copies.empty()) return;
+  delivery_ = std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies),
+                                         std::move(options), [weak = weak_from_this()](std::size_t index) {
+                                           if (const auto self = weak.lock()) self->on_served(index);
+                                           return nothing();
+                                         });
+}
+
+/// The entry is on its way at once, and waited for only where the client will try again: with all copies
+/// delivered it gets its 250 and has no reason to.
+void Incoming::on_served(std::size_t index) {
+  if (!lock_) return;
+  ++ledger_writes_;
+  ledger_quiet_.reset();
+  net::spawn(record(shared_from_this(), sent_[index]));
+}
+
+net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, std::size_t copy) {
+  const auto written =
+      co_await self->services_.directory.served(*self->lock_, self->plan_->copies()[copy].tag, self->digest_);
+  if (!written) self->ledger_failures_.push_back(copy);
+  if (--self->ledger_writes_ == 0) self->ledger_quiet_.set();
+}
+
+/// Waits until the ledger has every copy that was served, for as long as makes sense: a retry after our 4xx
+/// must not deliver them again (contract R3.7).
+net::Task<void> Incoming::secure_ledger() {
+  const net::TimePoint until = services_.loop.now() + kLedgerPatience;
+  for (;;) {
+    if (ledger_writes_ > 0) co_await ledger_quiet_;
+    if (ledger_failures_.empty() || activity_->cancelled()) co_return;
+    if (services_.loop.now() >= until) break;
+    co_await services_.loop.sleep(kLedgerPause);
+    if (activity_->cancelled()) co_return;
+    for (const std::size_t copy : std::exchange(ledger_failures_, {})) {
+      ++ledger_writes_;
+      ledger_quiet_.reset();
+      net::spawn(record(shared_from_this(), copy));
+    }
+  }
+  log::error("ledger.lost", {{"copies", ledger_failures_.size()}});
+}
+
+void Incoming::tick(net::TimePoint now) {
+  if (answer_by_ && now >= *answer_by_ && delivery_) delivery_->abort();
+  if (!lock_ || now < lock_kept_ + kKeepLockEvery) return;
+  lock_kept_ = now;
+  net::spawn(keep_lock(shared_from_this()));
+}
+
+net::Task<void> Incoming::keep_lock(std::shared_ptr<Incoming> self) {
+  const mapping::Transaction transaction = *self->lock_;
+  const auto kept = co_await self->services_.directory.keep_alive(transaction);
+  if (!kept) log::debug("lock.not_kept", {{"reason", to_string(kept.error().code)}});
+}
+
+net::Task<void> Incoming::release_lock(bool forget_entries) {
+  if (!lock_ || activity_->cancelled()) co_return;
+  const mapping::Transaction transaction = std::move(*lock_);
+  lock_.reset();
+  const auto released = co_await services_.directory.finish(transaction, forget_entries);
+  if (!released) log::debug("lock.left", {{"reason", to_string(released.error().code)}});
+}
+
+net::Task<void> Incoming::settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries) {
+  const auto held = std::move(token);
+  co_await self->secure_ledger();
+  co_await self->release_lock(forget_entries);
+}
+
+net::Task<void> Incoming::abandon() {
+  if (delivery_) delivery_->abort();
+  co_await secure_ledger();
+  co_await release_lock(false);
+}
+
+net::Task<std::string> Incoming::finish() {
+  if (!header_done_ && !refusal_) {
+    // Data that end before an empty line are all header.
+    header_done_ = true;
+    co_await begin();
+  }
+  if (refusal_) {
+    co_await abandon();
+    log_end(line(*refusal_).substr(0, 3), {});
+    co_return std::string(line(*refusal_));
+  }
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  EVP_DigestFinal_ex(hash_.get(), hash, nullptr);
+  std::copy_n(reinterpret_cast<const char*>(hash), digest_.size(), digest_.begin());
+  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  std::vector<CopyResult> results;
+  if (delivery_) results = co_await delivery_->finish();
+  answer_by_.reset();
+  co_return co_await conclude(std::move(results));
+}
+
+/// Copies that the ledger has for another body of the same identity are not of this message. True: there were
+/// some.
+net::Task<bool> Incoming::unserve_others() {
+  std::vector<mapping::CopyTag> others;
+  for (std::size_t i = 0; i < lock_->served.size(); ++i) {
+    if (lock_->served[i] && *lock_->served[i] != digest_) others.push_back(plan_->copies()[i].tag);
+  }
+  if (others.empty()) co_return false;
+  const auto removed = co_await services_.directory.unserve(*lock_, std::move(others));
+  if (!removed) log::warn("ledger.stale", {{"reason", to_string(removed.error().code)}});
+  co_return true;
+}
+
+net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
+  const auto first = [&results](Outcome outcome) {
+    return std::ranges::find(results, outcome, &CopyResult::outcome);
+  };
+  std::string answer;
+  if (co_await unserve_others()) {
+    answer = line(Answer::try_again);
+  } else if (const auto deferred = first(Outcome::deferred); deferred != results.end()) {
+    answer = deferred_line(deferred->status);
+  } else if (const auto refused = first(Outcome::refused); refused != results.end()) {
+    answer = refused_line(refused->status);
+  } else {
+    answer = line(Answer::delivered);
+  }
+  log_end(std::string_view(answer).substr(0, 3), results);
+  // Two equal messages without Message-ID are two messages, not a message and its retry.
+  const bool forget = answer[0] == '2' && header_->message_id().empty();
+  if (answer[0] == '2' && !forget) {
+    net::spawn(settle(shared_from_this(), Activity::Token(activity_), false));
+    co_return answer;
+  }
+  if (!forget) co_await secure_ledger();
+  if (ledger_writes_ > 0) co_await ledger_quiet_;
+  co_await release_lock(forget);
+  co_return answer;
+}
+
+void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {
+  const auto count = [&results](Outcome outcome) {
+    return std::ranges::count(results, outcome, &CopyResult::outcome);
+  };
+  using metrics::Counter;
+  metrics::add(answer[0] == '2'   ? Counter::messages_accepted
+               : answer[0] == '4' ? Counter::messages_deferred
+                                  : Counter::messages_refused);
+  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
+  const std::string tag =
+      subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");
+  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
+                        {"answer", answer},
+                        {"member", std::string_view(tag)},
+                        {"copies", plan_ ? plan_->copies().size() : 0},
+                        {"delivered", count(Outcome::delivered)},
+                        {"deferred", count(Outcome::deferred)},
+                        {"refused", count(Outcome::refused)},
+                        {"octets", octets_},
+                        {"ms", (services_.loop.now() - started_).count()}});
+}
+
+}  // namespace kage::submission

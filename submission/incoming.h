@@ -1,0 +1,104 @@
+// One message on its way in: header held, body passed through to its copies, one final answer (contract R3.7,
+// R3.8).
+//
+// Octets come without dots and BDAT framing, any cut. After a refusal the rest is taken and dropped, so that
+// the answer comes where the protocol has it and memory does not grow. Exactly one of finish() and abandon()
+// ends it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mapping/directory.h"
+#include "message/header.h"
+#include "net/task.h"
+#include "submission/activity.h"
+#include "submission/answer.h"
+#include "submission/delivery.h"
+#include "submission/session.h"
+#include "submission/transaction.h"
+
+struct evp_md_ctx_st;
+
+namespace kage::submission {
+
+class Incoming : public std::enable_shared_from_this<Incoming> {
+ public:
+  Incoming(const Services& services, std::shared_ptr<Activity> activity, Origin origin,
+           ClientEnvelope envelope);
+  ~Incoming();
+  Incoming(const Incoming&) = delete;
+  Incoming& operator=(const Incoming&) = delete;
+
+  /// Takes octets; returns when all copies have taken them: that is the backpressure. `octets` must stay
+  /// valid until then.
+  net::Task<void> feed(std::string_view octets);
+
+  /// Nothing is delivered any more; the first refusal is the one that is answered.
+  void refuse(Answer answer);
+  [[nodiscard]] std::optional<Answer> refusal() const { return refusal_; }
+
+  /// The data have ended. The line to answer with; what remains to be written to Redis goes on by itself.
+  net::Task<std::string> finish();
+
+  /// The client went away or gave up: nothing is delivered.
+  net::Task<void> abandon();
+
+  /// Called about once a second: keeps the lock of a long transaction, and ends one that takes too long.
+  void tick(net::TimePoint now);
+
+  [[nodiscard]] std::uint64_t octets() const { return octets_; }
+
+ private:
+  bool take_header(std::string_view& octets);
+  net::Task<void> begin();
+  std::optional<Answer> parse_header();
+  [[nodiscard]] bool has_phantoms() const;
+  [[nodiscard]] bool phantoms_vouched() const;
+  net::Task<std::optional<Answer>> resolve_phantoms();
+  net::Task<std::optional<Answer>> plan_and_lock();
+  net::Task<std::optional<Answer>> try_lock();
+  std::optional<Answer> sort_again(mapping::Routes routes);
+  void make_delivery();
+
+  void on_served(std::size_t index);
+  static net::Task<void> record(std::shared_ptr<Incoming> self, std::size_t copy);
+  static net::Task<void> keep_lock(std::shared_ptr<Incoming> self);
+  static net::Task<void> settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries);
+  net::Task<void> secure_ledger();
+  net::Task<void> release_lock(bool forget_entries);
+  net::Task<bool> unserve_others();
+  net::Task<std::string> conclude(std::vector<CopyResult> results);
+  void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
+
+  Services services_;
+  std::shared_ptr<Activity> activity_;
+  Origin origin_;
+  ClientEnvelope envelope_;
+  net::TimePoint started_;
+
+  std::string header_block_;
+  message::HeaderEnd header_end_;
+  bool header_done_ = false;
+  std::optional<Answer> refusal_;
+  std::uint64_t octets_ = 0;
+  std::unique_ptr<evp_md_ctx_st, void (*)(evp_md_ctx_st*)> hash_;
+  mapping::Digest digest_{};
+
+  std::optional<mapping::ParsedHeader> header_;
+  std::optional<Plan> plan_;
+  std::optional<mapping::Transaction> lock_;  // held from begin to release_lock()
+  net::TimePoint lock_kept_;
+  std::vector<std::size_t> sent_;  // index in the delivery → index in the plan
+  std::optional<net::TimePoint> answer_by_;
+  std::unique_ptr<Delivery> delivery_;
+
+  std::size_t ledger_writes_ = 0;             // in flight
+  std::vector<std::size_t> ledger_failures_;  // copies of the plan
+  net::Event ledger_quiet_;
+};
+
+}  // namespace kage::submission

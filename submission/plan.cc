@@ -1,0 +1,280 @@
+// The plan: which copies a message needs, whom each is for and how its header is written (contract chapter
+// 6).
+//
+// It holds pointers into the routes' snapshot that it was made with, and keeps that snapshot alive.
+#include <algorithm>
+#include <cstring>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "message/encoded_word.h"
+#include "submission/transaction.h"
+
+namespace kage::submission {
+namespace {
+
+using mapping::Member;
+using mapping::ParsedHeader;
+using mapping::RouteTable;
+
+std::string octets_of(mapping::MemberId id) {
+  std::string out(sizeof id, '\0');
+  std::memcpy(out.data(), &id, sizeof id);
+  return out;
+}
+
+template <class Tag>
+Tag tag_of(const RouteTable& routes, std::string_view text) {
+  Tag tag{};
+  const std::string hash = mapping::hmac_sha256(routes.master().index_key(), text);
+  std::copy_n(hash.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
+/// The first mailbox in the header's first From field, with its display name as written.
+std::vector<message::ListItem> from_items(const ParsedHeader& header) {
+  for (const message::Field& field : header.fields()) {
+    if (!field.is("From")) continue;
+    auto items = message::parse_address_list(field.body);
+    if (items) return std::move(*items);
+    break;
+  }
+  return {};
+}
+
+/// The login's member whose public address, or else whose mailbox, is the author; else its first.
+const Member* find_writer(std::span<const Member* const> mine, const std::vector<message::ListItem>& from) {
+  for (const auto by : {&Member::address, static_cast<const mapping::PublicAddress * Member::*>(nullptr)}) {
+    for (const message::ListItem& item : from) {
+      if (!item.address) continue;
+      const std::string canonical = item.address->canonical();
+      for (const Member* member : mine) {
+        const std::string& name = by != nullptr ? (member->*by)->canonical : member->mailbox_canonical;
+        if (name == canonical) return member;
+      }
+    }
+  }
+  return mine.empty() ? nullptr : mine.front();
+}
+
+/// Replaces `what` in any case by `with`, from left to right.
+std::string replace_nocase(std::string_view text, const std::string& what, const std::string& with) {
+  std::string out;
+  const std::string folded = lower(text);
+  std::size_t at = 0;
+  for (;;) {
+    const std::size_t found = folded.find(what, at);
+    out.append(text.substr(at, found == std::string::npos ? found : found - at));
+    if (found == std::string::npos) return out;
+    out.append(with);
+    at = found + what.size();
+  }
+}
+
+/// What the header would be had the writer sent from the mailbox to real addresses: other members then see
+/// phantoms of their own in it. `real`: address as the writer knows it → real one.
+std::string header_from_mailbox(const ParsedHeader& header, const Member& writer,
+                                const std::vector<std::pair<std::string, std::string>>& real) {
+  std::string phrase;
+  for (const message::ListItem& item : from_items(header)) {
+    if (item.address && phrase.empty()) phrase = item.phrase;
+  }
+  std::string out;
+  std::vector<std::string> from;
+  if (!phrase.empty()) from.push_back(phrase);
+  from.push_back("<" + writer.spec.mailbox.quoted() + ">");
+  message::write_field(out, "From", from);
+  for (const message::Field& field : header.fields()) {
+    if (field.is("From") || field.is("Sender")) continue;
+    if (!field.is("To") && !field.is("Cc")) {
+      out.append(field.raw);
+      continue;
+    }
+    std::string raw(field.raw);
+    for (const auto& [shown, meant] : real) raw = replace_nocase(raw, shown, meant);
+    out.append(raw);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientEnvelope& envelope,
+                                       const Origin& origin, std::int64_t now) {
+  Plan plan;
+  plan.routes_ = envelope.routes;
+  plan.face_ = origin.face;
+  plan.now_ = now;
+  if (origin.face != Face::inbound) {
+    plan.writer_ = find_writer(plan.routes_->find_login(origin.login), from_items(header));
+    if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
+  }
+  for (const Recipient& recipient : envelope.recipients) {
+    if (const auto refusal = plan.add_recipient(recipient)) return std::unexpected(*refusal);
+  }
+  plan.add_inside(header, envelope);
+  plan.add_phantoms(header, envelope);
+  plan.add_tags(header);
+  return plan;
+}
+
+std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
+  switch (recipient.kind) {
+    case Recipient::Kind::public_address: {
+      const auto* address = routes_->find_address(recipient.key);
+      if (address == nullptr) return Answer::no_such_user;
+      shown_.push_back(address->canonical);
+      has_public_ = true;
+      for (const Member* member : address->members) add_inward_copy(*member, recipient.notify);
+      return std::nullopt;
+    }
+    case Recipient::Kind::phantom: {
+      const Member* member = routes_->find_member(recipient.member);
+      if (member == nullptr || !recipient.correspondent) return Answer::no_such_user;
+      resolved_[member->id].insert_or_assign(recipient.key, *recipient.correspondent);
+      add_outward_copy(*member, *recipient.correspondent, recipient.key, recipient.notify);
+      return std::nullopt;
+    }
+    case Recipient::Kind::bounce: {
+      const Member* member = routes_->find_member(recipient.member);
+      if (member == nullptr) return Answer::no_such_user;
+      if (recipient.discard) {
+        discarded_ = member;
+      } else {
+        add_inward_copy(*member, {});
+      }
+      return std::nullopt;
+    }
+    case Recipient::Kind::direct:
+      add_outward_copy(*writer_, recipient.address, {}, recipient.notify);
+      return std::nullopt;
+  }
+  return Answer::no_such_user;
+}
+
+bool Plan::is_new(bool inward, mapping::MemberId member, const std::string& key) {
+  std::string name(inward ? "i" : "o");
+  name.append(octets_of(member)).append(key);
+  return seen_.insert(std::move(name)).second;
+}
+
+void Plan::add_inward_copy(const Member& member, const std::string& notify) {
+  if (!is_new(true, member.id, {})) return;
+  PlannedCopy copy;
+  copy.inward = true;
+  copy.member = &member;
+  copy.recipient = member.spec.mailbox;
+  copy.recipient_key = member.mailbox_canonical;
+  copy.notify = notify;
+  copies_.push_back(std::move(copy));
+}
+
+void Plan::add_outward_copy(const Member& member, const message::Address& correspondent,
+                            const std::string& phantom, const std::string& notify) {
+  std::string key = correspondent.canonical();
+  if (!is_new(false, member.id, key)) return;
+  shown_.push_back(key);
+  PlannedCopy copy;
+  copy.member = &member;
+  copy.recipient = correspondent;
+  copy.recipient_key = std::move(key);
+  copy.phantom = phantom;
+  copy.notify = notify;
+  copies_.push_back(std::move(copy));
+  ++correspondents_;
+}
+
+void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
+  if (writer_ == nullptr || !has_public_) return;
+  std::vector<std::pair<std::string, std::string>> real;
+  for (const Recipient& recipient : envelope.recipients) {
+    const Member* member = routes_->find_member(recipient.member);
+    if (recipient.kind != Recipient::Kind::phantom || member == nullptr) continue;
+    real.emplace_back(recipient.key + "@" + member->address->domain->phantom_domain,
+                      recipient.correspondent->quoted());
+  }
+  auto inside = ParsedHeader::parse(header_from_mailbox(header, *writer_, real));
+  // It passed the bounds before; an address more cannot be refused for its size.
+  if (inside) inside_.emplace(std::move(*inside));
+}
+
+const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
+  return copy.inward && inside_ ? *inside_ : header;
+}
+
+void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelope) {
+  const auto sender = face_ == Face::inbound ? envelope.sender : std::nullopt;
+  std::unordered_map<std::string_view, const std::string*> spellings;
+  const auto learn = [&spellings](const ParsedHeader& from) {
+    for (const auto& found : from.addresses())
+      spellings.try_emplace(found.canonical, &found.address.spelling);
+  };
+  const std::string sender_key = sender ? sender->canonical() : std::string();
+  learn(header);
+  if (inside_) learn(*inside_);
+  if (sender) spellings.try_emplace(sender_key, &sender->spelling);
+  for (const PlannedCopy& copy : copies_) {
+    if (!copy.inward) continue;
+    auto map = mapping::derive_phantoms(header_for(copy, header), *routes_, *copy.member, sender);
+    for (const auto& [canonical, local] : map) {
+      const auto known = spellings.find(canonical);
+      request_.phantoms.push_back(
+          {copy.member, local, known == spellings.end() ? canonical : *known->second});
+    }
+    phantoms_.insert_or_assign(copy.member->id, std::move(map));
+  }
+}
+
+void Plan::add_tags(const ParsedHeader& header) {
+  std::string named("message\0", 8);
+  named.append(header.identity());
+  request_.message = tag_of<mapping::MessageTag>(*routes_, named);
+  const std::string message(request_.message.begin(), request_.message.end());
+  for (PlannedCopy& copy : copies_) {
+    const std::string what = message + (copy.inward ? "member" : "correspondent") +
+                             octets_of(copy.member->id) + copy.recipient_key;
+    copy.tag = tag_of<mapping::CopyTag>(*routes_, what);
+    request_.copies.push_back(copy.tag);
+  }
+  // Inbound the ids are equal in a retry; a submission's retry cannot be told from a second message.
+  if (header.message_id().empty()) id_seed_ = face_ == Face::inbound ? message : random_bytes(16);
+}
+
+const Member* Plan::subject() const {
+  if (writer_ != nullptr) return writer_;
+  return copies_.empty() ? discarded_ : copies_.front().member;
+}
+
+std::string Plan::new_id(const PlannedCopy& copy, const mapping::DomainSpec& domain) const {
+  const std::string seed = "message-id" + id_seed_ + (copy.inward ? "m" : "c") + octets_of(copy.member->id);
+  const std::string hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
+  return base32(hash.substr(0, 15)) + "@" + (copy.inward ? domain.phantom_domain : domain.name);
+}
+
+Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,
+                 std::string_view received) const {
+  const PlannedCopy& planned = copies_[index];
+  const Member& member = *planned.member;
+  const mapping::DomainSpec& domain = *member.address->domain;
+  const std::string id = id_seed_.empty() ? std::string() : new_id(planned, domain);
+  Copy copy;
+  copy.recipient = planned.recipient;
+  copy.notify = planned.notify;
+  copy.ret = envelope.ret;
+  const auto of = planned.inward ? mapping::BounceOf::to_member : mapping::BounceOf::to_correspondent;
+  copy.mail_from = mapping::bounce_local(routes_->master(), of, member, now_) + "@" + domain.phantom_domain;
+  if (planned.inward) {
+    const auto sender = face_ == Face::inbound ? envelope.sender : std::nullopt;
+    copy.header = mapping::rewrite_inward(header_for(planned, header),
+                                          {*routes_, member, phantoms_.at(member.id), sender, received, id});
+  } else {
+    static const std::unordered_map<std::string, message::Address> kNone;
+    const auto resolved = resolved_.find(member.id);
+    copy.header = mapping::rewrite_outward(header, {*routes_, member, planned.recipient, planned.phantom,
+                                                    resolved == resolved_.end() ? kNone : resolved->second,
+                                                    shown_, correspondents_ > 1, received, id});
+  }
+  return copy;
+}
+
+}  // namespace kage::submission

@@ -1,0 +1,183 @@
+// Readers of client responses. Lengths are bounded by the AUTH line's own bound.
+#include "submission/sasl.h"
+
+#include <openssl/crypto.h>
+
+#include <array>
+
+#include "base/text.h"
+#include "message/address.h"
+
+namespace kage::submission {
+namespace {
+
+constexpr std::size_t kMaxLogin = 320;
+constexpr std::size_t kMaxPassword = 1024;
+constexpr char kSeparator = '\x01';
+
+struct MechanismName {
+  std::string_view name;
+  SaslMechanism mechanism;
+};
+
+constexpr std::array<MechanismName, 4> kMechanisms = {{
+    {"PLAIN", SaslMechanism::plain},
+    {"LOGIN", SaslMechanism::login},
+    {"XOAUTH2", SaslMechanism::xoauth2},
+    {"OAUTHBEARER", SaslMechanism::oauthbearer},
+}};
+
+bool is_login(std::string_view text) {
+  if (text.empty() || text.size() > kMaxLogin) return false;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+  }
+  return true;
+}
+
+/// RFC 6750 §2.1 b64token, as wide as providers use it: printable, no space.
+bool is_token(std::string_view text) {
+  if (text.empty()) return false;
+  for (const char c : text) {
+    if (c <= ' ' || c >= 0x7f) return false;
+  }
+  return true;
+}
+
+/// The value of `key` among "key=value" pairs that each end with 0x01.
+std::optional<std::string_view> find_pair(std::string_view pairs, std::string_view key) {
+  while (!pairs.empty()) {
+    const std::size_t end = pairs.find(kSeparator);
+    if (end == std::string_view::npos) return std::nullopt;
+    const std::string_view pair = pairs.substr(0, end);
+    pairs.remove_prefix(end + 1);
+    if (pair.size() > key.size() && pair.starts_with(key) && pair[key.size()] == '=') {
+      return pair.substr(key.size() + 1);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> bearer_token(std::string_view pairs) {
+  const auto value = find_pair(pairs, "auth");
+  if (!value || !starts_with_nocase(*value, "Bearer ")) return std::nullopt;
+  const std::string_view token = trim(value->substr(7));
+  if (!is_token(token)) return std::nullopt;
+  return token;
+}
+
+Credentials bearer(Credentials::Mechanism mechanism, std::string login, std::string_view token,
+                   std::string_view message) {
+  Credentials out;
+  out.mechanism = mechanism;
+  out.login = std::move(login);
+  out.secret = std::string(token);
+  out.response = std::string(message);
+  return out;
+}
+
+/// RFC 5801 §4 saslname: "=2C" and "=3D" stand for ',' and '='.
+std::optional<std::string> read_saslname(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '=') {
+      out.push_back(text[i]);
+      continue;
+    }
+    const std::string_view code = text.substr(i, 3);
+    if (!equals_nocase(code, "=2C") && !equals_nocase(code, "=3D")) return std::nullopt;
+    out.push_back(equals_nocase(code, "=2C") ? ',' : '=');
+    i += 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<SaslMechanism> find_mechanism(std::string_view name) {
+  for (const MechanismName& row : kMechanisms) {
+    if (row.name == name) return row.mechanism;
+  }
+  return std::nullopt;
+}
+
+std::string_view mechanism_list() {
+  return "PLAIN LOGIN XOAUTH2 OAUTHBEARER";
+}
+
+std::optional<std::string> decode_response(std::string_view text) {
+  if (text == "=") return std::string();
+  return base64_decode(text);
+}
+
+std::optional<Credentials> read_plain(std::string_view message) {
+  const std::size_t first = message.find('\0');
+  if (first == std::string_view::npos) return std::nullopt;
+  const std::size_t second = message.find('\0', first + 1);
+  if (second == std::string_view::npos || message.find('\0', second + 1) != std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view authorization = message.substr(0, first);
+  const std::string_view login = message.substr(first + 1, second - first - 1);
+  const std::string_view password = message.substr(second + 1);
+  if (!is_login(login) || password.empty() || password.size() > kMaxPassword) return std::nullopt;
+  if (!authorization.empty() && !equals_nocase(authorization, login)) return std::nullopt;
+  Credentials out;
+  out.login = std::string(login);
+  out.secret = std::string(password);
+  return out;
+}
+
+std::optional<Credentials> read_xoauth2(std::string_view message) {
+  if (!message.ends_with("\x01\x01")) return std::nullopt;
+  const auto user = find_pair(message, "user");
+  const auto token = bearer_token(message);
+  if (!user || !token || !is_login(*user)) return std::nullopt;
+  return bearer(Credentials::Mechanism::xoauth2, std::string(*user), *token, message);
+}
+
+std::optional<Credentials> read_oauthbearer(std::string_view message) {
+  // RFC 7628 §3.1: gs2-header "n,a=login," then 0x01 pairs 0x01.
+  const std::size_t end = message.find(kSeparator);
+  if (end == std::string_view::npos || !message.ends_with("\x01\x01")) return std::nullopt;
+  const std::string_view gs2 = message.substr(0, end);
+  if (!gs2.starts_with("n,a=") || !gs2.ends_with(',') || gs2.size() < 6) return std::nullopt;
+  const std::string_view name = gs2.substr(4, gs2.size() - 5);
+  if (name.find(',') != std::string_view::npos) return std::nullopt;
+  auto login = read_saslname(name);
+  const auto token = bearer_token(message.substr(end + 1));
+  if (!login || !token || !is_login(*login)) return std::nullopt;
+  return bearer(Credentials::Mechanism::oauthbearer, std::move(*login), *token, message);
+}
+
+std::string login_name(std::string_view login) {
+  if (const auto address = message::parse_address(login)) return address->canonical();
+  return lower(login);
+}
+
+std::string make_plain(std::string_view login, std::string_view password) {
+  std::string out;
+  out.reserve(login.size() + password.size() + 2);
+  out.push_back('\0');
+  out.append(login);
+  out.push_back('\0');
+  out.append(password);
+  return out;
+}
+
+std::string_view oauth_refusal() {
+  static const std::string challenge = base64(R"({"status":"invalid_token","schemes":"bearer"})");
+  return challenge;
+}
+
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+  secret.clear();
+}
+
+void wipe(Credentials& credentials) {
+  wipe(credentials.secret);
+  wipe(credentials.response);
+}
+
+}  // namespace kage::submission

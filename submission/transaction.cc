@@ -1,0 +1,105 @@
+// Sorting of recipients: what an address is, by the routes alone. The plan is in plan.cc.
+#include "submission/transaction.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/text.h"
+
+namespace kage::submission {
+namespace {
+
+using mapping::RouteTable;
+
+/// RFC 5321 §4.5.1: <postmaster> without a domain is that of the first domain of ours that has one.
+const mapping::PublicAddress* find_postmaster(const RouteTable& routes) {
+  for (const mapping::DomainSpec& domain : routes.domains()) {
+    if (const auto* address = routes.find_address("postmaster@" + domain.name)) return address;
+  }
+  return nullptr;
+}
+
+/// Bounces come from the null sender; some systems give theirs a name.
+bool sends_bounces(const std::optional<message::Address>& sender) {
+  return !sender || equals_nocase(sender->local, "mailer-daemon") ||
+         equals_nocase(sender->local, "postmaster");
+}
+
+std::expected<Recipient, Answer> classify_bounce(const RouteTable& routes, Recipient recipient,
+                                                 std::int64_t now) {
+  const auto bounce = mapping::open_bounce(routes, lower(recipient.address.local), now);
+  if (!bounce) return std::unexpected(Answer::no_such_user);
+  recipient.kind = Recipient::Kind::bounce;
+  recipient.member = bounce->member->id;
+  recipient.discard = bounce->what == mapping::BounceOf::to_member;
+  return recipient;
+}
+
+}  // namespace
+
+std::expected<Recipient, Answer> classify(const RouteTable& routes, Face face,
+                                          const std::optional<message::Address>& sender,
+                                          const message::Address& address, std::int64_t now) {
+  Recipient recipient;
+  recipient.address = address;
+  recipient.kind = Recipient::Kind::public_address;
+  if (address.domain.empty()) {
+    const auto* postmaster = find_postmaster(routes);
+    if (postmaster == nullptr) return std::unexpected(Answer::no_such_user);
+    recipient.key = postmaster->canonical;
+    return recipient;
+  }
+  recipient.key = address.canonical();
+  if (routes.find_address(recipient.key) != nullptr) return recipient;
+
+  const std::string domain = address.canonical_domain();
+  if (routes.find_phantom_domain(domain) != nullptr) {
+    if (mapping::looks_like_phantom(address.local)) {
+      recipient.kind = Recipient::Kind::phantom;
+      recipient.key = lower(address.local);
+      return recipient;
+    }
+    if (face == Face::inbound && mapping::looks_like_bounce(address.local) && sends_bounces(sender)) {
+      return classify_bounce(routes, std::move(recipient), now);
+    }
+    return std::unexpected(Answer::no_such_user);
+  }
+  if (routes.find_public_domain(domain) != nullptr) return std::unexpected(Answer::no_such_user);
+  if (face == Face::inbound) return std::unexpected(Answer::relaying_denied);
+  recipient.kind = Recipient::Kind::direct;
+  return recipient;
+}
+
+bool owns(const RouteTable& routes, std::string_view login, mapping::MemberId member) {
+  for (const mapping::Member* mine : routes.find_login(login)) {
+    if (mine->id == member) return true;
+  }
+  return false;
+}
+
+bool author_owns_phantoms(const RouteTable& routes, const ClientEnvelope& envelope,
+                          const message::Address& author) {
+  const std::string canonical = author.canonical();
+  for (const Recipient& recipient : envelope.recipients) {
+    if (recipient.kind != Recipient::Kind::phantom) continue;
+    const mapping::Member* member = routes.find_member(recipient.member);
+    if (member == nullptr || member->mailbox_canonical != canonical) return false;
+  }
+  return true;
+}
+
+std::string received_body(std::string_view hostname, const Origin& origin, bool smtputf8, std::int64_t now) {
+  std::string out = "by ";
+  out.append(hostname).append(" with ");
+  if (!origin.extended) {
+    out.append("SMTP");
+  } else {
+    // RFC 3848, RFC 6531 §4.3.
+    out.append(smtputf8 ? "UTF8SMTP" : "ESMTP");
+    if (origin.tls) out.append("S");
+    if (!origin.login.empty()) out.append("A");
+  }
+  out.append(" id ").append(base32(random_bytes(10))).append("; ").append(rfc5322_date(now));
+  return out;
+}
+
+}  // namespace kage::submission

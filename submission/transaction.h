@@ -1,0 +1,139 @@
+// One mail transaction: who it is from, whom it is for, and the plan of the copies that it needs (contract
+// chapters 2 and 6). Everything here is pure: deciding is kept apart from Redis and sockets, so that each
+// rule can be tested.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "mapping/directory.h"
+#include "mapping/rewrite.h"
+#include "mapping/route_table.h"
+#include "message/address.h"
+#include "net/stream.h"
+#include "submission/answer.h"
+#include "submission/delivery.h"
+#include "submission/session.h"
+
+namespace kage::submission {
+
+struct Recipient {
+  enum class Kind : std::uint8_t {
+    public_address,  ///< every member behind it gets an inward copy
+    phantom,         ///< its member writes to its correspondent
+    bounce,          ///< what we emitted came back; for one member, or to be dropped
+    direct,          ///< a real address, on the submission faces
+  };
+  Kind kind = Kind::direct;
+  message::Address address;      ///< as the client wrote it
+  std::string key;               ///< canonical address; of a phantom its local part in lower case
+  std::string notify;            ///< NOTIFY (RFC 3461)
+  mapping::MemberId member = 0;  ///< bounce; phantom when it is resolved
+  bool discard = false;          ///< bounce of an inward copy: nobody may be told (contract R3.2)
+  std::optional<message::Address> correspondent;  ///< phantom when it is resolved
+};
+
+/// What was said before the data.
+struct ClientEnvelope {
+  mapping::Routes routes;                  ///< newest snapshot that this transaction has seen
+  bool verified = false;                   ///< `routes` was compared with Redis in this transaction
+  std::optional<message::Address> sender;  ///< nothing: <>
+  std::uint64_t size = 0;
+  bool body_8bit = false;
+  bool smtputf8 = false;
+  std::string ret;
+  std::vector<Recipient> recipients;
+};
+
+/// Who hands us the message, and how.
+struct Origin {
+  Face face = Face::inbound;
+  net::PeerAddress peer;
+  std::string login;  ///< submission faces: as it logged in
+  bool extended = false;
+  bool tls = false;
+};
+
+/// Sorts a recipient by the routes alone. `now`: seconds, for the age of bounce addresses. A phantom comes
+/// back unresolved.
+std::expected<Recipient, Answer> classify(const mapping::RouteTable& routes, Face face,
+                                          const std::optional<message::Address>& sender,
+                                          const message::Address& address, std::int64_t now);
+
+/// Whether the login's members include this one.
+bool owns(const mapping::RouteTable& routes, std::string_view login, mapping::MemberId member);
+
+/// One copy that the message needs.
+struct PlannedCopy {
+  bool inward = false;                      ///< towards a member; else towards a correspondent
+  const mapping::Member* member = nullptr;  ///< whom it is for, or who writes
+  message::Address recipient;               ///< mailbox or correspondent, spelled as it goes out
+  std::string recipient_key;                ///< canonical
+  std::string phantom;  ///< outward: the correspondent's phantom; empty when addressed directly
+  std::string notify;
+  mapping::CopyTag tag{};
+};
+
+class Plan {
+ public:
+  /// Works out all copies, the phantoms to store and the tags of the ledger. The error is the answer to the
+  /// whole message: a phantom that is not resolved or whose member is gone refuses all of it.
+  static std::expected<Plan, Answer> make(const mapping::ParsedHeader& header, const ClientEnvelope& envelope,
+                                          const Origin& origin, std::int64_t now);
+
+  [[nodiscard]] const std::vector<PlannedCopy>& copies() const { return copies_; }
+  [[nodiscard]] const mapping::BeginRequest& request() const { return request_; }
+  [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
+  /// The member whom the log names: the writer, or the first that gets a copy. Null when there is none.
+  [[nodiscard]] const mapping::Member* subject() const;
+
+  /// Copy `index` as it goes out; `header` is the one that the plan was made with. `received`: the body of
+  /// our own Received field.
+  [[nodiscard]] Copy write(std::size_t index, const mapping::ParsedHeader& header,
+                           const ClientEnvelope& envelope, std::string_view received) const;
+
+ private:
+  Plan() = default;
+  std::optional<Answer> add_recipient(const Recipient& recipient);
+  bool is_new(bool inward, mapping::MemberId member, const std::string& key);
+  void add_inward_copy(const mapping::Member& member, const std::string& notify);
+  void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
+                        const std::string& phantom, const std::string& notify);
+  void add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  void add_tags(const mapping::ParsedHeader& header);
+  [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
+                                                        const mapping::ParsedHeader& header) const;
+  [[nodiscard]] std::string new_id(const PlannedCopy& copy, const mapping::DomainSpec& domain) const;
+
+  mapping::Routes routes_;
+  Face face_ = Face::inbound;
+  std::vector<PlannedCopy> copies_;
+  std::unordered_set<std::string> seen_;  // copies by direction, member and recipient
+  mapping::BeginRequest request_;
+  const mapping::Member* writer_ = nullptr;     // submission: who writes to direct recipients
+  const mapping::Member* discarded_ = nullptr;  // a bounce that nobody gets
+  bool has_public_ = false;
+  std::optional<mapping::ParsedHeader> inside_;  // submission to our own: the author is the writer's mailbox
+  std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
+  std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
+  std::vector<std::string> shown_;  // canonical real addresses of the envelope
+  std::size_t correspondents_ = 0;
+  std::string id_seed_;  // not empty: the message has no Message-ID
+  std::int64_t now_ = 0;
+};
+
+/// Whether every phantom among the recipients belongs to a member whose mailbox is the author (contract
+/// R3.3).
+bool author_owns_phantoms(const mapping::RouteTable& routes, const ClientEnvelope& envelope,
+                          const message::Address& author);
+
+/// "by host with ESMTPS id …; date": names no client (contract R5.3).
+std::string received_body(std::string_view hostname, const Origin& origin, bool smtputf8, std::int64_t now);
+
+}  // namespace kage::submission
