@@ -88,11 +88,58 @@ std::string usual_spelling(const std::vector<message::ListItem>& items) {
   return squeezed(out);
 }
 
+/// Without the backslashes of quoted-pairs.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size()) ++i;
+    out.push_back(text[i]);
+  }
+  return out;
+}
+
+/// Whether there is something like a host name in a value that has no reason to hold one.
+bool names_host(std::string_view text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t end = begin;
+    while (end < text.size() && (is_alnum(text[end]) || text[end] == '-' || text[end] == '.')) ++end;
+    std::string_view word = text.substr(begin, end - begin);
+    while (word.ends_with('.')) word.remove_suffix(1);
+    const std::size_t dot = word.rfind('.');
+    const bool top = dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
+                     std::ranges::all_of(word.substr(dot + 1), is_alpha);
+    if (top) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+/// An '@' beside the addresses that were found, in text that names a host: parts of a broken list that ended
+/// up in quotes, most probably. There is no telling what to replace.
+bool is_garbled(std::string_view decoded, const ScannedText& scan) {
+  auto span = scan.spans.begin();
+  for (std::size_t at = decoded.find('@'); at != std::string_view::npos; at = decoded.find('@', at + 1)) {
+    while (span != scan.spans.end() && span->offset + span->length <= at) ++span;
+    const bool covered = span != scan.spans.end() && span->offset <= at;
+    if (!covered && (!scan.harmless() || names_host(decoded))) return true;
+  }
+  return false;
+}
+
 WrittenText scan_phrase(std::string phrase, AddressIndex& index) {
   WrittenText text;
-  text.scan = scan_text(phrase, true, false, index);
-  if (!is_safe_phrase(phrase)) {
-    phrase = message::encode_phrase(message::decode_words(phrase, true));
+  text.scan = scan_text(phrase, true, Care::text, index);
+  const bool has_sign = phrase.find('@') != std::string::npos;
+  if (!text.scan.harmless() || has_sign || !is_safe_phrase(phrase)) {
+    std::string decoded = message::decode_words(phrase, true);
+    if (phrase.find('\\') != std::string::npos) {
+      // Of broken quotes it is not clear what a backslash does.
+      ScannedText bare = scan_decoded(unescaped(decoded), Care::text, index);
+      if (bare.spans.size() > text.scan.spans.size()) text.scan = std::move(bare);
+    }
+    if (is_garbled(text.scan.harmless() ? decoded : text.scan.decoded, text.scan)) return {};
+    if (!is_safe_phrase(phrase)) phrase = message::encode_phrase(decoded);
   }
   text.written = std::move(phrase);
   return text;
@@ -104,7 +151,7 @@ AddressItem scan_item(message::ListItem& item, AddressIndex& index) {
   result.phrase = scan_phrase(std::move(item.phrase), index);
   for (std::string& comment : item.comments) {
     if (!is_safe_comment(comment)) continue;
-    WrittenText text{.written = {}, .scan = scan_text(comment, false, false, index)};
+    WrittenText text{.written = {}, .scan = scan_text(unescaped(comment), false, Care::text, index)};
     text.written = std::move(comment);
     result.comments.push_back(std::move(text));
   }
@@ -141,12 +188,23 @@ std::string without_comments(std::string_view text) {
 
 bool is_harmless(std::string_view text) {
   AddressIndex scratch;
-  return scan_text(text, false, true, scratch).harmless();
+  return scan_text(text, false, Care::strict, scratch).harmless() &&
+         scan_text(unescaped(text), false, Care::strict, scratch).harmless();
 }
 
-bool is_harmless_value(const std::string& utf8) {
+bool may_pass(std::string_view text) {
+  return is_harmless(text) && !names_host(message::decode_words(text));
+}
+
+bool is_file_name(const message::Parameter& parameter) {
+  return parameter.name == "name" || parameter.name == "filename";
+}
+
+/// File names are people's text ("Taro@Sales.pdf"); in other values an '@' is an address or an id.
+bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
+  if (is_file_name(parameter)) return scan_decoded(parameter.value, Care::text, index).harmless();
   AddressIndex scratch;
-  return scan_decoded(utf8, true, scratch).harmless();
+  return scan_decoded(parameter.value, Care::strict, scratch).harmless();
 }
 
 bool is_parameter_name(std::string_view name) {
@@ -174,30 +232,29 @@ ParameterScan::Parameter scan_file_name(const message::Parameter& parameter, Add
   if (!extension.empty()) {
     const std::string_view stem =
         std::string_view(parameter.value).substr(0, parameter.value.size() - extension.size());
-    if (!is_harmless_value(std::string(stem))) {
-      result.text = scan_decoded(std::string(stem), true, index);
+    result.text = scan_decoded(std::string(stem), Care::text, index);
+    if (!result.text.harmless()) {
       result.extension = extension;
       return result;
     }
   }
-  result.text = scan_decoded(parameter.value, true, index);
+  result.text = scan_decoded(parameter.value, Care::text, index);
   return result;
 }
 
 std::optional<ParameterScan::Parameter> scan_parameter(const message::Parameter& parameter,
-                                                       AddressIndex& index) {
+                                                       bool keep_boundary, AddressIndex& index) {
   if (!is_parameter_name(parameter.name)) return std::nullopt;
   ParameterScan::Parameter result;
   result.name = parameter.name;
-  const bool plain = !parameter.raw.empty() && parameter.raw.find('(') == std::string_view::npos;
-  const bool boundary = parameter.name == "boundary";  // the body's bytes are what they are
-  if (boundary || is_harmless_value(parameter.value)) {
-    const bool keep = plain && (boundary || is_harmless(parameter.raw));
+  const bool plain = !parameter.raw.empty() && parameter.intact;
+  if (keep_boundary || is_harmless_value(parameter, index)) {
+    const bool keep = plain && (keep_boundary || is_file_name(parameter) || is_harmless(parameter.raw));
     result.value =
         keep ? std::string(trim(parameter.raw)) : message::write_parameter(parameter.name, parameter.value);
     return result;
   }
-  if (parameter.name == "name" || parameter.name == "filename") return scan_file_name(parameter, index);
+  if (is_file_name(parameter)) return scan_file_name(parameter, index);
   return std::nullopt;
 }
 
@@ -224,6 +281,7 @@ AddressScan scan_addresses(std::string_view body, AddressIndex& index, Result<>&
   }
   scan.faithful = usual_spelling(*items) == squeezed(line);
   for (message::ListItem& item : *items) {
+    scan.faithful = scan.faithful && item.intact;
     if (item.kind == Kind::junk || (item.kind == Kind::mailbox && !item.address)) {
       scan.faithful = false;
       continue;
@@ -251,17 +309,22 @@ IdScan scan_ids(std::string_view body) {
   return scan;
 }
 
-ParameterScan scan_parameters(std::string_view body, AddressIndex& index) {
+ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex& index) {
   ParameterScan scan;
+  const auto is_boundary = [&](const message::Parameter& parameter) {
+    return boundary && parameter.name == "boundary";
+  };
   const std::string line = flat(body);
   const auto parsed = message::parse_parameters(line);
   if (!parsed) {
     scan.harmless = is_harmless(line);
     return scan;
   }
-  scan.harmless = is_harmless(without_boundary(line, parsed->parameters));
+  const std::string rest = boundary ? without_boundary(line, parsed->parameters) : line;
+  scan.harmless = scan_text(rest, false, Care::text, index).harmless() &&
+                  scan_text(unescaped(rest), false, Care::text, index).harmless();
   for (const message::Parameter& parameter : parsed->parameters) {
-    if (parameter.name != "boundary" && !is_harmless_value(parameter.value)) scan.harmless = false;
+    if (!is_boundary(parameter) && !is_harmless_value(parameter, index)) scan.harmless = false;
   }
   if (scan.harmless || !is_harmless(parsed->value)) return scan;
   scan.value = parsed->value;
@@ -269,7 +332,8 @@ ParameterScan scan_parameters(std::string_view body, AddressIndex& index) {
     const bool seen = std::ranges::any_of(
         scan.parameters, [&](const ParameterScan::Parameter& other) { return other.name == parameter.name; });
     if (seen) continue;
-    if (auto result = scan_parameter(parameter, index)) scan.parameters.push_back(std::move(*result));
+    if (auto result = scan_parameter(parameter, is_boundary(parameter), index))
+      scan.parameters.push_back(std::move(*result));
   }
   return scan;
 }
@@ -277,12 +341,15 @@ ParameterScan scan_parameters(std::string_view body, AddressIndex& index) {
 PassScan scan_pass(std::string_view body) {
   PassScan scan;
   const std::string line = flat(body);
-  scan.harmless = is_harmless(line);
+  scan.harmless = may_pass(line);
   if (scan.harmless) return scan;
   std::string value = without_comments(line);
   // "Auto-Submitted: auto-notified; owner-email=…" (RFC 5436 §2.7.1): the keyword still means something.
-  if (!is_harmless(value)) value = trim(std::string_view(value).substr(0, value.find(';')));
-  if (is_harmless(value)) scan.value = std::move(value);
+  if (!may_pass(value)) {
+    value = trim(std::string_view(value).substr(0, value.find(';')));
+    if (!std::ranges::all_of(value, [](char c) { return is_alnum(c) || c == '-'; })) value.clear();
+  }
+  if (may_pass(value)) scan.value = std::move(value);
   return scan;
 }
 

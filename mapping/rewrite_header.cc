@@ -103,10 +103,10 @@ class Scanner {
         field.scan = scan_ids(body);
         break;
       case FieldClass::text:
-        field.scan = TextScan{scan_text(flat(body), false, false, impl_.index)};
+        field.scan = TextScan{scan_text(flat(body), false, care_of(body), impl_.index)};
         break;
       case FieldClass::parameters:
-        field.scan = scan_parameters(body, impl_.index);
+        field.scan = scan_parameters(body, field.rule->name == "content-type", impl_.index);
         break;
       case FieldClass::pass:
         field.scan = scan_pass(body);

@@ -85,7 +85,8 @@ struct ParsedHeader::Impl {
 /// Scans the body of one field as its rule says.
 AddressScan scan_addresses(std::string_view body, AddressIndex& index, Result<>& status);
 IdScan scan_ids(std::string_view body);
-ParameterScan scan_parameters(std::string_view body, AddressIndex& index);
+/// `boundary`: that parameter stays whatever it holds, since the body's octets stay.
+ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex& index);
 PassScan scan_pass(std::string_view body);
 
 }  // namespace kage::mapping

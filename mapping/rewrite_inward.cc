@@ -108,7 +108,9 @@ class InwardCopy {
   void write_addresses(const ScannedField& field, const AddressScan& scan) {
     if (needs_no_change(field, scan)) return write_as_it_came(out_, *field.field);
     ListWriter list;
+    const bool groups = field.rule->name != "from";  // readers of From expect an address (RFC 6854 §4)
     for (const AddressItem& item : scan.items) {
+      if (!groups && item.kind != Kind::mailbox) continue;
       switch (item.kind) {
         case Kind::mailbox:
           write_mailbox(list, field, item);

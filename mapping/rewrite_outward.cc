@@ -123,7 +123,7 @@ class OutwardCopy {
     const std::string& name = to_.member.spec.name.empty() ? spec.display_name : to_.member.spec.name;
     // A configured name that holds an address would show the mailbox that stealth hides.
     AddressIndex scratch;
-    const bool harmless = scan_decoded(name, false, scratch).harmless();
+    const bool harmless = scan_decoded(name, Care::text, scratch).harmless();
     ListWriter list;
     list.mailbox(harmless ? message::encode_phrase(name) : std::string(), spec.address.spelling, {});
     list.write(out_, "From");

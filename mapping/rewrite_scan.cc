@@ -33,8 +33,8 @@ std::optional<unsigned> hex_pair(std::string_view text) {
   return value;
 }
 
-/// Text with percent-encoding ("%40"), leftovers of quoted-printable ("=40") and character references
-/// ("&#64;") of printable ASCII decoded, and for each octet where it came from.
+/// Text with leftovers of quoted-printable ("=40") and character references ("&#64;") decoded, and for each
+/// octet where it came from. Percent-encoding is find_addresses()'s own business.
 struct Unescaped {
   std::string text;
   std::vector<std::size_t> origin;  ///< one more than octets: the last is the end
@@ -52,13 +52,12 @@ struct Unescaped {
   }
 
   static bool needed(std::string_view source) {
-    return source.find("%40") != std::string_view::npos || source.find("=40") != std::string_view::npos ||
-           source.find("&#") != std::string_view::npos;
+    return source.find("=40") != std::string_view::npos || source.find("&#") != std::string_view::npos;
   }
 
  private:
   static std::pair<char, std::size_t> next(std::string_view source) {
-    if (source[0] == '%' || source[0] == '=') {
+    if (source[0] == '=') {
       const auto value = hex_pair(source.substr(1));
       if (value && *value > 0x20 && *value < 0x7f) return {static_cast<char>(*value), 3};
     }
@@ -113,28 +112,63 @@ bool covered(const std::vector<Hit>& hits, std::size_t& hint, std::size_t at) {
   return hint < hits.size() && hits[hint].begin <= at;
 }
 
-/// Words with an '@' inside that find_addresses() took for no address: they count when `strict`, or when an
-/// address field of this message has that very address ("root@mailhost").
-std::vector<Hit> odd_words(std::string_view text, const std::vector<Hit>& hits, bool strict,
-                           const AddressIndex& index) {
-  std::vector<Hit> odd;
-  std::size_t hint = 0;
-  for (std::size_t at = text.find('@'); at != std::string_view::npos; at = text.find('@', at + 1)) {
-    if (covered(hits, hint, at)) continue;
-    const std::size_t begin = word_begin(text, at);
-    const std::size_t end = word_end(text, at);
-    if (begin == at || end == at + 1) continue;
-    auto address = message::parse_address(text.substr(begin, end - begin));
-    const bool known = address && index.find(address->canonical()) != kNoAddress;
-    if (known || strict) {
-      odd.push_back({begin, end, address ? std::move(*address) : unreadable()});
-    }
-    at = end - 1;
-  }
-  return odd;
+/// Whether a word ends in something like ".example".
+bool has_domain(std::string_view word) {
+  const std::size_t dot = word.rfind('.');
+  return dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
+         std::ranges::all_of(word.substr(dot + 1), [](char c) { return is_alpha(c) || !is_ascii(c); });
 }
 
-std::vector<Hit> find_hits(std::string_view text, bool strict, const AddressIndex& index) {
+/// Words with an '@' that find_addresses() took for no address.
+class OddWords {
+ public:
+  OddWords(std::string_view text, Care care, const AddressIndex& index)
+      : text_(text), care_(care), index_(index) {}
+
+  std::vector<Hit> find(const std::vector<Hit>& hits) {
+    std::size_t hint = 0;
+    for (std::size_t at = text_.find('@'); at != std::string_view::npos; at = text_.find('@', at + 1)) {
+      if (covered(hits, hint, at)) continue;
+      const std::size_t begin = word_begin(text_, at);
+      const std::size_t end = word_end(text_, at);
+      if (begin < at && end > at + 1) {
+        add_word(begin, end);
+      } else if (care_ != Care::text) {
+        add_beside(at, begin, end);
+      }
+      at = end - 1;
+    }
+    return std::move(odd_);
+  }
+
+ private:
+  void add_word(std::size_t begin, std::size_t end) {
+    auto address = message::parse_address(text_.substr(begin, end - begin));
+    const bool known = address && index_.find(address->canonical()) != kNoAddress;
+    if (!known && care_ != Care::strict) return;
+    odd_.push_back({begin, end, address ? std::move(*address) : unreadable()});
+  }
+
+  /// "user @host.example", "user@ host.example": one address, if the white space is a fold.
+  void add_beside(std::size_t at, std::size_t begin, std::size_t end) {
+    if (begin == at && end == at + 1) return;
+    if (begin == at) {
+      while (begin > 0 && is_wsp(text_[begin - 1])) --begin;
+      begin = word_begin(text_, begin);
+    } else {
+      while (end < text_.size() && is_wsp(text_[end])) ++end;
+      end = word_end(text_, end);
+    }
+    if (has_domain(text_.substr(at + 1, end - at - 1))) odd_.push_back({begin, end, unreadable()});
+  }
+
+  std::string_view text_;
+  Care care_;
+  const AddressIndex& index_;
+  std::vector<Hit> odd_;
+};
+
+std::vector<Hit> find_hits(std::string_view text, Care care, const AddressIndex& index) {
   std::vector<Hit> hits;
   for (message::TextAddress& hit : message::find_addresses(text)) {
     hits.push_back({hit.offset, hit.offset + hit.length, std::move(hit.address)});
@@ -142,7 +176,7 @@ std::vector<Hit> find_hits(std::string_view text, bool strict, const AddressInde
   const auto by_begin = [](const Hit& a, const Hit& b) { return a.begin < b.begin; };
   std::ranges::sort(hits, by_begin);
   widen(text, hits);
-  std::vector<Hit> odd = odd_words(text, hits, strict, index);
+  std::vector<Hit> odd = OddWords(text, care, index).find(hits);
   std::ranges::move(odd, std::back_inserter(hits));
   std::ranges::sort(hits, by_begin);
   return hits;
@@ -196,14 +230,27 @@ std::string flat(std::string_view body) {
   return message::unfold(closed);
 }
 
-ScannedText scan_decoded(std::string utf8, bool strict, AddressIndex& index) {
+Care care_of(std::string_view body) {
+  for (std::size_t at = body.find('@'); at != std::string_view::npos; at = body.find('@', at + 1)) {
+    std::size_t before = at;
+    while (before > 0 && is_wsp(body[before - 1])) --before;
+    std::size_t behind = at + 1;
+    while (behind < body.size() && is_wsp(body[behind])) ++behind;
+    const bool fold_before = before > 0 && body[before - 1] == '\n';
+    const bool fold_behind = behind < body.size() && (body[behind] == '\r' || body[behind] == '\n');
+    if (fold_before || fold_behind) return Care::folded;
+  }
+  return Care::text;
+}
+
+ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index) {
   std::vector<Hit> hits;
   if (Unescaped::needed(utf8)) {
     const Unescaped unescaped(utf8);
-    hits = find_hits(unescaped.text, strict, index);
+    hits = find_hits(unescaped.text, care, index);
     map_back(unescaped, hits);
   } else {
-    hits = find_hits(utf8, strict, index);
+    hits = find_hits(utf8, care, index);
   }
   ScannedText result;
   if (hits.empty()) return result;
@@ -222,14 +269,14 @@ ScannedText scan_decoded(std::string utf8, bool strict, AddressIndex& index) {
   return result;
 }
 
-ScannedText scan_text(std::string_view written, bool phrase, bool strict, AddressIndex& index) {
+ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
   if (!may_hold_address(written)) return {};
-  ScannedText result = scan_decoded(message::decode_words(written, phrase), strict, index);
+  ScannedText result = scan_decoded(message::decode_words(written, phrase), care, index);
   const bool unclear =
       !all_ascii(written) && written.find('@') != std::string_view::npos && !is_utf8(written);
   if (!result.harmless() || !unclear) return result;
   // Octets of no known charset: a guess can swallow an '@' as the second half of a character.
-  return scan_decoded(message::to_utf8(written, "iso-8859-1"), false, index);
+  return scan_decoded(message::to_utf8(written, "iso-8859-1"), Care::text, index);
 }
 
 bool all_stay(const ScannedText& text, const StandIns& stand_ins) {

@@ -52,12 +52,21 @@ struct ScannedText {
 /// open closed at its end (RFC 1468), so that nothing hides in a state that readers leave earlier.
 std::string flat(std::string_view body);
 
-/// Scans text as it was written. `phrase`: quoted-strings lose their quotes first. `strict`: a word with an
-/// '@' inside counts whatever is around it.
-ScannedText scan_text(std::string_view written, bool phrase, bool strict, AddressIndex& index);
+/// How much counts as an address beyond what message::find_addresses() finds.
+enum class Care : unsigned char {
+  text,    ///< a word with an '@' that an address field of this message has too ("root@mailhost")
+  folded,  ///< text whose line was folded beside an '@': the words on both sides of the fold too
+  strict,  ///< every word with an '@' inside, and every '@' beside a domain
+};
+
+/// Care::folded when the body has a fold beside an '@', else Care::text.
+Care care_of(std::string_view body);
+
+/// Scans text as it was written. `phrase`: quoted-strings lose their quotes first.
+ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index);
 
 /// Scans UTF-8 that is already decoded.
-ScannedText scan_decoded(std::string utf8, bool strict, AddressIndex& index);
+ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index);
 
 /// What stands for an address in one copy.
 struct StandIn {
