@@ -79,7 +79,7 @@ struct Redis::Connection : std::enable_shared_from_this<Redis::Connection> {
   void enqueue(Waiting& waiting);
   void plan_flush();
   void failed(const Error& error, std::string_view stage);
-  void drop(const std::shared_ptr<Link>& lost, const Error& error);
+  void drop(const std::shared_ptr<Link>& lost, const Error& error, std::string_view stage);
   void fail_later(std::deque<Waiting*>& waiting, const Error& error);
   void deliver(Link& from, RedisReply reply);
   void set_deadline(Link& on) const;
@@ -153,7 +153,13 @@ void Redis::Connection::failed(const Error& error, std::string_view stage) {
 }
 
 /// Ends a link: what it owes fails with its error, and so does what waited behind it.
-void Redis::Connection::drop(const std::shared_ptr<Link>& lost, const Error& error) {
+void Redis::Connection::drop(const std::shared_ptr<Link>& lost, const Error& error, std::string_view stage) {
+  // A server that was restarted is asked again at once; one that hangs or gave nothing has to wait.
+  if (!closed && (error.code != Errc::closed || !lost->answered)) {
+    failed(error, stage);
+  } else if (!closed) {
+    log::info("redis.disconnected");
+  }
   lost->stream->close();
   fail_later(lost->sent, error);
   if (link != lost) return;
@@ -220,7 +226,7 @@ Task<void> Redis::Connection::connect(std::shared_ptr<Connection> self) {
   if (ready && self->closed) ready = fail(Errc::unavailable, "Redis client closed");
   if (!ready) {
     if (made->stream) made->stream->close();
-    self->failed(ready.error(), "connect");
+    if (!self->closed) self->failed(ready.error(), "connect");
     self->fail_later(self->queued, away(ready.error()));
     co_return;
   }
@@ -254,8 +260,7 @@ Task<void> Redis::Connection::write(std::shared_ptr<Connection> self, std::share
     if (!written) {
       // The reader ends too and finds the link gone.
       if (self->link == link) {
-        self->failed(written.error(), "write");
-        self->drop(link, written.error());
+        self->drop(link, written.error(), "write");
       }
       break;
     }
@@ -294,10 +299,7 @@ Task<void> Redis::Connection::read(std::shared_ptr<Connection> self, std::shared
       error = Error{Errc::protocol, "Redis answered what was not asked"};
     if (!reply || *reply) break;
   }
-  if (self->link != link) co_return;
-  // A server that was restarted is asked again at once; one that hangs or gave nothing has to wait.
-  if (error.code != Errc::closed || !link->answered) self->failed(error, "read");
-  self->drop(link, error);
+  if (self->link == link) self->drop(link, error, "read");
 }
 
 Redis::Redis(Loop& loop, RedisOptions options)
@@ -325,7 +327,7 @@ void Redis::close() {
   self.closed = true;
   const Error error{Errc::closed, "Redis client closed"};
   if (self.greeting != nullptr) self.greeting->close();
-  if (self.link) self.drop(self.link, error);
+  if (self.link) self.drop(self.link, error, "close");
   self.fail_later(self.queued, error);
 }
 
