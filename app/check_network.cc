@@ -1,0 +1,94 @@
+// One connection to each, closed politely or not: nothing is at stake.
+#include "app/check_network.h"
+
+#include <memory>
+
+#include "net/buffered_reader.h"
+#include "net/stream.h"
+#include "submission/hop_tls.h"
+#include "submission/smtp_client.h"
+#include "tls/client_context.h"
+#include "tls/tls_stream.h"
+
+namespace kage::app {
+namespace {
+
+constexpr std::size_t kMaxLine = 2048;
+constexpr int kMaxLines = 100;
+
+/// Reads lines up to the last of a reply or response; `tag` is IMAP's, empty for SMTP. True: a positive one.
+net::Task<Result<bool>> read_answer(net::BufferedReader& reader, std::string tag) {
+  for (int i = 0; i < kMaxLines; ++i) {
+    const auto line = co_await reader.line(kMaxLine);
+    if (!line) co_return std::unexpected(line.error());
+    if (tag.empty()) {
+      if (line->size() < 3) co_return fail(Errc::protocol, "not SMTP");
+      if (line->size() == 3 || (*line)[3] != '-') co_return line->front() == '2';
+    } else if (line->starts_with(tag + " ")) {
+      co_return line->substr(tag.size() + 1).starts_with("OK");
+    }
+  }
+  co_return fail(Errc::limit, "an answer without end");
+}
+
+/// The dialog before the handshake of STARTTLS (RFC 3207, RFC 9051 §6.2.1).
+net::Task<Result<>> start_tls(net::Stream& stream, bool imap) {
+  net::BufferedReader reader(stream);
+  auto greeting = co_await read_answer(reader, imap ? "*" : "");
+  if (!greeting) co_return std::unexpected(greeting.error());
+  const std::string dialog = imap ? "a STARTTLS\r\n" : "STARTTLS\r\n";
+  if (!imap) {
+    if (auto sent = co_await stream.write("EHLO localhost\r\n"); !sent) co_return sent;
+    auto hello = co_await read_answer(reader, "");
+    if (!hello) co_return std::unexpected(hello.error());
+  }
+  if (auto sent = co_await stream.write(dialog); !sent) co_return sent;
+  const auto answer = co_await read_answer(reader, imap ? "a" : "");
+  if (!answer) co_return std::unexpected(answer.error());
+  if (!*answer) co_return fail(Errc::tls, "STARTTLS refused");
+  co_return Result<>();
+}
+
+}  // namespace
+
+net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions options,
+                                   std::string ehlo_name) {
+  auto secure = submission::make_secure(options);
+  auto settings = std::make_shared<const submission::HopSettings>(
+      submission::HopSettings{std::move(options), std::move(ehlo_name), std::move(secure)});
+  auto connection = std::make_unique<submission::SmtpConnection>(loop, settings);
+  const auto failure = co_await connection->connect();
+  if (failure) {
+    connection->close();
+    co_return fail(Errc::unreachable, std::string(failure->reason) + " (" + failure->result.status + ")");
+  }
+  co_await submission::SmtpConnection::quit(std::move(connection));
+  co_return Result<>();
+}
+
+net::Task<Result<>> check_provider(net::Loop& loop, submission::ProviderOptions options) {
+  const net::TimePoint deadline = loop.now() + options.timeout;
+  auto context = tls::ClientContext::create(
+      {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  if (!context) co_return std::unexpected(context.error());
+  auto plain = co_await net::connect_tcp(loop, options.host, options.port, deadline);
+  if (!plain) co_return std::unexpected(plain.error());
+  (*plain)->set_deadline(deadline);
+  const bool imap = options.protocol == submission::ProviderOptions::Protocol::imap;
+  if (options.starttls) {
+    if (auto begun = co_await start_tls(**plain, imap); !begun) co_return begun;
+  }
+  auto stream = co_await tls::connect_tls(std::move(*plain), *context, options.host, deadline);
+  if (!stream) co_return std::unexpected(stream.error());
+  if (!options.starttls) {
+    (*stream)->set_deadline(deadline);
+    net::BufferedReader reader(**stream);
+    const auto greeting = co_await read_answer(reader, imap ? "*" : "");
+    if (!greeting) co_return std::unexpected(greeting.error());
+    if (!*greeting) co_return fail(Errc::protocol, "an unfriendly greeting");
+  }
+  (*stream)->close();
+  co_return Result<>();
+}
+
+}  // namespace kage::app

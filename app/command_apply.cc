@@ -1,0 +1,157 @@
+// `kagemusha apply`: shows the difference between a routes file and Redis, then makes Redis match it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "app/command_session.h"
+#include "app/commands.h"
+#include "app/routes_file.h"
+#include "app/terminal.h"
+
+namespace kage::app {
+namespace {
+
+using Kind = mapping::RouteChange::Kind;
+
+struct Counts {
+  std::size_t added = 0, removed = 0, changed = 0, members_removed = 0;
+};
+
+std::string_view what_of(Kind kind) {
+  switch (kind) {
+    case Kind::add_domain:
+    case Kind::remove_domain:
+    case Kind::change_domain:
+      return "domain";
+    case Kind::add_address:
+    case Kind::remove_address:
+    case Kind::change_address:
+      return "address";
+    default:
+      return "member";
+  }
+}
+
+Colour colour_of(Kind kind) {
+  switch (kind) {
+    case Kind::add_domain:
+    case Kind::add_address:
+    case Kind::add_member:
+      return Colour::green;
+    case Kind::remove_domain:
+    case Kind::remove_address:
+    case Kind::remove_member:
+      return Colour::red;
+    default:
+      return Colour::yellow;
+  }
+}
+
+std::string line_of(const mapping::RouteChange& change) {
+  const Colour colour = colour_of(change.kind);
+  const char sign = colour == Colour::green ? '+' : colour == Colour::red ? '-' : '~';
+  const bool member = !change.mailbox.empty();
+  std::string text = fmt::format("{}{} {} {}", member ? "    " : "  ", sign, what_of(change.kind),
+                                 member ? change.mailbox : change.public_address);
+  if (!change.detail.empty()) text += "  (" + change.detail + ")";
+  return coloured(colour, printable(text)) + "\n";
+}
+
+Counts count(const std::vector<mapping::RouteChange>& changes) {
+  Counts counts;
+  for (const auto& change : changes) {
+    const Colour colour = colour_of(change.kind);
+    ++(colour == Colour::green ? counts.added : colour == Colour::red ? counts.removed : counts.changed);
+    if (change.kind == Kind::remove_member) ++counts.members_removed;
+  }
+  return counts;
+}
+
+void print_changes(const std::vector<mapping::RouteChange>& changes) {
+  std::string_view address;
+  for (const auto& change : changes) {
+    // A member's line stands under its address, which may have no line of its own.
+    if (!change.mailbox.empty() && change.public_address != address) {
+      print(fmt::format("  {}\n", printable(change.public_address)));
+    }
+    address = change.public_address;
+    print(line_of(change));
+  }
+}
+
+std::string totals(const mapping::RouteSpec& spec) {
+  std::size_t members = 0;
+  for (const auto& address : spec.addresses) members += address.members.size();
+  return fmt::format("{} domains, {} public addresses, {} members", spec.domains.size(),
+                     spec.addresses.size(), members);
+}
+
+/// Whether to go on; prints why not.
+bool may_forget(const Counts& counts, const Command& command) {
+  if (counts.members_removed == 0 || command.yes) return true;
+  if (!input_is_terminal()) {
+    print_error(
+        "kagemusha: members would be forgotten for good; nothing was changed. Say --yes to allow it.\n");
+    return false;
+  }
+  if (confirm(fmt::format("{} members will be forgotten for good. Go on?", counts.members_removed)))
+    return true;
+  print("Nothing was changed.\n");
+  return false;
+}
+
+net::Task<int> apply_spec(CommandSession& session, const Command& command, const mapping::RouteSpec& spec) {
+  const auto changes = mapping::diff_routes(*session.routes, spec);
+  const Counts counts = count(changes);
+  print_changes(changes);
+  if (changes.empty()) {
+    print(fmt::format("Nothing to change: {}.\n", totals(spec)));
+  } else {
+    print(fmt::format("{} added, {} removed, {} changed; then {}.\n", counts.added, counts.removed,
+                      counts.changed, totals(spec)));
+  }
+  if (command.dry_run) {
+    if (!changes.empty()) print("Nothing was changed (--dry-run).\n");
+    co_return 0;
+  }
+  if (!may_forget(counts, command)) co_return 1;
+  if (counts.removed > 0) {
+    if (auto noted = remember_purge(session.config); !noted) {
+      print_error(fmt::format("kagemusha: {}\n", noted.error().detail));
+      co_return 1;
+    }
+  }
+  if (!changes.empty() || session.routes->generation() == 0) {
+    auto progress = std::make_unique<Progress>("rows written");
+    const auto done = co_await mapping::apply_routes(
+        session.redis, session.routes, spec,
+        [&progress](std::size_t now, std::size_t all) { progress->update(now, all); });
+    progress.reset();
+    if (!done) {
+      const bool conflict = done.error().code == Errc::conflict;
+      print_error(fmt::format("kagemusha: {}\n",
+                              conflict ? "somebody else changed the routes at the same time; run it again"
+                                       : printable(done.error().detail)));
+      co_return 1;
+    }
+    print("Done.\n");
+  }
+  if (purge_pending(session.config) && !co_await purge_forgotten(session)) co_return 1;
+  co_return 0;
+}
+
+}  // namespace
+
+int apply(const Config& config, const Command& command) {
+  Problems problems(command.routes);
+  const auto spec = load_routes_file(command.routes, provider_names(config), problems);
+  if (!spec) {
+    print_error(problems.text() + "\n");
+    return 2;
+  }
+  return run_command(config, "apply", !command.dry_run,
+                     [&](CommandSession& session) { return apply_spec(session, command, *spec); });
+}
+
+}  // namespace kage::app

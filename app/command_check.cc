@@ -1,0 +1,144 @@
+// `kagemusha check`: one line for each thing that serve needs, beginning with ok or FAIL.
+#include <fmt/format.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "app/check_network.h"
+#include "app/command_session.h"
+#include "app/commands.h"
+#include "app/process.h"
+#include "app/routes_file.h"
+#include "app/terminal.h"
+#include "base/log.h"
+#include "net/ip.h"
+
+namespace kage::app {
+namespace {
+
+/// Prints lines and remembers whether one was bad.
+class Report {
+ public:
+  void line(std::string_view what, const Result<>& result, std::string_view good = "") {
+    if (result) {
+      print(fmt::format("{}    {}{}{}\n", coloured(Colour::green, "ok"), printable(what),
+                        good.empty() ? "" : ": ", printable(good)));
+      return;
+    }
+    failed_ = true;
+    const auto& error = result.error();
+    const std::string_view detail =
+        error.detail.empty() ? to_string(error.code) : std::string_view(error.detail);
+    print(fmt::format("{}  {}: {}\n", coloured(Colour::red, "FAIL"), printable(what), printable(detail)));
+  }
+  [[nodiscard]] int exit_code() const { return failed_ ? 1 : 0; }
+
+ private:
+  bool failed_ = false;
+};
+
+/// Days until a certificate ends; negative: it has ended.
+Result<int> days_left(const std::string& path) {
+  const std::unique_ptr<BIO, decltype(&BIO_free_all)> file(BIO_new_file(path.c_str(), "r"), &BIO_free_all);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      file ? PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr) : nullptr, &X509_free);
+  if (!certificate) return fail(Errc::invalid, "cannot be read");
+  int days = 0;
+  int seconds = 0;
+  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1) {
+    return fail(Errc::invalid, "has no readable end");
+  }
+  return seconds < 0 && days == 0 ? -1 : days;
+}
+
+void check_certificates(const Config& config, Report& report) {
+  for (const tls::CertificateFiles& files : config.certificates) {
+    const auto days = days_left(files.chain);
+    Result<> result;
+    if (!days) result = std::unexpected(days.error());
+    if (days && *days < 0) result = fail(Errc::tls, "it has expired");
+    report.line("certificate " + files.chain, result, days ? fmt::format("{} days left", *days) : "");
+  }
+}
+
+void check_routes_file(const Config& config, const std::string& path, Report& report) {
+  if (path.empty()) return;
+  Problems problems(path);
+  const auto spec = load_routes_file(path, provider_names(config), problems);
+  Result<> result;
+  if (!spec) {
+    print_error(problems.text() + "\n");
+    result = fail(Errc::invalid, fmt::format("{} problems", problems.size()));
+  }
+  report.line("routes file " + path, result,
+              spec ? fmt::format("{} public addresses", spec->addresses.size()) : "");
+}
+
+net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
+  const bool there = ::access(config.master_key.c_str(), F_OK) == 0 || errno != ENOENT;
+  const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
+  report.line("key file " + config.master_key, key ? Result<>() : std::unexpected(key.error()),
+              there ? "" : "not there yet; the first serve or apply makes it");
+  CommandRedis access(loop, config.redis, "check");
+  const auto opened = co_await access.open();
+  report.line("Redis", opened, config.redis.embedded ? "embedded" : "");
+  if (opened && key) {
+    const auto master = co_await open_master_key(access.redis(), config.master_key, false);
+    report.line("key and Redis belong together", master ? Result<>() : std::unexpected(master.error()));
+    if (master && !master->store_empty) {
+      const auto routes = co_await mapping::load_routes(access.redis(), master->keys);
+      report.line("routes", routes ? Result<>() : std::unexpected(routes.error()),
+                  routes ? fmt::format("{} public addresses, {} members", (*routes)->addresses().size(),
+                                       (*routes)->member_count())
+                         : "");
+    } else if (master) {
+      report.line("routes", {}, "none yet; apply brings them");
+    }
+  }
+  co_await access.close();
+}
+
+net::Task<void> check_network(net::Loop& loop, const Config& config, Report& report) {
+  for (const auto& hop : config.next_hops) {
+    const std::string what =
+        fmt::format("next hop {} at {}", hop.name, net::format_endpoint(hop.host, hop.port));
+    report.line(what, co_await check_next_hop(loop, hop, config.session.hostname));
+  }
+  for (const auto& provider : config.providers) {
+    const std::string what =
+        fmt::format("provider {} at {}", provider.name, net::format_endpoint(provider.host, provider.port));
+    report.line(what, co_await check_provider(loop, provider));
+  }
+}
+
+net::Task<void> check_all(net::Loop& loop, const Config& config, Report& report, bool& ended) {
+  const auto folder = make_private_folder(config.state_dir);
+  report.line("state folder " + config.state_dir, folder);
+  if (folder) co_await check_mapping(loop, config, report);
+  co_await check_network(loop, config, report);
+  ended = true;
+  loop.stop();
+}
+
+}  // namespace
+
+int check(const Config& config, const Command& command) {
+  log::configure(log::Level::error);
+  ignore_broken_pipes();
+  protect_memory();
+  Report report;
+  // What is wrong in it was printed, and ended the command, before.
+  report.line("configuration " + config.file, {});
+  check_certificates(config, report);
+  check_routes_file(config, command.routes, report);
+  net::Loop loop;
+  bool ended = false;
+  net::spawn(check_all(loop, config, report, ended));
+  while (!ended) loop.run();
+  return report.exit_code();
+}
+
+}  // namespace kage::app

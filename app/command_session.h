@@ -1,0 +1,45 @@
+// What every command that talks to Redis does first and last. Internal to the commands.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.h"
+#include "app/redis_access.h"
+#include "mapping/route_store.h"
+#include "net/loop.h"
+
+namespace kage::app {
+
+/// A command's Redis, key and routes, for as long as the command runs.
+struct CommandSession {
+  net::Loop& loop;
+  const Config& config;
+  net::Redis& redis;
+  MasterKeyAccess master;
+  mapping::Routes routes;  ///< generation 0: there are none yet
+};
+
+/// What a command does; returns its exit code.
+using CommandBody = std::function<net::Task<int>(CommandSession&)>;
+
+/// Opens Redis, the key and the routes, runs `body`, and closes all of it. A failure is printed and is exit
+/// code 1. `may_create`: a first run may make the key file.
+int run_command(const Config& config, std::string name, bool may_create, CommandBody body);
+
+/// Names of the configuration's providers, for routes files.
+std::vector<std::string> provider_names(const Config& config);
+
+/// Deletes what forgotten members left behind, with progress, and says what could not be deleted. A file in
+/// the state folder remembers an unfinished purge, so that the next apply or forget ends it. False: something
+/// is left.
+net::Task<bool> purge_forgotten(CommandSession& session);
+/// To be called before a step that forgets anybody.
+Result<> remember_purge(const Config& config);
+/// An earlier purge did not end.
+bool purge_pending(const Config& config);
+
+}  // namespace kage::app

@@ -1,0 +1,124 @@
+// `kagemusha show`: the routes as they are, for people and for programs. Never a key or a hash.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "app/command_session.h"
+#include "app/commands.h"
+#include "app/terminal.h"
+#include "message/address.h"
+
+namespace kage::app {
+namespace {
+
+using AddressList = std::vector<const mapping::PublicAddress*>;
+
+std::string_view word(mapping::NamePolicy policy) {
+  return policy == mapping::NamePolicy::hide ? "hide" : "keep";
+}
+
+std::string_view word(mapping::RecipientPolicy policy) {
+  return policy == mapping::RecipientPolicy::open ? "open" : "private";
+}
+
+std::string member_text(const mapping::MemberSpec& member) {
+  std::string line = "    " + member.mailbox.spelling;
+  if (!member.name.empty()) line += "  \"" + member.name + "\"";
+  if (!member.login.empty()) line += "  login " + member.login;
+  if (!member.password_hash.empty()) {
+    line += "  own password";
+  } else if (!member.provider.empty()) {
+    line += "  password at " + member.provider;
+  }
+  return printable(line) + "\n";
+}
+
+std::string address_text(const mapping::PublicAddress& address) {
+  std::string title = address.spec.address.spelling;
+  if (!address.spec.display_name.empty()) title += "  \"" + address.spec.display_name + "\"";
+  std::string out = "  " + coloured(Colour::bold, printable(title));
+  fmt::format_to(std::back_inserter(out), "  names: {}, recipients: {}\n", word(address.spec.name),
+                 word(address.spec.recipients));
+  for (const mapping::Member* member : address.members) out += member_text(member->spec);
+  return out;
+}
+
+void print_text(const mapping::RouteTable& routes, const AddressList& addresses) {
+  std::size_t members = 0;
+  for (const mapping::DomainSpec& domain : routes.domains()) {
+    std::string block;
+    for (const auto* address : addresses) {
+      if (address->domain->name != domain.name) continue;
+      block += address_text(*address);
+      members += address->members.size();
+    }
+    if (!block.empty())
+      print(fmt::format("{} (phantoms at {})\n{}\n", domain.name, domain.phantom_domain, block));
+  }
+  print(fmt::format("{} public addresses, {} members\n", addresses.size(), members));
+}
+
+std::string member_json(const mapping::MemberSpec& member) {
+  return fmt::format(R"({{"mailbox":{},"name":{},"login":{},"own_password":{},"provider":{}}})",
+                     json_string(member.mailbox.spelling), json_string(member.name),
+                     json_string(member.login.empty() ? member.mailbox.spelling : member.login),
+                     !member.password_hash.empty(), json_string(member.provider));
+}
+
+void print_json(const mapping::RouteTable& routes, const AddressList& addresses) {
+  std::string out = R"({"domains":[)";
+  for (const mapping::DomainSpec& domain : routes.domains()) {
+    fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"phantom_domain":{}}})",
+                   out.ends_with('[') ? "" : ",", json_string(domain.name),
+                   json_string(domain.phantom_domain));
+  }
+  out += R"(],"addresses":[)";
+  for (const auto* address : addresses) {
+    fmt::format_to(std::back_inserter(out),
+                   R"({}{{"address":{},"display_name":{},"name":"{}","recipients":"{}","members":[)",
+                   out.ends_with('[') ? "" : ",", json_string(address->spec.address.spelling),
+                   json_string(address->spec.display_name), word(address->spec.name),
+                   word(address->spec.recipients));
+    for (const mapping::Member* member : address->members) {
+      out += out.ends_with('[') ? "" : ",";
+      out += member_json(member->spec);
+    }
+    out += "]}";
+  }
+  print(out + "]}\n");
+}
+
+net::Task<int> show_routes(CommandSession& session, const Command& command) {
+  AddressList addresses;
+  if (command.address.empty()) {
+    for (const auto& address : session.routes->addresses()) addresses.push_back(address.get());
+    std::ranges::sort(addresses, {},
+                      [](const auto* address) { return std::string_view(address->canonical); });
+  } else {
+    const auto wanted = message::parse_address(command.address);
+    const auto* found = wanted ? session.routes->find_address(wanted->canonical()) : nullptr;
+    if (found == nullptr) {
+      print_error(fmt::format("kagemusha: no public address {}\n", printable(command.address)));
+      co_return 1;
+    }
+    addresses.push_back(found);
+  }
+  if (command.json) {
+    print_json(*session.routes, addresses);
+  } else if (addresses.empty()) {
+    print("No routes yet: `kagemusha apply ROUTES` brings them.\n");
+  } else {
+    print_text(*session.routes, addresses);
+  }
+  co_return 0;
+}
+
+}  // namespace
+
+int show(const Config& config, const Command& command) {
+  return run_command(config, "show", false,
+                     [&](CommandSession& session) { return show_routes(session, command); });
+}
+
+}  // namespace kage::app

@@ -1,0 +1,399 @@
+// Builds the Config from checked settings and judges what needs more than one key.
+#include "app/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "app/settings.h"
+#include "base/text.h"
+#include "net/cidr.h"
+#include "net/ip.h"
+#include "tls/client_context.h"
+#include "tls/server_context.h"
+
+namespace kage::app {
+namespace {
+
+constexpr std::size_t kMaxConfigSize = 1 << 20;
+constexpr std::size_t kMaxSecretSize = 4096;
+constexpr std::size_t kMaxSocketPath = 107;  // sun_path of unix(7), without its final NUL
+
+net::Millis millis(const SectionValues& values, std::string_view key) {
+  return net::Millis(values.number(key));
+}
+
+std::uint16_t port_of(const SectionValues& values) {
+  return static_cast<std::uint16_t>(values.number("port"));
+}
+
+std::vector<net::Network> networks(const std::vector<std::string>& texts) {
+  std::vector<net::Network> out;
+  for (const std::string& text : texts) {
+    // Checked by the settings reader.
+    if (auto network = net::Network::parse(text)) out.push_back(std::move(*network));
+  }
+  return out;
+}
+
+bool is_loopback(const std::string& host) {
+  if (host == "localhost") return true;
+  const auto ip = net::parse_ip(host);
+  if (!ip) return false;
+  return net::is_ipv4(*ip) ? (*ip)[12] == 127 : net::format_ip(*ip) == "::1";
+}
+
+/// Walks the sections of one document; everything it refers to lives as long as build_config().
+class Builder {
+ public:
+  Builder(const SettingsDocument& document, ConfigUse use, Problems& problems)
+      : document_(document), use_(use), problems_(problems) {}
+
+  Config build() {
+    server();
+    redis();
+    certificates();
+    limits();
+    inbound();
+    listeners();
+    providers();
+    next_hops();
+    return std::move(config_);
+  }
+
+ private:
+  void wrong(const SectionValues& values, std::string_view key, std::string_view found,
+             std::string_view allowed) {
+    problems_.add(std::max<std::size_t>(1, values.line(key)), fmt::format("{}.{}", values.section(), key),
+                  found, allowed);
+  }
+
+  /// Reports when the key is given although it means nothing here.
+  void only_with(const SectionValues& values, std::string_view key, bool fits, std::string_view allowed) {
+    if (values.given(key) && !fits) wrong(values, key, "a value", allowed);
+  }
+
+  /// The authorities of a section; what does not load is a wrong configuration.
+  std::string authorities(const SectionValues& values) {
+    const std::string& path = values.text("ca_file");
+    if (path.empty()) return path;
+    const auto context =
+        tls::ClientContext::create({.ca_file = path, .verify = true, .certificate_file = {}, .key_file = {}});
+    if (!context) wrong(values, "ca_file", context.error().detail, "a PEM file of certificates");
+    return path;
+  }
+
+  void server() {
+    const SectionValues& values = document_.one("server");
+    config_.session.hostname = values.text("hostname");
+    config_.state_dir = values.text("state_dir");
+    config_.session.spool_dir = config_.state_dir + "/spool";
+    const auto workers = static_cast<unsigned>(values.number("workers"));
+    config_.workers = workers > 0 ? workers : std::max(1u, std::thread::hardware_concurrency());
+    const std::string& level = values.text("log_level");
+    config_.log_level = level == "debug"   ? log::Level::debug
+                        : level == "warn"  ? log::Level::warn
+                        : level == "error" ? log::Level::error
+                                           : log::Level::info;
+    config_.stop_timeout = millis(values, "stop_timeout");
+    const SectionValues& keys = document_.one("keys");
+    config_.master_key = keys.given("master") ? keys.text("master") : config_.state_dir + "/master.key";
+  }
+
+  /// The password of a section, from either key.
+  std::string password(const SectionValues& values) {
+    if (!values.given("password_file")) return values.text("password");
+    if (values.given("password")) {
+      wrong(values, "password_file", "a value beside password", "one of password and password_file");
+    }
+    const std::string& path = values.text("password_file");
+    if (path.empty()) return {};  // the settings reader has refused it
+    Problems unreadable(path);
+    const auto content = read_file(path, kMaxSecretSize, unreadable);
+    const std::string secret = content ? content->substr(0, content->find_first_of("\r\n")) : "";
+    if (secret.empty())
+      wrong(values, "password_file", "no password",
+            "a file of at most 4096 octets with the password in its first line");
+    return secret;
+  }
+
+  void redis() {
+    const SectionValues& values = document_.one("redis");
+    RedisConfig& redis = config_.redis;
+    const bool unix_path = values.given("unix");
+    const bool host = values.given("host");
+    redis.embedded = !unix_path && !host;
+    redis.tls = values.flag("tls");
+    redis.ca_file = authorities(values);
+    redis.fsync_always = values.text("fsync") == "always";
+    redis.executable = values.text("executable");
+    redis.folder = config_.state_dir + "/redis";
+    net::RedisOptions& options = redis.options;
+    options.unix_path = redis.embedded ? redis.folder + "/redis.sock" : values.text("unix");
+    options.host = values.text("host");
+    options.port = port_of(values);
+    options.username = values.text("username");
+    options.password = password(values);
+    options.database = static_cast<int>(values.number("database"));
+    options.connect_timeout = millis(values, "connect_timeout");
+    options.command_timeout = millis(values, "command_timeout");
+
+    if (unix_path && host) wrong(values, "unix", "a value beside host", "one of unix and host");
+    only_with(values, "port", host, "port only with host");
+    only_with(values, "tls", host, "tls only with host");
+    only_with(values, "ca_file", redis.tls, "ca_file only with tls = true");
+    for (const std::string_view key : {"username", "password", "password_file", "database"}) {
+      only_with(values, key, !redis.embedded, "with unix or host only; the embedded Redis needs none");
+    }
+    for (const std::string_view key : {"fsync", "executable"}) {
+      only_with(values, key, redis.embedded, "without unix and host only; it is for the embedded Redis");
+    }
+    if (!options.username.empty() && options.password.empty()) {
+      wrong(values, "username", quote(options.username),
+            "a username together with password or password_file");
+    }
+    if (options.unix_path.size() > kMaxSocketPath) {
+      const SectionValues& where = redis.embedded ? document_.one("server") : values;
+      wrong(where, redis.embedded ? "state_dir" : "unix",
+            fmt::format("a path of {} octets", options.unix_path.size()),
+            fmt::format("a path so short that the socket's ({}) has at most {} octets",
+                        redis.embedded ? "state_dir/redis/redis.sock" : "unix", kMaxSocketPath));
+    }
+  }
+
+  void certificates() {
+    for (const SectionValues& values : document_.all("tls.certificate")) {
+      tls::CertificateFiles files{values.text("certificate"), values.text("key")};
+      if (!files.chain.empty() && !files.key.empty()) {
+        if (const auto loaded = tls::ServerContext::load({files}); !loaded) {
+          wrong(values, "certificate", loaded.error().detail,
+                "a certificate chain and its key in PEM, without a passphrase");
+        }
+      }
+      config_.certificates.push_back(std::move(files));
+    }
+  }
+
+  void limits() {
+    const SectionValues& values = document_.one("limits");
+    submission::SessionOptions& session = config_.session;
+    session.max_message_size = static_cast<std::uint64_t>(values.number("max_message_size"));
+    session.max_header_size = static_cast<std::size_t>(values.number("max_header_size"));
+    session.max_header_fields = static_cast<std::size_t>(values.number("max_header_fields"));
+    session.max_recipients = static_cast<std::size_t>(values.number("max_recipients"));
+    session.max_errors = static_cast<std::size_t>(values.number("max_errors"));
+    session.max_hops = static_cast<std::size_t>(values.number("max_hops"));
+    session.command_timeout = millis(values, "command_timeout");
+    session.data_timeout = millis(values, "data_timeout");
+    session.min_data_rate = static_cast<std::uint64_t>(values.number("min_data_rate"));
+    session.transaction_timeout = millis(values, "transaction_timeout");
+    config_.max_connections = static_cast<std::size_t>(values.number("max_connections"));
+    if (session.max_header_size > session.max_message_size) {
+      wrong(values, "max_header_size", write_size(values.number("max_header_size")),
+            "at most max_message_size");
+    }
+  }
+
+  void inbound() {
+    const SectionValues& values = document_.one("inbound");
+    submission::SessionOptions& session = config_.session;
+    session.authserv_ids = values.list("authserv_ids");
+    if (session.authserv_ids.empty()) session.authserv_ids.push_back(session.hostname);
+    session.fronts = networks(values.list("fronts"));
+    session.proxy_peers = networks(values.list("proxy_protocol"));
+    std::set<std::string> names;
+    for (const SectionValues& trusted : document_.all("inbound.trusted")) {
+      unique_name(trusted, names);
+      session.trusted.push_back({trusted.text("name"), networks(trusted.list("networks"))});
+    }
+    session.require_tls = document_.one("submission").flag("require_tls");
+  }
+
+  void unique_name(const SectionValues& values, std::set<std::string>& names) {
+    const std::string& name = values.text("name");
+    if (!name.empty() && !names.insert(name).second) {
+      wrong(values, "name", quote(name) + " twice", "another name for each " + std::string(values.section()));
+    }
+  }
+
+  void listeners() {
+    using Face = ListenConfig::Face;
+    std::map<std::pair<std::string, std::uint16_t>, std::size_t> taken;
+    bool smtp = false;
+    for (const SectionValues& values : document_.all("listen")) {
+      ListenConfig listen;
+      const std::string& face = values.text("face");
+      listen.face = face == "submission"    ? Face::submission
+                    : face == "submissions" ? Face::submissions
+                    : face == "http"        ? Face::http
+                                            : Face::inbound;
+      listen.address = net::format_ip(*net::parse_ip(values.text("address")));
+      listen.port = port_of(values);
+      smtp = smtp || listen.face != Face::http;
+      need_certificate(values, listen.face);
+      if (listen.port != 0 && values.given("port")) {
+        const auto [at, fresh] = taken.try_emplace({listen.address, listen.port}, values.line("port"));
+        if (!fresh) {
+          wrong(values, "port",
+                fmt::format("{} a second time (line {})", net::format_endpoint(listen.address, listen.port),
+                            at->second),
+                "one [[listen]] for each address and port");
+        }
+      }
+      config_.listen.push_back(std::move(listen));
+    }
+    if (use_ == ConfigUse::serve && !smtp) {
+      problems_.add(1, "listen", "no SMTP face",
+                    "at least one [[listen]] with face \"inbound\", \"submission\" or \"submissions\"");
+    }
+  }
+
+  void need_certificate(const SectionValues& values, ListenConfig::Face face) {
+    if (!config_.certificates.empty()) return;
+    if (face == ListenConfig::Face::submissions) {
+      wrong(values, "face", "\"submissions\" without a certificate",
+            "\"submissions\" together with a [[tls.certificate]]");
+    } else if (face == ListenConfig::Face::submission && config_.session.require_tls) {
+      wrong(values, "face", "\"submission\" without a certificate",
+            "\"submission\" together with a [[tls.certificate]], or with submission.require_tls = false");
+    }
+  }
+
+  void providers() {
+    using Protocol = submission::ProviderOptions::Protocol;
+    std::set<std::string> names;
+    std::map<std::string, std::string> owners;
+    for (const SectionValues& values : document_.all("provider")) {
+      submission::ProviderOptions provider;
+      unique_name(values, names);
+      provider.name = values.text("name");
+      provider.domains = values.list("domains");
+      unique_domains(values, provider.name, provider.domains, owners);
+      provider.protocol = values.text("protocol") == "submission" ? Protocol::submission : Protocol::imap;
+      provider.host = values.text("host");
+      provider.starttls = values.text("tls") == "starttls";
+      const bool imap = provider.protocol == Protocol::imap;
+      provider.port = values.given("port") && port_of(values) != 0 ? port_of(values)
+                      : imap                                       ? (provider.starttls ? 143 : 993)
+                                                                   : (provider.starttls ? 587 : 465);
+      provider.ca_file = authorities(values);
+      provider.timeout = millis(values, "timeout");
+      config_.providers.push_back(std::move(provider));
+    }
+  }
+
+  void unique_domains(const SectionValues& values, const std::string& name,
+                      const std::vector<std::string>& domains, std::map<std::string, std::string>& owners) {
+    for (const std::string& domain : domains) {
+      const auto [at, fresh] = owners.try_emplace(domain, name);
+      if (!fresh) {
+        wrong(values, "domains", fmt::format("{}, which {} has too", quote(domain), quote(at->second)),
+              fmt::format("one {} for each domain", values.section()));
+      }
+    }
+  }
+
+  void next_hops() {
+    std::set<std::string> names;
+    std::map<std::string, std::string> owners;
+    for (const SectionValues& values : document_.all("next_hop")) {
+      unique_name(values, names);
+      submission::NextHopOptions hop = next_hop(values);
+      unique_domains(values, hop.name, hop.domains, owners);
+      config_.next_hops.push_back(std::move(hop));
+    }
+    if (use_ == ConfigUse::serve && !owners.contains("*")) {
+      problems_.add(1, "next_hop", "no default next hop", "one [[next_hop]] with domains = [\"*\"]");
+    }
+  }
+
+  submission::NextHopOptions next_hop(const SectionValues& values) {
+    using submission::HopTls;
+    submission::NextHopOptions hop;
+    hop.name = values.text("name");
+    hop.domains = values.list("domains");
+    hop.host = values.text("host");
+    hop.port = port_of(values);
+    const std::string& tls = values.text("tls");
+    hop.tls = tls == "none"       ? HopTls::none
+              : tls == "starttls" ? HopTls::starttls
+              : tls == "implicit" ? HopTls::implicit
+                                  : HopTls::opportunistic;
+    const bool verified = hop.tls == HopTls::starttls || hop.tls == HopTls::implicit;
+    hop.ca_file = authorities(values);
+    only_with(values, "ca_file", verified, "ca_file only with tls = \"starttls\" or \"implicit\"");
+    hop.username = values.text("username");
+    hop.password = password(values);
+    if (hop.username.empty() != hop.password.empty() && hop_login_complete(values)) {
+      const std::string_view key =
+          hop.username.empty() ? (values.given("password") ? "password" : "password_file") : "username";
+      wrong(values, key, "it alone", "username together with password or password_file");
+    }
+    if (!hop.username.empty() && !verified && !is_loopback(hop.host)) {
+      // A password over an unverified connection is anybody's.
+      wrong(values, "tls", quote(tls) + " with a username", "\"starttls\" or \"implicit\" with a username");
+    }
+    hop.max_connections = static_cast<std::size_t>(values.number("max_connections"));
+    hop.connect_timeout = millis(values, "connect_timeout");
+    hop.command_timeout = millis(values, "command_timeout");
+    hop.final_timeout = millis(values, "final_timeout");
+    hop.idle_timeout = millis(values, "idle_timeout");
+    return hop;
+  }
+
+  /// False when a wrong value of one of the keys was reported already.
+  static bool hop_login_complete(const SectionValues& values) {
+    for (const std::string_view key : {"username", "password", "password_file"}) {
+      if (values.given(key) && values.text(key).empty()) return false;
+    }
+    return true;
+  }
+
+  const SettingsDocument& document_;
+  ConfigUse use_;
+  Problems& problems_;
+  Config config_;
+};
+
+}  // namespace
+
+std::string_view to_string(ListenConfig::Face face) {
+  switch (face) {
+    case ListenConfig::Face::inbound:
+      return "inbound";
+    case ListenConfig::Face::submission:
+      return "submission";
+    case ListenConfig::Face::submissions:
+      return "submissions";
+    case ListenConfig::Face::http:
+      return "http";
+  }
+  return "http";
+}
+
+Config build_config(const SettingsDocument& document, ConfigUse use, Problems& problems) {
+  return Builder(document, use, problems).build();
+}
+
+std::optional<Config> parse_config(std::string_view text, const std::string& folder, ConfigUse use,
+                                   Problems& problems) {
+  const auto root = parse_toml(text, problems);
+  if (!root) return std::nullopt;
+  const SettingsDocument document = read_settings(*root, folder, problems);
+  Config config = build_config(document, use, problems);
+  if (!problems.empty()) return std::nullopt;
+  config.file = problems.file();
+  return config;
+}
+
+std::optional<Config> load_config(const std::string& path, ConfigUse use, Problems& problems) {
+  const auto text = read_file(path, kMaxConfigSize, problems);
+  if (!text) return std::nullopt;
+  return parse_config(*text, std::filesystem::path(path).parent_path().string(), use, problems);
+}
+
+}  // namespace kage::app

@@ -1,0 +1,118 @@
+// Reaching Redis and opening the master key, for `serve` and for commands alike.
+#include "app/redis_access.h"
+
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "app/process.h"
+#include "base/random.h"
+#include "mapping/route_store.h"
+#include "tls/client_context.h"
+#include "tls/tls_stream.h"
+
+namespace kage::app {
+namespace {
+
+constexpr net::Millis kStartTimeout{60'000};  // a large append-only file takes its time to load
+constexpr net::Millis kStopTimeout{10'000};
+
+std::shared_ptr<const mapping::MasterKeys> take_keys(std::string& bytes) {
+  auto keys = std::make_shared<const mapping::MasterKeys>(bytes);
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return keys;
+}
+
+}  // namespace
+
+Result<net::RedisOptions> redis_options(const RedisConfig& config) {
+  net::RedisOptions options = config.options;
+  if (!config.tls) return options;
+  auto context = tls::ClientContext::create(
+      {.ca_file = config.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  if (!context) return std::unexpected(context.error());
+  options.secure = [context = *context, host = options.host](net::StreamPtr stream, net::TimePoint deadline) {
+    return tls::connect_tls(std::move(stream), context, host, deadline);
+  };
+  return options;
+}
+
+CommandRedis::CommandRedis(net::Loop& loop, RedisConfig config, std::string command)
+    : loop_(loop), config_(config), embedded_(loop, std::move(config), std::move(command)) {}
+
+CommandRedis::~CommandRedis() = default;
+
+net::Task<Result<>> CommandRedis::open_embedded() {
+  const std::string parent = config_.folder.substr(0, config_.folder.rfind('/'));
+  for (const std::string& folder : {parent, config_.folder}) {
+    if (auto made = make_private_folder(folder); !made) co_return made;
+  }
+  const net::TimePoint deadline = loop_.now() + kStartTimeout;
+  while (true) {
+    const auto started = embedded_.start();
+    if (started) break;
+    if (started.error().code == Errc::conflict) {
+      // A serve runs it, or another command that is about to end and give the lock back.
+      if (co_await EmbeddedRedis::probe(loop_, config_.options.unix_path)) co_return Result<>();
+    } else if (started.error().code != Errc::unavailable) {
+      co_return started;
+    }
+    if (loop_.now() >= deadline)
+      co_return fail(Errc::timed_out, "Redis does not answer: " + started.error().detail);
+    co_await loop_.sleep(net::Millis(50));
+  }
+  co_return co_await embedded_.wait_ready(deadline);
+}
+
+net::Task<Result<>> CommandRedis::open() {
+  if (config_.embedded) {
+    if (auto opened = co_await open_embedded(); !opened) co_return opened;
+  }
+  auto options = redis_options(config_);
+  if (!options) co_return std::unexpected(options.error());
+  redis_ = std::make_unique<net::Redis>(loop_, std::move(*options));
+  net::RedisBatch batch;
+  batch.add({"PING"});
+  const auto answer = co_await redis_->run(std::move(batch));
+  if (!answer) co_return std::unexpected(answer.error());
+  co_return Result<>();
+}
+
+net::Task<void> CommandRedis::close() {
+  if (redis_) redis_->close();
+  if (embedded_.started()) co_await embedded_.stop(loop_.now() + kStopTimeout);
+}
+
+net::Task<Result<MasterKeyAccess>> open_master_key(net::Redis& redis, std::string path, bool may_create) {
+  MasterKeyAccess access;
+  const bool there = ::access(path.c_str(), F_OK) == 0 || errno != ENOENT;
+  std::string bytes;
+  if (there) {
+    auto read = mapping::read_master_key(path);
+    if (!read) co_return std::unexpected(read.error());
+    bytes = std::move(*read);
+  } else {
+    // Only to ask whether anything is there.
+    bytes = random_bytes(32);
+  }
+  access.keys = take_keys(bytes);
+  const auto state = co_await mapping::inspect_store(redis, access.keys);
+  if (!state) co_return std::unexpected(state.error());
+  access.store_empty = *state == mapping::StoreState::empty;
+  if (*state == mapping::StoreState::foreign) {
+    co_return fail(Errc::corrupt,
+                   there ? path + ": Redis holds data that is sealed under another master key"
+                         : path + ": no such file, and Redis holds data that is sealed under a master key");
+  }
+  if (there || !may_create) co_return access;
+  auto made = mapping::create_master_key(path);
+  // Another of us was a moment faster.
+  if (!made && made.error().code == Errc::conflict) made = mapping::read_master_key(path);
+  if (!made) co_return std::unexpected(made.error());
+  access.keys = take_keys(*made);
+  access.created = true;
+  co_return access;
+}
+
+}  // namespace kage::app

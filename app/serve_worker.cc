@@ -1,0 +1,121 @@
+// Wires one worker together.
+#include "app/serve_worker.h"
+
+#include <string_view>
+
+#include "base/metrics.h"
+
+namespace kage::app {
+namespace {
+
+submission::Face smtp_face(ListenConfig::Face face) {
+  switch (face) {
+    case ListenConfig::Face::submission:
+      return submission::Face::submission;
+    case ListenConfig::Face::submissions:
+      return submission::Face::submissions;
+    default:
+      return submission::Face::inbound;
+  }
+}
+
+/// Says why before closing (RFC 5321 §3.8), to a client that reads it within a second.
+net::Task<void> refuse(net::StreamPtr stream, std::string hostname) {
+  stream->set_timeout(net::Millis(1000));
+  const std::string answer = "421 4.3.2 " + hostname + " Too many connections, try again later\r\n";
+  if (co_await stream->write(answer)) (void)co_await stream->shutdown();
+  stream->close();
+}
+
+}  // namespace
+
+ServeWorker::ServeWorker(net::Loop& loop, Shared& shared, bool first)
+    : loop_(loop),
+      shared_(shared),
+      first_(first),
+      redis_(loop, shared.redis),
+      directory_(loop, redis_, shared.routes),
+      hops_(loop, shared.config.session.hostname, shared.config.next_hops),
+      authenticator_(loop, shared.config.providers),
+      sessions_(
+          submission::Services{loop, directory_, hops_, authenticator_, shared.tls, shared.config.session}),
+      http_(loop, [this](const http::Request& request) { return respond(request); }) {
+  if (first_) {
+    net::spawn(watch(*this));
+  } else {
+    watch_ended_.set();
+  }
+}
+
+ServeWorker::~ServeWorker() = default;
+
+net::Task<void> ServeWorker::watch(ServeWorker& self) {
+  co_await self.directory_.watch();
+  self.watch_ended_.set();
+}
+
+Result<> ServeWorker::listen(std::vector<std::uint16_t>& ports) {
+  const auto& wanted = shared_.config.listen;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const ListenConfig::Face face = wanted[i].face;
+    if (face == ListenConfig::Face::http && !first_) continue;
+    auto listener = net::Listener::open(loop_, wanted[i].address, ports[i],
+                                        [this, face](net::StreamPtr stream, net::PeerAddress peer) {
+                                          accept(face, std::move(stream), std::move(peer));
+                                        });
+    if (!listener) return std::unexpected(listener.error());
+    ports[i] = (*listener)->bound_port();
+    listeners_.push_back(std::move(*listener));
+  }
+  return {};
+}
+
+void ServeWorker::accept(ListenConfig::Face face, net::StreamPtr stream, net::PeerAddress peer) {
+  if (face == ListenConfig::Face::http) {
+    http_.start(std::move(stream));
+    return;
+  }
+  if (sessions_.size() >= shared_.config.max_connections) {
+    if (face == ListenConfig::Face::submissions) {
+      stream->close();
+    } else {
+      net::spawn(refuse(std::move(stream), shared_.config.session.hostname));
+    }
+    return;
+  }
+  sessions_.start(smtp_face(face), std::move(stream), std::move(peer));
+}
+
+http::Response ServeWorker::respond(const http::Request& request) const {
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  http::Response response;
+  if (path == "/healthz") {
+    response.content = "ok\n";
+  } else if (path == "/readyz") {
+    const auto routes = shared_.routes.current();
+    const bool ready = routes.has_value() && !stopping_;
+    response.status = ready ? 200 : 503;
+    response.content = ready ? "ready\n" : stopping_ ? "stopping\n" : routes.error().detail + "\n";
+  } else if (path == "/metrics") {
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.content = metrics::render();
+  } else {
+    response.status = 404;
+    response.content = "Not Found\n";
+  }
+  return response;
+}
+
+net::Task<void> ServeWorker::stop(net::TimePoint deadline) {
+  stopping_ = true;
+  for (const auto& listener : listeners_) listener->close();
+  listeners_.clear();
+  co_await sessions_.stop(deadline);
+  co_await http_.stop(std::max(deadline, loop_.now() + net::Millis(100)));
+  directory_.stop();
+  redis_.close();
+  hops_.close();
+  co_await watch_ended_;
+}
+
+}  // namespace kage::app

@@ -1,0 +1,166 @@
+// Standard streams only; nothing here knows the gateway.
+#include "app/terminal.h"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+
+#include "base/text.h"
+#include "message/utf8.h"
+
+namespace kage::app {
+namespace {
+
+constexpr std::size_t kMaxPassword = 1024;
+
+/// One line of standard input without its end, at most `max` octets and one more.
+std::string read_line(std::size_t max) {
+  std::string line;
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar()) {
+    if (line.size() <= max) line += static_cast<char>(c);
+  }
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+/// Switches the terminal's echo off while it lives.
+class NoEcho {
+ public:
+  NoEcho() {
+    known_ = ::tcgetattr(STDIN_FILENO, &before_) == 0;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    if (known_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+  }
+  ~NoEcho() {
+    if (known_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+  }
+  NoEcho(const NoEcho&) = delete;
+  NoEcho& operator=(const NoEcho&) = delete;
+
+ private:
+  termios before_{};
+  bool known_ = false;
+};
+
+std::string ask_hidden(std::string_view question) {
+  print_error(question);
+  const NoEcho quiet;
+  std::string answer = read_line(kMaxPassword);
+  print_error("\n");
+  return answer;
+}
+
+}  // namespace
+
+bool output_is_terminal() {
+  return ::isatty(STDOUT_FILENO) == 1;
+}
+
+bool input_is_terminal() {
+  return ::isatty(STDIN_FILENO) == 1;
+}
+
+bool error_is_terminal() {
+  return ::isatty(STDERR_FILENO) == 1;
+}
+
+std::string coloured(Colour colour, std::string_view text) {
+  static const bool wanted = output_is_terminal() && std::getenv("NO_COLOR") == nullptr;
+  if (!wanted) return std::string(text);
+  int code = 1;
+  if (colour == Colour::green) code = 32;
+  if (colour == Colour::red) code = 31;
+  if (colour == Colour::yellow) code = 33;
+  return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+}
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void print_error(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+bool confirm(std::string_view question) {
+  if (!input_is_terminal()) return false;
+  std::fflush(stdout);
+  print_error(fmt::format("{} [y/N] ", question));
+  const std::string answer = lower(trim(read_line(16)));
+  return answer == "y" || answer == "yes";
+}
+
+std::optional<std::string> read_password(std::string& problem) {
+  std::string password = input_is_terminal() ? ask_hidden("Password: ") : read_line(kMaxPassword);
+  if (password.empty()) {
+    problem = "no password was given";
+    return std::nullopt;
+  }
+  if (password.size() > kMaxPassword) {
+    problem = "the password is longer than 1024 octets";
+    return std::nullopt;
+  }
+  if (input_is_terminal()) {
+    std::string again = ask_hidden("The same again: ");
+    const bool same = equals_secret(password, again);
+    OPENSSL_cleanse(again.data(), again.size());
+    if (!same) {
+      problem = "the two passwords differ";
+      return std::nullopt;
+    }
+  }
+  return password;
+}
+
+Progress::~Progress() {
+  if (open_line_) print_error("\n");
+}
+
+void Progress::update(std::size_t done, std::size_t total) {
+  if (std::max(done, total) < quiet_below_) return;
+  const bool terminal = error_is_terminal();
+  const std::size_t step = total > 0 ? total / (terminal ? 100 : 10) : (terminal ? 1000 : 100'000);
+  if (done < next_ && done != total) return;
+  next_ = done + std::max<std::size_t>(1, step);
+  const std::string count = total > 0 ? fmt::format("{} of {}", done, total) : std::to_string(done);
+  print_error(terminal ? fmt::format("\r{} {} ", count, what_) : fmt::format("{} {}\n", count, what_));
+  open_line_ = terminal;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string json_string(std::string_view utf8) {
+  std::string out = "\"";
+  for (const char c : message::repair_utf8(utf8)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+}  // namespace kage::app
