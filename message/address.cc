@@ -198,10 +198,10 @@ Result<std::string> canonical_domain(std::string_view domain) {
 }
 
 std::string Address::canonical_domain() const {
-  if (auto name = message::canonical_domain(domain)) return *std::move(name);
-  std::string name = lower(with_plain_dots(domain));
+  std::string name = with_plain_dots(domain);
   while (name.ends_with('.')) name.pop_back();
-  return name;
+  if (auto canonical = message::canonical_domain(name)) return *std::move(canonical);
+  return lower(name);
 }
 
 std::string Address::canonical() const {

@@ -144,6 +144,8 @@ TEST_CASE("canonical: a domain that IDNA refuses is still compared without case"
   const Address a{.local = "X", .domain = "A..B", .spelling = ""};
   CHECK(a.canonical() == "x@a..b");
   const Address b{.local = "x", .domain = "Foo☃_-.Example..", .spelling = ""};
+  const Address c{.local = "x", .domain = "例え...", .spelling = ""};
+  CHECK(c.canonical_domain() == *canonical_domain("例え"));
   CHECK(b.canonical() == Address{.local = "x", .domain = b.canonical_domain(), .spelling = ""}.canonical());
 }
 
