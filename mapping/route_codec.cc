@@ -154,7 +154,7 @@ bool open_field(const MasterKeys& master, std::string_view field, std::string_vi
   const bool has_id = field.starts_with("k:") || field.starts_with("m:");
   const auto id = has_id ? read_id(field.substr(2)) : std::optional<MemberId>(0);
   if (!id) return false;
-  if (field[0] == 'm' && has_id) {
+  if (field.starts_with("m:")) {
     rows.members.emplace_back(*id, value);
     return true;
   }

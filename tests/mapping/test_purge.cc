@@ -1,0 +1,172 @@
+// Nothing in clear at rest (contract R3.6), and nothing of a forgotten member in any file (contract R3.5).
+#include <catch2/catch.hpp>
+
+#include "mapping/route_codec.h"
+#include "store_world.h"
+
+using namespace kage;
+using namespace kage::mapping;
+using namespace kage::mapping::test;
+
+namespace {
+
+/// Stores a phantom of each correspondent for each member, as a node does.
+void store_phantoms(Node& node, const Routes& routes, const std::vector<std::string>& correspondents) {
+  BeginRequest request;
+  for (const auto& address : routes->addresses()) {
+    for (const Member* member : address->members) {
+      for (const std::string& spelling : correspondents) {
+        const std::string local = phantom_local(*member, parse(spelling).canonical());
+        request.phantoms.push_back({member, local, spelling});
+      }
+    }
+  }
+  request.copies.push_back({'c'});
+  const auto transaction = node.begin(routes, request);
+  REQUIRE(transaction);
+  REQUIRE(await(node.loop, node.directory.served(*transaction, {'c'}, {'d'})));
+  REQUIRE(await(node.loop, node.directory.finish(*transaction, false)));
+}
+
+PurgeReport run_purge(Client& client) {
+  return await(client.loop, purge(client.redis, client.loop, master_keys(), {})).value();
+}
+
+std::size_t phantoms_stored(Client& client) {
+  return client.command({"KEYS", "kage:p:*"}).elements.size();
+}
+
+const std::vector<std::string> kCorrespondents = {"Hanako.Canary@stranger-canary.example",
+                                                  "a..b@docomo-canary.example"};
+
+}  // namespace
+
+TEST_CASE("neither Redis nor its files hold an address in clear", "[R3.6]") {
+  const RedisServer server;
+  const KeyFile key;
+  Client client(server);
+  RouteSpec spec = small_spec();
+  spec.addresses[0].display_name = "Display-canary";
+  spec.addresses[0].members[0].name = "Name-canary";
+  spec.addresses[0].members[0].password_hash = "$scrypt$hash-canary";
+  REQUIRE(client.apply(spec));
+  Node node(server, key);
+  store_phantoms(node, node.recover(), kCorrespondents);
+  REQUIRE(phantoms_stored(client) == 6);
+  REQUIRE_FALSE(client.command({"SAVE"}).is_error());
+
+  const std::string files = server.files();
+  REQUIRE(files.find("kage:p:") != std::string::npos);
+  std::string keys;
+  for (const auto& name : client.command({"KEYS", "*"}).elements) keys += name.text + "\n";
+  for (const std::string_view secret :
+       {"anary", "school", "pta", "officer", "Officer", "gmail", "aro@", "docomo", "office", "scrypt"}) {
+    INFO(secret);
+    CHECK(files.find(secret) == std::string::npos);
+    CHECK(keys.find(secret) == std::string::npos);
+  }
+  CHECK(files.find(std::string(32, 'k')) == std::string::npos);  // the master key
+  CHECK(lower(files).find(hex(std::string(32, 'k'))) == std::string::npos);
+}
+
+TEST_CASE("what was known through a forgotten member is in no file afterwards", "[R3.5]") {
+  const bool with_dumps = GENERATE(false, true);
+  const RedisServer server(with_dumps ? std::vector<std::string>{"--save", "3600 1"}
+                                      : std::vector<std::string>{});
+  const KeyFile key;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  Node node(server, key);
+  const Routes before = node.recover();
+  store_phantoms(node, before, kCorrespondents);
+  if (with_dumps) REQUIRE_FALSE(client.command({"SAVE"}).is_error());
+
+  const auto members = before->find_address("pta@school.example")->members;
+  const Member* forgotten =
+      members[0]->mailbox_canonical == "officer@gmail.example" ? members[0] : members[1];
+  std::vector<std::string> remains = {client.command({"HGET", kRoutesKey, key_field(forgotten->id)}).text,
+                                      client.command({"HGET", kRoutesKey, member_field(forgotten->id)}).text,
+                                      key_field(forgotten->id)};
+  std::vector<std::string> dead;
+  for (const std::string& spelling : kCorrespondents) {
+    dead.push_back(phantom_local(*forgotten, parse(spelling).canonical()));
+    remains.push_back(dead.back());
+    remains.push_back(client.command({"GET", std::string(kPhantomPrefix) + dead.back()}).text);
+  }
+  const std::string full = server.files();
+  for (const std::string& bytes : remains) {
+    REQUIRE(bytes.size() >= 16);
+    REQUIRE(full.find(bytes) != std::string::npos);
+  }
+
+  REQUIRE(client.forget_member("pta@school.example", "officer@gmail.example"));
+  // At once: another node's next trip finds nothing, though the values are still stored.
+  const auto resolved = node.resolve(dead);
+  REQUIRE(resolved);
+  for (const auto& value : resolved->values) CHECK_FALSE(value);
+
+  const PurgeReport report = run_purge(client);
+  CHECK(report.phantoms_deleted == kCorrespondents.size());
+  CHECK(report.aof_rewritten);
+  CHECK(report.dump_rewritten == with_dumps);
+  CHECK(report.problem.empty());
+  CHECK(phantoms_stored(client) == 4);
+  const std::string left = server.files();
+  for (const std::string& bytes : remains) CHECK(left.find(bytes) == std::string::npos);
+  CHECK(left.find(key_field(before->find_address("office@school.example")->members[0]->id)) !=
+        std::string::npos);
+  CHECK(run_purge(client).phantoms_deleted == 0);
+}
+
+TEST_CASE("a purge finds the orphans among many phantoms") {
+  const RedisServer server;
+  const KeyFile key;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  Node node(server, key);
+  std::vector<std::string> many;
+  for (int i = 0; i < 2000; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  store_phantoms(node, node.recover(), many);
+  client.command({"SET", "kage:p:0000000000000000", "no value of ours"});
+  REQUIRE(client.forget_member("office@school.example", ""));
+  std::uint64_t told = 0;
+  const auto report = await(client.loop, purge(client.redis, client.loop, master_keys(),
+                                               [&told](std::uint64_t count) { told = count; }));
+  REQUIRE(report);
+  CHECK(report->phantoms_deleted == 2001);
+  CHECK(told == 2001);
+  CHECK(phantoms_stored(client) == 4000);
+}
+
+TEST_CASE("what an ACL forbids is told to the operator") {
+  const RedisServer server;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  REQUIRE_FALSE(client
+                    .command({"ACL", "SETUSER", "kage", "on", ">secret", "~*", "+@all", "-bgrewriteaof",
+                              "-slowlog", "-config"})
+                    .is_error());
+  net::RedisOptions options = server.options();
+  options.username = "kage";
+  options.password = "secret";
+  Client limited(options);
+  const PurgeReport report = run_purge(limited);
+  CHECK_FALSE(report.aof_rewritten);
+  CHECK(report.problem ==
+        "SLOWLOG RESET is refused: run it by hand; BGREWRITEAOF: Redis answered NOPERM; run it by hand; "
+        "CONFIG GET "
+        "save is refused: where Redis keeps dumps, run BGSAVE by hand");
+}
+
+TEST_CASE("a purge under another master key deletes nothing") {
+  const RedisServer server;
+  const KeyFile key;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  Node node(server, key);
+  store_phantoms(node, node.recover(), kCorrespondents);
+  const auto report = await(client.loop, purge(client.redis, client.loop, master_keys('x'), {}));
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == Errc::corrupt);
+  CHECK(phantoms_stored(client) == 6);
+}
