@@ -83,8 +83,8 @@ void print_changes(const std::vector<mapping::RouteChange>& changes) {
 std::string totals(const mapping::RouteSpec& spec) {
   std::size_t members = 0;
   for (const auto& address : spec.addresses) members += address.members.size();
-  return fmt::format("{} domains, {} public addresses, {} members", spec.domains.size(),
-                     spec.addresses.size(), members);
+  return fmt::format("{}, {}, {}", count_of(spec.domains.size(), "domain"),
+                     count_of(spec.addresses.size(), "public address"), count_of(members, "member"));
 }
 
 /// Whether to go on; prints why not.
@@ -95,7 +95,8 @@ bool may_forget(const Counts& counts, const Command& command) {
         "kagemusha: members would be forgotten for good; nothing was changed. Say --yes to allow it.\n");
     return false;
   }
-  if (confirm(fmt::format("{} members will be forgotten for good. Go on?", counts.members_removed)))
+  if (confirm(
+          fmt::format("{} will be forgotten for good. Go on?", count_of(counts.members_removed, "member"))))
     return true;
   print("Nothing was changed.\n");
   return false;

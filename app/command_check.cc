@@ -73,8 +73,7 @@ void check_routes_file(const Config& config, const std::string& path, Report& re
     print_error(problems.text() + "\n");
     result = fail(Errc::invalid, fmt::format("{} problems", problems.size()));
   }
-  report.line("routes file " + path, result,
-              spec ? fmt::format("{} public addresses", spec->addresses.size()) : "");
+  report.line("routes file " + path, result, spec ? count_of(spec->addresses.size(), "public address") : "");
 }
 
 net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
@@ -91,8 +90,8 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
     if (master && !master->store_empty) {
       const auto routes = co_await mapping::load_routes(access.redis(), master->keys);
       report.line("routes", routes ? Result<>() : std::unexpected(routes.error()),
-                  routes ? fmt::format("{} public addresses, {} members", (*routes)->addresses().size(),
-                                       (*routes)->member_count())
+                  routes ? fmt::format("{}, {}", count_of((*routes)->addresses().size(), "public address"),
+                                       count_of((*routes)->member_count(), "member"))
                          : "");
     } else if (master) {
       report.line("routes", {}, "none yet; apply brings them");

@@ -15,8 +15,8 @@ std::string describe_target(const mapping::RouteTable& routes, const Command& co
   const auto* address = wanted ? routes.find_address(wanted->canonical()) : nullptr;
   if (address == nullptr) return {};
   if (command.mailbox.empty()) {
-    return fmt::format("{} and its {} members", printable(address->spec.address.spelling),
-                       address->members.size());
+    return fmt::format("{} and its {}", printable(address->spec.address.spelling),
+                       count_of(address->members.size(), "member"));
   }
   const auto mailbox = message::parse_address(command.mailbox);
   for (const mapping::Member* member : address->members) {

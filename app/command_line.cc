@@ -13,51 +13,52 @@ constexpr std::string_view kDefaultConfig = "kagemusha.toml";
 constexpr std::string_view kSystemConfig = "/etc/kagemusha/kagemusha.toml";
 
 constexpr const char* kAbout =
-    "Kagemusha: a mail privacy gateway. People keep the mailbox they have; neither side learns the other's "
-    "address.\n"
+    "Kagemusha: a mail privacy gateway. People keep the mailbox they have; neither side learns\n"
+    "the other's address.\n"
     "\n"
     "To begin: write kagemusha.toml (docs/configuration.md) and a routes file (docs/operate.md), then\n"
     "  kagemusha check            look whether everything it needs is there\n"
     "  kagemusha serve            run the gateway\n"
-    "  kagemusha apply ROUTES     tell it who stands behind which public address\n";
+    "  kagemusha apply ROUTES     tell it who stands behind which public address\n"
+    "";
 
 constexpr const char* kExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
-constexpr const char* kServe =
-    "Runs the gateway until SIGTERM or SIGINT.\n"
-    "\n"
-    "Without a Redis in the configuration it runs a private one in the state folder. SIGHUP reads the "
-    "certificates\n"
-    "again. A second SIGTERM ends it at once. Log lines go to standard error.";
+constexpr const char* kServe = "Runs the gateway until SIGTERM or SIGINT.";
+constexpr const char* kServeMore =
+    "Without a Redis in the configuration it runs a private one in the state folder. SIGHUP reads\n"
+    "the certificates again. A second SIGTERM ends it at once. Log lines go to standard error.";
 
 constexpr const char* kApply =
-    "Makes the gateway's routes equal to a routes file (TOML, or CSV when its name ends in .csv).\n"
-    "\n"
-    "Shows the difference first. Members that are no longer in the file are forgotten for good: their "
-    "phantoms die and\n"
-    "cannot be brought back. Running it twice changes nothing the second time.";
+    "Makes the routes equal to a routes file: TOML, or CSV when its name ends in .csv.";
+constexpr const char* kApplyMore =
+    "Shows the difference first. Members that are no longer in the file are forgotten for good:\n"
+    "their phantoms die and cannot be brought back. Running it twice changes nothing the second\n"
+    "time.";
 
-constexpr const char* kShow =
-    "Shows the public addresses and who stands behind them.\n"
-    "\n"
-    "It shows mailboxes: only who can read the master key can run it.";
+constexpr const char* kShow = "Shows the public addresses and who stands behind them.";
+constexpr const char* kShowMore = "It shows mailboxes; only who can read the master key can run it.";
 
-constexpr const char* kForget =
-    "Forgets one member, or a whole public address, at once and for good.\n"
-    "\n"
-    "Its phantoms answer as addresses that never existed, and nothing that is left can be turned back into "
-    "an address.\n"
-    "Take it out of the routes file too, or the next apply adds it again as somebody new.";
+constexpr const char* kForget = "Forgets one member, or a whole public address, at once and for good.";
+constexpr const char* kForgetMore =
+    "The phantoms answer as addresses that never existed, and nothing that is left can be turned\n"
+    "back into an address. Take it out of the routes file too, or the next apply adds it again as\n"
+    "somebody new.";
 
-constexpr const char* kCheck =
-    "Looks at everything that serve needs: configuration, certificates, key file, Redis, next hops, "
-    "providers.\n"
-    "\n"
-    "Prints one line for each, beginning with ok or FAIL.";
+constexpr const char* kCheck = "Looks whether everything that serve needs is there and works.";
+constexpr const char* kCheckMore =
+    "Configuration, certificates, key file, Redis, routes, next hops and providers: one line\n"
+    "each, beginning with ok or FAIL. No mail is sent and nobody is logged in.";
 
-constexpr const char* kHashPassword =
-    "Reads a password from the terminal, or one line from standard input, and prints the password_hash for a "
-    "routes file.";
+constexpr const char* kHashPassword = "Reads a password and prints the password_hash for a routes file.";
+constexpr const char* kHashPasswordMore =
+    "The password comes from the terminal, asked twice and not shown, or is one line of standard\n"
+    "input.";
+
+/// What stands below a command's options.
+std::string footer(const char* more) {
+  return std::string(more) + "\n\n" + kExitCodes;
+}
 
 void add_config(CLI::App* command, std::string& path) {
   command
@@ -76,6 +77,7 @@ std::string find_config() {
 
 void add_apply(CLI::App& app, Command& command) {
   CLI::App* apply = app.add_subcommand("apply", kApply);
+  apply->footer(footer(kApplyMore));
   add_config(apply, command.config);
   apply->add_flag("--dry-run", command.dry_run, "Only show the difference");
   apply->add_flag("-y,--yes", command.yes, "Do not ask before members are forgotten");
@@ -84,6 +86,7 @@ void add_apply(CLI::App& app, Command& command) {
 
 void add_show(CLI::App& app, Command& command, std::string& format) {
   CLI::App* show = app.add_subcommand("show", kShow);
+  show->footer(footer(kShowMore));
   add_config(show, command.config);
   show->add_option("--address", command.address, "Only this public address")->type_name("ADDRESS");
   show->add_option("--format", format, "text or json; default: text")
@@ -93,6 +96,7 @@ void add_show(CLI::App& app, Command& command, std::string& format) {
 
 void add_forget(CLI::App& app, Command& command) {
   CLI::App* forget = app.add_subcommand("forget", kForget);
+  forget->footer(footer(kForgetMore));
   add_config(forget, command.config);
   forget->add_option("--address", command.address, "The public address")->type_name("ADDRESS")->required();
   forget
@@ -124,6 +128,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   app.require_subcommand(1);
 
   CLI::App* serve = app.add_subcommand("serve", kServe);
+  serve->footer(footer(kServeMore));
   add_config(serve, command.config);
   serve
       ->add_option("--ready-file", command.ready_file,
@@ -133,10 +138,11 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   add_show(app, command, format);
   add_forget(app, command);
   CLI::App* check = app.add_subcommand("check", kCheck);
+  check->footer(footer(kCheckMore));
   add_config(check, command.config);
   check->add_option("--routes", command.routes, "Also look at this routes file; it is not applied")
       ->type_name("FILE");
-  app.add_subcommand("hash-password", kHashPassword);
+  app.add_subcommand("hash-password", kHashPassword)->footer(footer(kHashPasswordMore));
 
   try {
     app.parse(argc, argv);

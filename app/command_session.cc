@@ -103,7 +103,7 @@ net::Task<bool> purge_forgotten(CommandSession& session) {
                     printable(report.error().detail)));
     co_return false;
   }
-  print(fmt::format("Deleted {} dead phantoms; Redis {} its files.\n", report->phantoms_deleted,
+  print(fmt::format("Deleted {}; Redis {} its files.\n", count_of(report->phantoms_deleted, "dead phantom"),
                     report->aof_rewritten || report->dump_rewritten ? "rewrote" : "did not rewrite"));
   if (!report->problem.empty()) {
     print_error(fmt::format("To be done by hand: {}\n", printable(report->problem)));

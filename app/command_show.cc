@@ -56,7 +56,7 @@ void print_text(const mapping::RouteTable& routes, const AddressList& addresses)
     if (!block.empty())
       print(fmt::format("{} (phantoms at {})\n{}\n", domain.name, domain.phantom_domain, block));
   }
-  print(fmt::format("{} public addresses, {} members\n", addresses.size(), members));
+  print(fmt::format("{}, {}\n", count_of(addresses.size(), "public address"), count_of(members, "member")));
 }
 
 std::string member_json(const mapping::MemberSpec& member) {

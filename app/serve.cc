@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 #include "app/embedded_redis.h"
 #include "app/process.h"
@@ -28,6 +29,7 @@ namespace {
 
 constexpr net::Millis kLeastRetry{20};
 constexpr net::Millis kMostRetry{1000};
+constexpr net::Millis kRedisStart{2000};
 constexpr net::Millis kRedisStop{10'000};
 
 /// A worker's thread and what lives on it.
@@ -56,6 +58,7 @@ class Process {
   void on_reload_signal();
   void announce_ready(bool routes);
 
+  net::Task<void> begin(std::string ready_file);
   net::Task<void> open_mapping();
   net::Task<void> pause(net::Millis duration);
   net::Task<void> stop();
@@ -70,11 +73,12 @@ class Process {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::uint16_t> ports_;
   std::vector<std::unique_ptr<SignalWatch>> signals_;
-  net::Event mapping_opened_;  // open_mapping() has ended
+  net::Event mapping_opened_;  // begin() has no more to do
   net::Event workers_ended_;
   std::size_t workers_left_ = 0;
   bool stopping_ = false;
   bool announced_ = false;
+  int exit_code_ = 0;
 };
 
 Result<> Process::make_folders() const {
@@ -180,7 +184,12 @@ net::Task<void> Process::open_mapping() {
   net::Millis wait = kLeastRetry;
   std::string last_reason;
   while (!stopping_) {
-    if (embedded_ && !embedded_->started()) (void)embedded_->start();
+    if (embedded_ && !embedded_->started()) {
+      if (!embedded_->start()) {
+        co_await pause(kMostRetry);
+        continue;
+      }
+    }
     const auto access = co_await open_master_key(redis, config_.master_key, true);
     if (access && access->created) log::info("key_created", {{"path", std::string_view(config_.master_key)}});
     if (access && access->store_empty) {
@@ -199,7 +208,6 @@ net::Task<void> Process::open_mapping() {
     wait = std::min(wait * 2, kMostRetry);
   }
   redis.close();
-  mapping_opened_.set();
 }
 
 net::Task<void> Process::stop_worker(Slot& slot, net::Millis timeout, Process& process) {
@@ -231,24 +239,41 @@ net::Task<void> Process::stop() {
   loop_.stop();
 }
 
-int Process::run(const std::string& ready_file) {
-  watch_signals();
+net::Task<void> Process::begin(std::string ready_file) {
   auto started = make_folders();
   if (started) started = start_redis();
-  if (started) started = start_workers();
-  if (started) started = write_ready_file(ready_file);
-  if (started) {
-    log_listeners();
-    net::spawn(open_mapping());
-  } else {
-    log::error("not_started", {{"reason", std::string_view(started.error().detail)}});
-    mapping_opened_.set();
-    stopping_ = true;
-    net::spawn(stop());
+  const net::TimePoint patience = loop_.now() + kRedisStart;
+  while (!started && started.error().code == Errc::unavailable && !stopping_) {
+    if (loop_.now() >= patience) {
+      started = {};  // open_mapping() goes on trying
+      break;
+    }
+    co_await pause(kLeastRetry);
+    started = start_redis();
   }
+  // The embedded one is there in a moment; a slow or broken one keeps nobody from listening.
+  if (started && embedded_ && embedded_->started()) (void)co_await embedded_->wait_ready(patience);
+  if (started && !stopping_) started = start_workers();
+  if (started && !stopping_) started = write_ready_file(ready_file);
+  if (started && !stopping_) {
+    log_listeners();
+    co_await open_mapping();
+  }
+  mapping_opened_.set();
+  if (started) co_return;
+  if (started.error().code != Errc::unavailable) {
+    log::error("not_started", {{"reason", std::string_view(started.error().detail)}});
+    exit_code_ = 1;
+  }
+  if (!std::exchange(stopping_, true)) co_await stop();
+}
+
+int Process::run(const std::string& ready_file) {
+  watch_signals();
+  net::spawn(begin(ready_file));
   loop_.run();
   log::info("stopped");
-  return started ? 0 : 1;
+  return exit_code_;
 }
 
 }  // namespace

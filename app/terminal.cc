@@ -147,6 +147,10 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string count_of(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : what.ends_with('s') ? "es" : "s");
+}
+
 std::string json_string(std::string_view utf8) {
   std::string out = "\"";
   for (const char c : message::repair_utf8(utf8)) {

@@ -51,6 +51,9 @@ class Progress {
 /// Makes a text safe on a terminal: control characters are escaped.
 std::string printable(std::string_view text);
 
+/// "1 member", "2 members", "3 public addresses".
+std::string count_of(std::size_t count, std::string_view what);
+
 /// A JSON string with its quotes.
 std::string json_string(std::string_view utf8);
 

@@ -20,7 +20,7 @@ struct RequestParser::State {
   std::size_t size = 0;
   bool content = false;
   bool complete = false;
-  bool in_value = false;
+  bool has_value = true;  // the last field is complete; the next name begins another
 
   static State& of(llhttp_t* parser) { return *static_cast<State*>(parser->data); }
 
@@ -40,7 +40,7 @@ struct RequestParser::State {
       s.on_header_field = on_name;
       s.on_header_value = on_value;
       s.on_header_value_complete = [](llhttp_t* p) {
-        of(p).in_value = false;
+        of(p).has_value = true;
         return 0;
       };
       s.on_headers_complete = on_headers;
@@ -56,19 +56,18 @@ struct RequestParser::State {
   static int on_name(llhttp_t* p, const char* at, std::size_t n) {
     State& state = of(p);
     auto& fields = state.request.fields;
-    if (fields.empty() || state.in_value) {
+    if (state.has_value) {
       if (fields.size() == kMaxFields) return -1;
       fields.emplace_back();
-      state.in_value = false;
+      state.has_value = false;
     }
     fields.back().first += lower(std::string_view(at, n));
     return 0;
   }
 
   static int on_value(llhttp_t* p, const char* at, std::size_t n) {
-    State& state = of(p);
-    state.in_value = true;
-    if (!state.request.fields.empty()) state.request.fields.back().second.append(at, n);
+    auto& fields = of(p).request.fields;
+    if (!fields.empty()) fields.back().second.append(at, n);
     return 0;
   }
 
