@@ -91,25 +91,34 @@ net::Task<bool> Delivery::State::wait_for_lane(Group& group) {
   co_return true;
 }
 
-net::Task<void> Delivery::State::open() {
-  // While the client sends, at its own speed, its message holds at most half of what is free, so that others
-  // find something.
-  for (auto& group : groups)
+/// Lanes for the first round. While the client sends, at its own speed, its message holds at most half of what
+/// is free, so that others find something.
+net::Task<bool> Delivery::State::take_lanes() {
+  Group* first = nullptr;
+  std::size_t lanes = 0;
+  for (auto& group : groups) {
+    if (group->pending.empty()) continue;
+    if (first == nullptr) first = group.get();
     add_lanes(*group, std::min(group->pending.size(), (group->hop->available() + 1) / 2));
-  const auto has_lane = [](const auto& group) { return group->live > 0; };
-  if (!groups.empty() && std::ranges::none_of(groups, has_lane))
-    (void)co_await wait_for_lane(*groups.front());
-
-  std::vector<net::Task<void>> tasks;
-  for (auto& group : groups) {
-    for (auto& lane : group->lanes) tasks.push_back(open_lane(*group, *lane));
+    lanes += group->live;
   }
-  co_await net::when_all(std::move(tasks));
+  if (lanes > 0 || first == nullptr) co_return lanes > 0;
+  co_return co_await wait_for_lane(*first);
+}
 
-  for (auto& group : groups) {
-    const bool tried = !group->lanes.empty();
-    drop_ended(*group);
-    if (tried && group->lanes.empty()) give_up(*group, group->failure);
+net::Task<void> Delivery::State::open() {
+  while (active == 0 && any_pending() && !aborted && !late()) {
+    if (!co_await take_lanes()) break;
+    std::vector<net::Task<void>> tasks;
+    for (auto& group : groups) {
+      for (auto& lane : group->lanes) tasks.push_back(open_lane(*group, *lane));
+    }
+    co_await net::when_all(std::move(tasks));
+    for (auto& group : groups) {
+      const bool tried = !group->lanes.empty();
+      drop_ended(*group);
+      if (tried && group->lanes.empty() && !group->hop->crowded()) give_up(*group, group->failure);
+    }
   }
   if (any_pending()) body = std::make_unique<BodyStore>(loop, options.spool_dir);
   opened = true;
@@ -145,14 +154,17 @@ net::Task<void> Delivery::State::write(std::string_view octets) {
 }
 
 net::Task<void> Delivery::State::run_group(Group& group) {
-  drop_ended(group);
-  add_lanes(group, group.pending.size());
-  if (group.lanes.empty() && !group.pending.empty() && co_await wait_for_lane(group)) {
-    add_lanes(group, group.pending.size() - 1);
-  }
-  std::vector<net::Task<void>> tasks;
-  for (auto& lane : group.lanes) tasks.push_back(run_lane(group, *lane));
-  co_await net::when_all(std::move(tasks));
+  do {
+    drop_ended(group);
+    add_lanes(group, group.pending.size());
+    if (group.live == 0 && !group.pending.empty()) {
+      if (!co_await wait_for_lane(group)) break;
+      add_lanes(group, group.pending.size() - 1);
+    }
+    std::vector<net::Task<void>> tasks;
+    for (auto& lane : group.lanes) tasks.push_back(run_lane(group, *lane));
+    co_await net::when_all(std::move(tasks));
+  } while (!group.pending.empty() && !aborted && !late() && group.hop->crowded());
   give_up(group, late() ? CopyResult{Outcome::deferred, "4.4.7"} : group.failure);
 }
 

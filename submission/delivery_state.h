@@ -50,6 +50,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   net::Task<void> flush();
   net::Task<void> store(std::string_view octets, bool last);
   net::Task<void> run_group(Group& group);
+  net::Task<bool> take_lanes();
   net::Task<bool> wait_for_lane(Group& group);
   void add_lanes(Group& group, std::size_t most);
   void give_up(Group& group, const CopyResult& result);

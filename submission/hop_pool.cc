@@ -13,6 +13,9 @@ namespace {
 /// How long a failure to connect stands for everybody. Short: the next hop is tried again as soon as it may
 /// be back, and a message that fails meanwhile is the sender's to retry.
 constexpr net::Millis kBackOff{200};
+/// How long we believe that a next hop takes no more connections than it had when it refused one. Postfix lets a
+/// client have 50, and other workers and nodes use them too.
+constexpr net::Millis kCapTime{5000};
 
 struct WaitAwaiter {
   Hop::Waiter& waiter;
@@ -47,8 +50,21 @@ Hop::Hop(net::Loop& loop, HopSettings settings)
 
 Hop::~Hop() = default;
 
+std::size_t Hop::connected() const {
+  return static_cast<std::size_t>(connected_.use_count()) - 1;
+}
+
+bool Hop::crowded() const {
+  return loop_.now() < cap_until_ && connected() > 0;
+}
+
+std::size_t Hop::limit() const {
+  const std::size_t most = settings_->options.max_connections;
+  return loop_.now() < cap_until_ ? std::min(most, std::max<std::size_t>(cap_, 1)) : most;
+}
+
 std::size_t Hop::available() const {
-  const std::size_t all = settings_->options.max_connections;
+  const std::size_t all = limit();
   return contended() || in_use_ >= all ? 0 : all - in_use_;
 }
 
@@ -91,13 +107,12 @@ void Hop::wake(std::shared_ptr<Waiter> waiter, Waiter::State state) {
 }
 
 void Hop::release() {
-  if (!waiting_.empty()) {
+  --in_use_;
+  for (const std::size_t most = limit(); in_use_ < most && !waiting_.empty(); ++in_use_) {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     wake(std::move(next), Waiter::State::granted);
-    return;
   }
-  --in_use_;
 }
 
 std::unique_ptr<SmtpConnection> Hop::take_idle() {
@@ -147,6 +162,7 @@ net::Task<std::optional<ConnectFailure>> Hop::open(SmtpConnection& connection) {
   if (down_) probe = probe_ = std::make_shared<net::Event>();
   metrics::add(metrics::Counter::next_hop_connections);
   auto failure = co_await connection.connect();
+  if (!failure) connection.count_in(connected_);
   note(failure);
   if (probe) {
     probe_.reset();
@@ -156,6 +172,11 @@ net::Task<std::optional<ConnectFailure>> Hop::open(SmtpConnection& connection) {
 }
 
 void Hop::note(const std::optional<ConnectFailure>& failure) {
+  if (failure && connected() > 0) {
+    cap_ = connected();
+    cap_until_ = loop_.now() + kCapTime;
+    return;
+  }
   if (failure && !down_) {
     log::warn("hop.down", {{"hop", std::string_view(options().name)}, {"reason", failure->reason}});
   } else if (!failure && down_) {

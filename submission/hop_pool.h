@@ -56,6 +56,9 @@ class Hop : public std::enable_shared_from_this<Hop> {
   /// How many Slots may be had without waiting: none while others wait.
   [[nodiscard]] std::size_t available() const;
   [[nodiscard]] bool contended() const { return !waiting_.empty(); }
+  /// The next hop takes no more connections than we have: new ones fail, but a turn on one of those is worth
+  /// waiting for.
+  [[nodiscard]] bool crowded() const;
   [[nodiscard]] std::optional<Slot> try_acquire();
 
   /// Waits in the line. Nothing when `deadline` passed or the waiter was cancelled.
@@ -84,6 +87,8 @@ class Hop : public std::enable_shared_from_this<Hop> {
   void expire_idle();
   net::Task<std::optional<ConnectFailure>> open(SmtpConnection& connection);
   void note(const std::optional<ConnectFailure>& failure);
+  [[nodiscard]] std::size_t limit() const;
+  [[nodiscard]] std::size_t connected() const;
 
   net::Loop& loop_;
   std::shared_ptr<const HopSettings> settings_;
@@ -92,6 +97,10 @@ class Hop : public std::enable_shared_from_this<Hop> {
   net::Timer idle_timer_;
   std::size_t in_use_ = 0;
   bool closed_ = false;
+
+  std::shared_ptr<const int> connected_;  // each connection that works holds it: its use count tells how many
+  std::size_t cap_ = 0;                   // how many the next hop takes, as it seems, until then
+  net::TimePoint cap_until_;
 
   std::optional<ConnectFailure> down_;  // the last failure, while there was no success since
   net::TimePoint retry_at_;

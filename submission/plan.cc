@@ -42,15 +42,31 @@ std::vector<message::ListItem> from_items(const ParsedHeader& header) {
   return {};
 }
 
-/// The login's member whose public address, or else whose mailbox, is the author; else its first.
-const Member* find_writer(std::span<const Member* const> mine, const std::vector<message::ListItem>& from) {
-  for (const auto by : {&Member::address, static_cast<const mapping::PublicAddress * Member::*>(nullptr)}) {
+/// The login's members, those first whose phantoms are among the recipients: where nothing else tells a
+/// person's members apart, direct recipients are written to by the same.
+std::vector<const Member*> members_of(const RouteTable& routes, const ClientEnvelope& envelope,
+                                      std::string_view login) {
+  std::vector<const Member*> mine;
+  for (const bool addressed : {true, false}) {
+    for (const Member* member : routes.find_login(login)) {
+      const bool is = std::ranges::any_of(envelope.recipients,
+                                          [member](const Recipient& to) { return to.member == member->id; });
+      if (is == addressed) mine.push_back(member);
+    }
+  }
+  return mine;
+}
+
+/// The member whose public address, or else whose mailbox, is the author; else the first.
+const Member* find_writer(const std::vector<const Member*>& mine,
+                          const std::vector<message::ListItem>& from) {
+  for (const bool by_public_address : {true, false}) {
     for (const message::ListItem& item : from) {
       if (!item.address) continue;
       const std::string canonical = item.address->canonical();
       for (const Member* member : mine) {
-        const std::string& name = by != nullptr ? (member->*by)->canonical : member->mailbox_canonical;
-        if (name == canonical) return member;
+        if (canonical == (by_public_address ? member->address->canonical : member->mailbox_canonical))
+          return member;
       }
     }
   }
@@ -106,7 +122,7 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
   plan.face_ = origin.face;
   plan.now_ = now;
   if (origin.face != Face::inbound) {
-    plan.writer_ = find_writer(plan.routes_->find_login(origin.login), from_items(header));
+    plan.writer_ = find_writer(members_of(*plan.routes_, envelope, origin.login), from_items(header));
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
   for (const Recipient& recipient : envelope.recipients) {

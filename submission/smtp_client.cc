@@ -85,10 +85,12 @@ void SmtpConnection::adopt(net::StreamPtr stream) {
 void SmtpConnection::close() {
   closed_ = true;
   usable_ = false;
+  token_.reset();
   if (stream_) stream_->close();
 }
 
 net::Task<void> SmtpConnection::quit(std::unique_ptr<SmtpConnection> connection) {
+  connection->token_.reset();
   if (connection->usable()) {
     constexpr net::Millis kPatience{2000};
     connection->limit_.reset();

@@ -80,6 +80,9 @@ class SmtpConnection {
   /// No wait of this connection goes beyond `at` from now on.
   void set_limit(std::optional<net::TimePoint> at) { limit_ = at; }
 
+  /// Holds `token` until it closes: how the pool counts the connections that work.
+  void count_in(std::shared_ptr<const int> token) { token_ = std::move(token); }
+
   /// TCP, TLS, greeting, EHLO, AUTH. Nothing: ready for transactions.
   net::Task<std::optional<ConnectFailure>> connect();
 
@@ -132,6 +135,7 @@ class SmtpConnection {
   net::StreamPtr stream_;
   std::optional<net::BufferedReader> reader_;
   SmtpCapabilities offers_;
+  std::shared_ptr<const int> token_;
   std::size_t transactions_ = 0;
   bool secured_ = false;
   bool usable_ = false;

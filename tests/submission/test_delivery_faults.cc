@@ -436,3 +436,27 @@ TEST_CASE("abort while opening, writing or waiting for a turn wakes who waits") 
     CHECK(rig.hops->find("x")->in_use() == 0);
   }
 }
+
+TEST_CASE("a next hop that takes fewer connections than we would make: everybody gets a turn") {
+  struct Story {
+    static net::Task<void> tell(Rig* rig, std::vector<std::vector<CopyResult>>* results) {
+      std::vector<net::Task<void>> tasks;
+      for (auto& into : *results) tasks.push_back(rig->delivery(make_copies(4), make_body(100'000), 9000, &into));
+      co_await net::when_all(std::move(tasks));
+    }
+  };
+  Rig rig;
+  rig.use({impatient(rig, 10)});
+  rig.deliver(make_copies(1), "x\r\n");  // one that works
+  rig.sink->script = [&](Stage stage, std::string_view, int) -> std::optional<Action> {
+    if (stage != Stage::greeting || rig.sink->open <= 3) return std::nullopt;
+    return reply_and_close("421 4.7.0 too many connections");
+  };
+  std::vector<std::vector<CopyResult>> results(12);
+  run(rig.loop, Story::tell(&rig, &results));
+  for (const auto& one : results) {
+    for (const auto& result : one) CHECK(result.outcome == Outcome::delivered);
+  }
+  CHECK(rig.sink->messages.size() == 49);
+  CHECK(rig.sink->connections < 30);  // and nobody knocks all the time
+}
