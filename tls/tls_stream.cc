@@ -30,6 +30,15 @@ struct Core {
   bool broken = false;
   std::string reason;  // why it is broken
 
+  Core() = default;
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  /// SSL_free takes a connection that was not shut down for a bad one and spoils its session. Mail clients
+  /// and we ourselves often just close.
+  ~Core() {
+    if (ssl && !broken) SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  }
+
   /// What SSL_do_handshake or SSL_read came to.
   enum class Step : std::uint8_t { done, want_read, ended, failed };
 
@@ -223,7 +232,12 @@ Task<Result<net::StreamPtr>> shake_hands(net::StreamPtr lower, SSL* ssl, std::sh
       co_return std::unexpected(more.error());
     }
   }
-  // What is left to send (tickets, Finished) goes with the first write, or before the first read.
+  // The peer waits for our Finished. Only a TLS 1.3 server has said it before; its tickets can go with the
+  // first write, or before the first read.
+  if (SSL_is_server(ssl) == 0 || SSL_version(ssl) < TLS1_3_VERSION) {
+    const auto sent = co_await flush(core);
+    if (!sent) co_return std::unexpected(sent.error());
+  }
   core->lower->set_deadline(std::nullopt);
   co_return std::make_unique<TlsStream>(std::move(core));
 }
