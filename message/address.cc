@@ -240,14 +240,13 @@ bool Address::needs_utf8() const {
 
 Result<Address> parse_address(std::string_view text) {
   Address address;
+  if (std::ranges::any_of(text, is_control)) return fail(Errc::invalid, "not an address: control characters");
   const std::size_t at_sign = read_local(text, address.local);
   if (at_sign == 0 || address.local.empty()) return fail(Errc::invalid, "not an address: local part");
   const std::string_view domain = text.substr(at_sign + 1);
   if (address.local.size() > kMaxLocal || domain.size() > kMaxDomain)
     return fail(Errc::invalid, "address too long");
-  if (std::ranges::any_of(address.local, is_control) || !is_valid_utf8(address.local)) {
-    return fail(Errc::invalid, "not an address: characters of the local part");
-  }
+  if (!is_valid_utf8(address.local)) return fail(Errc::invalid, "not an address: local part is not UTF-8");
   const bool named = all_ascii(domain) ? is_host_name(without_final_dot(domain))
                                        : is_valid_utf8(domain) && std::ranges::all_of(domain, [](char c) {
                                            return is_host_char(c) || c == '.' || !is_ascii(c);

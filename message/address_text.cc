@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "message/address.h"
+#include "message/address_lexer.h"
 #include "message/utf8.h"
 
 namespace kage::message {
@@ -27,6 +28,9 @@ struct Char {
 
 bool is_at(const Char& c) {
   return c.code == '@';
+}
+bool is_control(std::int32_t c) {
+  return c < 0x20 || c == 0x7F;
 }
 bool is_ascii_atext(std::int32_t c) {
   return c > 0 && c < 0x80 && is_atext(static_cast<char>(c));
@@ -147,14 +151,10 @@ std::size_t Finder::look(std::size_t at_sign) {
   hit.offset = chars_[begin].begin;
   hit.length = chars_[end - 1].begin + chars_[end - 1].length - hit.offset;
   const std::string local = local_part(begin, at_sign);
-  hit.address.local = code(begin) == '"' && code(at_sign - 1) == '"' ? std::string() : local;
+  const bool quoted = local.size() > 2 && local.starts_with('"') && local.ends_with('"');
+  hit.address.local = quoted ? unquote(local) : local;
   hit.address.domain = domain(at_sign + 1, end);
-  if (hit.address.local.empty()) {
-    for (std::size_t i = 1; i + 1 < local.size(); ++i) {
-      if (local[i] == '\\' && i + 2 < local.size()) ++i;
-      hit.address.local.push_back(local[i]);
-    }
-  }
+  if (hit.address.local.empty() || local == "\"\"") return end;
   hit.address.spelling = local + "@" + hit.address.domain;
   found_.push_back(std::move(hit));
   floor_ = end;
@@ -283,7 +283,7 @@ std::string Finder::local_part(std::size_t begin, std::size_t at_sign) const {
   for (std::size_t i = begin; i < at_sign; ++i) {
     if (chars_[i].code == kPercentDot) {
       local += text_.substr(chars_[i].begin, chars_[i].length);
-    } else if (!is_invisible(chars_[i].code)) {
+    } else if (!is_invisible(chars_[i].code) && !is_control(chars_[i].code)) {
       append_utf8(local, chars_[i].code);
     }
   }

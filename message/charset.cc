@@ -301,17 +301,19 @@ bool is_mostly_kana(std::string_view text) {
   return kana > pairs;
 }
 
+/// An escape sequence that begins a state and one that ends it. Without an end the octets are looked at as
+/// they are, so that an address cannot hide behind a stray escape.
+bool has_jis_state(std::string_view text) {
+  const std::size_t begin = std::min(text.find("\x1b$"), text.find("\x1b(I"));
+  return begin != std::string_view::npos && text.find("\x1b(", begin + 1) != std::string_view::npos;
+}
+
 }  // namespace
 
 Guess guess_charset(std::string_view text) {
-  if (all_ascii(text)) {
-    const bool escapes = text.find("\x1b$") != std::string_view::npos ||
-                         text.find("\x1b(I") != std::string_view::npos ||
-                         text.find('\x0e') != std::string_view::npos;
-    return escapes ? Guess::iso_2022_jp : Guess::ascii;
-  }
+  if (all_ascii(text)) return has_jis_state(text) ? Guess::iso_2022_jp : Guess::ascii;
   if (is_valid_utf8(text)) return Guess::utf8;
-  if (text.find("\x1b$") != std::string_view::npos) return Guess::iso_2022_jp;
+  if (has_jis_state(text)) return Guess::iso_2022_jp;
   const bool euc = is_euc_jp(text);
   if (is_shift_jis(text) && !(euc && is_mostly_kana(text))) return Guess::shift_jis;
   return euc ? Guess::euc_jp : Guess::latin1;

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxPieces = 100;
 constexpr std::size_t kMaxPlainLength = 76;  // longer values are cut into continuations
 constexpr std::size_t kContinuation = 54;
+constexpr std::size_t kMaxWritten = 1000;  // octets of a value; all its continuations can be read again
 
 constexpr bool is_space(char c) {
   return is_wsp(c) || c == '\r' || c == '\n';
@@ -327,6 +328,7 @@ Result<ParameterizedValue> parse_parameters(std::string_view body) {
 std::string write_parameter(std::string_view name, std::string_view utf8_value) {
   std::string text = repair_utf8(utf8_value);
   std::erase_if(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  text.resize(utf8_floor(text, kMaxWritten));
   const bool plain = std::ranges::all_of(text, [](char c) { return c >= 32 && c < 127; });
   if (!plain || text.size() + name.size() > kMaxPlainLength || text.find("=?") != std::string::npos) {
     return write_extended(name, text);

@@ -60,8 +60,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
 
   const Decoded whole = decode(text, text.size() + 1);
   require(decode(text, a) == whole && decode(text, b) == whole, "decoding does not depend on the cut");
-  const std::size_t end = text.starts_with(".\r\n") ? 0 : text.find("\r\n.\r\n");
-  const std::size_t used = end == 0 ? 3 : end + 5;
+  const bool at_once = text.starts_with(".\r\n");
+  const std::size_t end = at_once ? 0 : text.find("\r\n.\r\n");
+  const std::size_t used = at_once ? 3 : end + 5;
   require(whole.finished == (end != std::string_view::npos), "only CRLF . CRLF ends the data");
   require(!whole.finished || whole.consumed == used, "what follows the end is not touched");
 

@@ -91,6 +91,7 @@ TEST_CASE("parse_address: refused") {
                                           "a@\xff.b",
                                           "a@b\r\n",
                                           "a\n@b",
+                                          "\"a\rb\"@c",
                                           "\"a\r\n b\nc\x01\"@d",
                                           std::string("a\0b@c", 5),
                                           std::string("\"a\0b\"@c", 7),

@@ -50,6 +50,7 @@ const std::vector<Case> kCases = {
      {"a@b.example|a@b.example", "d@e.example|d@e.example", "d@f.example|d@f.example"}},
     {"\"a b\"@c.example", {"\"a b\"@c.example|a b@c.example"}},
     {"x \"a\\\"b\"@c.example", {"\"a\\\"b\"@c.example|a\"b@c.example"}},
+    {"\"a\rb\"@c.example", {"\"a\rb\"@c.example|ab@c.example"}},
     {"\"taro@example.jp\" <x>", {"taro@example.jp|taro@example.jp"}},
     {"abc.@docomo.ne.jp a..b@docomo.ne.jp .abc@docomo.ne.jp",
      {"abc.@docomo.ne.jp|abc.@docomo.ne.jp", "a..b@docomo.ne.jp|a..b@docomo.ne.jp",

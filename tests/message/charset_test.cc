@@ -122,6 +122,9 @@ TEST_CASE("to_utf8: many charsets in turn") {
 TEST_CASE("guess_charset") {
   CHECK(guess_charset("abc") == Guess::ascii);
   CHECK(guess_charset("a\x1b$B;3\x1b(B") == Guess::iso_2022_jp);
+  CHECK(guess_charset("a\x1b(I12\x1b(B") == Guess::iso_2022_jp);
+  CHECK(guess_charset("a\x1b$Btaro@example.jp") == Guess::ascii);
+  CHECK(guess_charset("\x0etaro@example.jp\x0f") == Guess::ascii);
   CHECK(guess_charset("山田") == Guess::utf8);
   CHECK(guess_charset("\x8e\x52\x93\x63") == Guess::shift_jis);
   CHECK(guess_charset("\xbb\xb3\xc5\xc4\xc2\xc0\xcf\xba") == Guess::euc_jp);

@@ -58,7 +58,8 @@ TEST_CASE("decode_words: table") {
       {"=?us-ascii?Q?a@b?=", "a@b"},
       // Raw octets.
       {"\x1b$B;3ED\x1b(B x", "山田 x"},
-      {"\x1b$B=?\x1b(B", "戎"},  // "=?" as two halves
+      {"\x1b$B=?\x1b(B", "戎"},                            // "=?" as two halves
+      {"\x1b$Btaro@example.jp", "\x1b$Btaro@example.jp"},  // no end: looked at as it is
       {"\x8e\x52\x93\x63", "山田"},
       {"caf\xe9", "café"},
       {"山 =?utf-8?B?55Sw?=", "山 田"},

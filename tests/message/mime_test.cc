@@ -135,7 +135,7 @@ TEST_CASE("write_parameter") {
 
 TEST_CASE("write_parameter: what is written is read back") {
   std::string longer;
-  for (int i = 0; i < 100; ++i) longer += "山田 太郎@" + std::to_string(i);
+  for (int i = 0; i < 50; ++i) longer += "山田 太郎@" + std::to_string(i);
   for (const std::string& value : {std::string("a"), std::string("a b; c=\"d\" \\"), std::string("日本語'%*"),
                                    longer, std::string(500, 'x'), std::string("tab\there")}) {
     const std::string text = write_parameter("filename", value);
@@ -145,6 +145,14 @@ TEST_CASE("write_parameter: what is written is read back") {
     CHECK(parsed->parameters[0].value == value);
     CHECK(parsed->parameters[0].intact);
   }
+}
+
+TEST_CASE("write_parameter: a value above 1,000 octets is cut between characters") {
+  std::string value = "a";
+  for (int i = 0; i < 1000; ++i) value += "山";
+  const auto parsed = parse_parameters("x; " + write_parameter("name", value));
+  REQUIRE(parsed);
+  CHECK(parsed->parameters.at(0).value == value.substr(0, 1000));
 }
 
 }  // namespace
