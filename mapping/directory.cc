@@ -67,6 +67,14 @@ bool is_away(const Error& error) {
   return error.code != Errc::corrupt;
 }
 
+/// One reason for every way not to reach Redis: net logs the details, and a reason that changed with every
+/// attempt would be logged with every attempt.
+std::string reason_of(const Error& error) {
+  const bool reached = error.code == Errc::corrupt || !error.detail.starts_with("Redis") ||
+                       error.detail.starts_with("Redis answered");
+  return reached && error.code != Errc::timed_out ? error.detail : "Redis is not reachable";
+}
+
 /// What a miss opens instead, so that it takes the time of a hit (contract R3.3).
 struct Decoy {
   Siv siv{random_bytes(64)};
@@ -404,7 +412,7 @@ net::Task<Result<Routes>> Directory::refresh() {
   }
   const auto generation = co_await state.generation();
   if (!generation) {
-    state.shared->suspend(generation.error().detail, false);
+    state.shared->suspend(reason_of(generation.error()), false);
     co_return std::unexpected(generation.error());
   }
   const Routes known = state.shared->table();
@@ -422,7 +430,7 @@ net::Task<Result<Routes>> Directory::refresh() {
   state.loaded_epoch = state.redis.connection_epoch();
   state.refused.reset();
   if (!loaded) {
-    state.shared->suspend(loaded.error().detail, false);
+    state.shared->suspend(reason_of(loaded.error()), false);
     if (!is_away(loaded.error())) state.refused = State::Refused{*master, *generation, loaded.error()};
   }
   co_return loaded;

@@ -22,13 +22,12 @@ std::uint64_t PhantomCache::hash(std::string_view text) const {
 }
 
 void PhantomCache::age(net::TimePoint now) {
-  const bool full = young_.size() >= capacity_ / 2;
-  if (!full && now - born_ < kGeneration) return;
-  // Two generations' time without a look: both are too old.
-  const bool stale = now - born_ >= 2 * kGeneration;
-  old_ = std::exchange(young_, {});
-  if (stale) old_.clear();
-  born_ = now;
+  if (young_.size() >= capacity_ / 2 || now - born_ >= kGeneration) {
+    old_ = std::exchange(young_, {});
+    old_born_ = std::exchange(born_, now);
+  }
+  // Its oldest entry is as old as the generation.
+  if (now - old_born_ >= 2 * kGeneration) old_.clear();
 }
 
 bool PhantomCache::knows(std::string_view local, std::string_view spelling, net::TimePoint now) {

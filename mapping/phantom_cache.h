@@ -31,7 +31,7 @@ class PhantomCache {
   std::size_t capacity_;
   std::string key_;
   Map young_, old_;  // entries die with the old generation
-  net::TimePoint born_{};
+  net::TimePoint born_{}, old_born_{};
 };
 
 }  // namespace kage::mapping

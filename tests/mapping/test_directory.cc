@@ -102,6 +102,15 @@ TEST_CASE("a phantom is stored and resolved in one round trip each, however many
   }
 }
 
+TEST_CASE("a phantom costs Redis less than 200 octets") {
+  World world;
+  const PhantomWrite write = phantom(world.taro, "hanako.yamada.1234@mail.outside.example");
+  REQUIRE(world.node.begin(world.routes, world.request({write})));
+  const net::RedisReply size = world.client.command({"MEMORY", "USAGE", "kage:p:" + write.local});
+  CHECK(size.integer > 0);
+  CHECK(size.integer < 200);
+}
+
 TEST_CASE("what is no phantom of ours resolves to nothing", "[R3.3]") {
   World world;
   const PhantomWrite known = phantom(world.taro, "s@x.example");
