@@ -136,6 +136,18 @@ def build(sender, to, lines, body):
 BODY = b"Body\r\n.\r\n..\r\n \r\nend\r\n"
 
 
+class Detector(unittest.TestCase):
+    """The detector itself: in what has not been rewritten it finds every canary."""
+
+    def test_every_form_is_seen(self):
+        for forms in (ADDRESS_FORMS, TEXT_FORMS):
+            for form, make in forms.items():
+                with self.subTest(form=form):
+                    canaries = Canaries()
+                    text = build("a@b.test", PUBLIC, [fold("Reply-To", make(*canaries.new()))], b"")
+                    self.assertTrue(find_traces(text, canaries.needles), text)
+
+
 class CanariesTest(Small):
     def setUp(self):
         super().setUp()

@@ -18,7 +18,7 @@ class Commands(Small):
         super().setUp()
         self.gateway.apply(self.routes())
 
-    def members(self):
+    def reached(self):
         """What the stranger's next message reaches."""
         self.sink.clear()
         self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
@@ -36,7 +36,7 @@ class Commands(Small):
         self.assertIn(COACH, result.stdout)
         self.assertIn(TEACHER, result.stdout)
         self.assertEqual(self.gateway.show().stdout, before)
-        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+        self.assertEqual(self.reached(), sorted([OFFICER, TEACHER]))
 
     def test_a_password_hash_is_never_shown(self):
         for result in (self.gateway.show(), self.gateway.show("--format", "json"),
@@ -47,9 +47,9 @@ class Commands(Small):
         # Standard input is not a terminal here.
         result = self.gateway.apply(self.routes([OFFICER]), "--config", self.gateway.config_path, check=False)
         self.assertNotEqual(result.returncode, 0)
-        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+        self.assertEqual(self.reached(), sorted([OFFICER, TEACHER]))
         self.gateway.apply(self.routes([OFFICER]), "--yes")
-        self.assertEqual(self.members(), [OFFICER])
+        self.assertEqual(self.reached(), [OFFICER])
 
     def test_csv_of_a_spreadsheet(self):
         text = ("\ufeffaddress,display_name,mailbox,name,recipients\r\n"
@@ -60,7 +60,7 @@ class Commands(Small):
         shown = json.loads(self.gateway.show("--format", "json").stdout)
         self.assertIn(COACH, json.dumps(shown))
         self.gateway.settle("club@school.example")
-        self.assertEqual(self.members(), sorted([COACH, OFFICER]))
+        self.assertEqual(self.reached(), sorted([COACH, OFFICER]))
 
     def test_show_one_address(self):
         self.gateway.apply(routes({PUBLIC: [OFFICER], "club@school.example": [TEACHER]}))
@@ -74,7 +74,7 @@ class Commands(Small):
         result = self.gateway.apply(routes({PUBLIC: [OFFICER], **rows}))
         self.assertIn("4001", (result.stdout + result.stderr).replace(",", ""))
         self.gateway.settle("class1999@school.example")
-        self.assertEqual(self.members(), [OFFICER])
+        self.assertEqual(self.reached(), [OFFICER])
 
     def test_bad_routes_are_refused_with_their_place(self):
         for name, text, expected in (
@@ -89,7 +89,7 @@ class Commands(Small):
                 self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
                 self.assertIn(expected, result.stderr)
                 self.assertIn("routes.toml", result.stderr)
-        self.assertEqual(self.members(), sorted([OFFICER, TEACHER]))
+        self.assertEqual(self.reached(), sorted([OFFICER, TEACHER]))
 
     def test_forget_somebody_unknown(self):
         for arguments in ((PUBLIC, "nobody@gmail.test"), ("nobody@school.example", None)):
@@ -99,7 +99,8 @@ class Commands(Small):
     def test_forget_a_whole_address(self):
         phantom = self.phantom_of(STRANGER, OFFICER)
         self.assertEqual(self.gateway.forget(PUBLIC).returncode, 0)
-        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 535)
+        # The login itself may still be known for a moment; the phantom is not.
+        self.assertIn(self.submit(OFFICER, phantom, message(OFFICER, phantom)).code, (535, 550))
         reply = self.inbound(message(STRANGER, PUBLIC))
         self.assertIn(reply.code, (550, 451))
         self.assertEqual(self.sink.messages, [])

@@ -49,6 +49,12 @@ service pop3-login {{
     ssl = yes
   }}
 }}
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 service stats {{
   unix_listener stats-writer {{
     mode = 0666

@@ -6,6 +6,7 @@ from .certificates import Authority
 from .gateway import Gateway, member, routes
 from .mail import address
 from .sink import Sink
+from .waiting import wait_for
 
 PUBLIC = "pta@school.example"
 PHANTOM_DOMAIN = "p.school.example"
@@ -73,6 +74,15 @@ class Small(Case):
 
     def inbound(self, message, to=PUBLIC, sender=STRANGER, **options):
         return smtp_client.send(self.gateway.inbound, sender, to, message, **options)
+
+    def until_delivered(self, message, **options):
+        """Tries again as a sender with a queue does: after each 4xx, until 250."""
+        def delivered():
+            reply = self.inbound(message, **options)
+            if reply.code != 250:
+                self.assertReply(reply, 4)
+            return reply.code == 250
+        wait_for(delivered, 20, "delivery after retries")
 
     def plain_reply(self, mailbox, phantoms, message):
         return self.inbound(front_fields(mailbox) + message, phantoms, mailbox)

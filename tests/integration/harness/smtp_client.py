@@ -134,7 +134,7 @@ class Client:
         reply = self.command("DATA")
         if reply.code != 354:
             return reply
-        self.send(stuff(message))
+        self.try_send(stuff(message))
         return self.reply()
 
     def bdat(self, *chunks):
