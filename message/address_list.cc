@@ -140,8 +140,9 @@ void ListParser::element() {
     const AddressToken& token = tokens_[at_];
     if (token.is('<')) return angle(begin);
     if (token.is(':') && !in_group_ && !is_empty(begin, at_)) {
-      add(item(ItemKind::group_start, begin, at_ + 1, at_));
-      in_group_ = true;
+      ListItem group = item(ItemKind::group_start, begin, at_ + 1, at_);
+      in_group_ = group.kind == ItemKind::group_start;
+      add(std::move(group));
       ++at_;
       return;
     }

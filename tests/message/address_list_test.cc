@@ -223,6 +223,10 @@ TEST_CASE("parse_address_list: bounds") {
   REQUIRE(deep.size() == 1);
   CHECK(deep[0].kind == ListItem::Kind::junk);
   CHECK_FALSE(deep[0].address);
+  const auto group = *parse_address_list("G (1(2(3))): a@b;", limits);
+  REQUIRE(group.size() == 2);
+  CHECK(group[0].kind == ListItem::Kind::junk);
+  CHECK(group[1].kind == ListItem::Kind::mailbox);
   CHECK(parse_address_list(std::string(257, 'a') + "@b")->at(0).kind == ListItem::Kind::junk);
   CHECK(parse_address_list("a@" + std::string(256, 'b'))->at(0).kind == ListItem::Kind::junk);
 }
