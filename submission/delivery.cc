@@ -91,8 +91,8 @@ net::Task<bool> Delivery::State::wait_for_lane(Group& group) {
   co_return true;
 }
 
-/// Lanes for the first round. While the client sends, at its own speed, its message holds at most half of what
-/// is free, so that others find something.
+/// Lanes for the first round. While the client sends, at its own speed, its message holds at most half of
+/// what is free, so that others find something.
 net::Task<bool> Delivery::State::take_lanes() {
   Group* first = nullptr;
   std::size_t lanes = 0;

@@ -13,8 +13,8 @@ namespace {
 /// How long a failure to connect stands for everybody. Short: the next hop is tried again as soon as it may
 /// be back, and a message that fails meanwhile is the sender's to retry.
 constexpr net::Millis kBackOff{200};
-/// How long we believe that a next hop takes no more connections than it had when it refused one. Postfix lets a
-/// client have 50, and other workers and nodes use them too.
+/// How long we believe that a next hop takes no more connections than it had when it refused one. Postfix
+/// lets a client have 50, and other workers and nodes use them too.
 constexpr net::Millis kCapTime{5000};
 
 struct WaitAwaiter {

@@ -98,8 +98,9 @@ class Hop : public std::enable_shared_from_this<Hop> {
   std::size_t in_use_ = 0;
   bool closed_ = false;
 
-  std::shared_ptr<const int> connected_;  // each connection that works holds it: its use count tells how many
-  std::size_t cap_ = 0;                   // how many the next hop takes, as it seems, until then
+  /// Each connection that works holds it: the use count tells how many there are.
+  std::shared_ptr<const int> connected_ = std::make_shared<const int>();
+  std::size_t cap_ = 0;  // how many the next hop takes, as it seems, until cap_until_
   net::TimePoint cap_until_;
 
   std::optional<ConnectFailure> down_;  // the last failure, while there was no success since

@@ -441,7 +441,8 @@ TEST_CASE("a next hop that takes fewer connections than we would make: everybody
   struct Story {
     static net::Task<void> tell(Rig* rig, std::vector<std::vector<CopyResult>>* results) {
       std::vector<net::Task<void>> tasks;
-      for (auto& into : *results) tasks.push_back(rig->delivery(make_copies(4), make_body(100'000), 9000, &into));
+      for (auto& into : *results)
+        tasks.push_back(rig->delivery(make_copies(4), make_body(100'000), 9000, &into));
       co_await net::when_all(std::move(tasks));
     }
   };
