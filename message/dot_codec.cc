@@ -79,20 +79,24 @@ std::size_t DotDecoder::scan_text(std::string_view input, std::size_t at) {
 
 void DotEncoder::encode(std::string_view input, std::string& out) {
   std::size_t at = 0;
+  std::size_t copied = 0;  // input before this is in `out`
   while (at < input.size()) {
-    if (line_start_ && input[at] == '.') out.push_back('.');
+    if (line_start_ && input[at] == '.') {
+      out.append(input, copied, at - copied);
+      out.push_back('.');
+      copied = at;
+    }
     const std::size_t line_end = input.find('\n', at);
     if (line_end == std::string_view::npos) {
-      out.append(input, at);
       line_start_ = false;
       cr_ = input.back() == '\r';
-      return;
+      break;
     }
     line_start_ = line_end > at ? input[line_end - 1] == '\r' : cr_;
     cr_ = false;
-    out.append(input, at, line_end + 1 - at);
     at = line_end + 1;
   }
+  out.append(input, copied);
 }
 
 void DotEncoder::finish(std::string& out) {
