@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@ namespace kage::submission {
 namespace {
 
 constexpr net::Millis kKeepLockEvery{20'000};
+constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Millis(200), net::Millis(500)};
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
 
@@ -139,13 +141,22 @@ net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
 
 net::Task<std::optional<Answer>> Incoming::plan_and_lock() {
   auto refusal = co_await try_lock();
-  if (refusal != Answer::try_again) co_return refusal;
-  // Redis knew newer routes than we did: once more with those. Else another attempt of this message is in
-  // flight.
-  auto known = services_.directory.known_routes();
-  if (!known || (*known)->generation() == envelope_.routes->generation()) co_return refusal;
-  if (const auto changed = sort_again(std::move(*known))) co_return changed;
-  co_return co_await try_lock();
+  for (const net::Millis pause : kLockPauses) {
+    if (refusal != Answer::try_again) co_return refusal;
+    auto known = services_.directory.known_routes();
+    if (!known) co_return Answer::no_mapping;
+    if ((*known)->generation() != envelope_.routes->generation()) {
+      // Redis knew newer routes than we did: once more with those.
+      if (const auto changed = sort_again(std::move(*known))) co_return changed;
+    } else {
+      // Another attempt of this message is in flight. One that has just got its 250 is about to let the lock
+      // go.
+      co_await services_.loop.sleep(pause);
+      if (activity_->cancelled()) co_return refusal;
+    }
+    refusal = co_await try_lock();
+  }
+  co_return refusal;
 }
 
 net::Task<std::optional<Answer>> Incoming::try_lock() {

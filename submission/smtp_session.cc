@@ -1,6 +1,7 @@
 // The frame of a session: greeting, the loop over commands, buffered answers (RFC 2920), time-outs, the end.
 #include "submission/smtp_session.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/log.h"
@@ -62,8 +63,12 @@ net::Task<void> SmtpSession::serve() {
   while (!ended_) co_await step();
 }
 
+net::Millis SmtpSession::handshake_time() const {
+  return std::min(kHandshakeTime, services_.options.command_timeout);
+}
+
 net::Task<bool> SmtpSession::prepare() {
-  stream_->set_timeout(kHandshakeTime);
+  stream_->set_timeout(handshake_time());
   for (const net::Network& network : services_.options.proxy_peers) {
     if (!network.contains(peer_.ip)) continue;
     if (!co_await read_proxy()) co_return false;
@@ -91,7 +96,7 @@ net::Task<bool> SmtpSession::start_tls() {
   auto lower = std::move(stream_);
   if (!early.empty()) lower = std::make_unique<PrefixedStream>(std::move(lower), std::move(early));
   auto secured =
-      co_await tls::accept_tls(std::move(lower), services_.tls, services_.loop.now() + kHandshakeTime);
+      co_await tls::accept_tls(std::move(lower), services_.tls, services_.loop.now() + handshake_time());
   if (!secured) {
     log::debug("tls.failed", {{"reason", to_string(secured.error().code)}});
     ended_ = true;

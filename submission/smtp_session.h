@@ -47,6 +47,7 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   // smtp_session.cc: the frame.
   net::Task<void> serve();
   net::Task<bool> prepare();
+  [[nodiscard]] net::Millis handshake_time() const;
   net::Task<bool> read_proxy();
   net::Task<bool> start_tls();
   net::Task<void> step();

@@ -1,0 +1,272 @@
+// Sorting of recipients and the plan of copies, without Redis and sockets.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+#include "submission/transaction.h"
+
+using namespace kage;
+using namespace kage::submission;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'795'000'000;
+
+message::Address parse(std::string_view text) {
+  return message::parse_address(text).value();
+}
+
+mapping::RouteTable::Row row(mapping::MemberId id, std::string address, std::string_view mailbox) {
+  mapping::MemberSpec spec;
+  spec.mailbox = parse(mailbox);
+  return {id, std::string(32, static_cast<char>('a' + id)), std::move(address), std::move(spec)};
+}
+
+mapping::Routes make_routes(bool with_teacher = true) {
+  std::vector<mapping::DomainSpec> domains{{"school.example", ""}};
+  std::vector<mapping::AddressSpec> addresses(2);
+  addresses[0].address = parse("pta@school.example");
+  addresses[1].address = parse("office@school.example");
+  std::vector<mapping::RouteTable::Row> rows{row(1, "pta@school.example", "officer@gmail.example"),
+                                             row(3, "office@school.example", "officer@gmail.example")};
+  if (with_teacher) rows.push_back(row(2, "pta@school.example", "Teacher@docomo.example"));
+  return mapping::RouteTable::build(std::move(domains), std::move(addresses), std::move(rows),
+                                    std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
+      .value();
+}
+
+/// The whole of an answer, or what kind of recipient it is.
+std::string sorted(Face face, std::string_view address,
+                   std::optional<message::Address> sender = parse("a@out.example")) {
+  const auto routes = make_routes();
+  const auto recipient = classify(*routes, face, sender, parse(address), kNow);
+  if (!recipient) return std::string(line(recipient.error()).substr(0, 9));
+  constexpr std::string_view kNames[] = {"public", "phantom", "bounce", "direct"};
+  return std::string(kNames[static_cast<std::size_t>(recipient->kind)]) + " " + recipient->key;
+}
+
+struct Scene {
+  mapping::Routes routes = make_routes();
+  ClientEnvelope envelope;
+  Origin origin;
+  std::optional<mapping::ParsedHeader> header;
+
+  explicit Scene(Face face, std::string block) {
+    envelope.routes = routes;
+    envelope.sender = parse("stranger@out.example");
+    origin.face = face;
+    if (face != Face::inbound) origin.login = "officer@gmail.example";
+    header.emplace(mapping::ParsedHeader::parse(std::move(block)).value());
+  }
+
+  void add(std::string_view address, mapping::MemberId member = 0, std::string_view correspondent = {}) {
+    auto recipient = classify(*routes, origin.face, envelope.sender, parse(address), kNow).value();
+    if (member != 0) {
+      recipient.member = member;
+      recipient.correspondent = parse(correspondent);
+    }
+    envelope.recipients.push_back(std::move(recipient));
+  }
+  Plan plan() { return Plan::make(*header, envelope, origin, kNow).value(); }
+  std::string phantom(mapping::MemberId member, std::string_view correspondent) const {
+    return mapping::phantom_address(*routes->find_member(member), parse(correspondent).canonical());
+  }
+};
+
+/// "in 1 officer@gmail.example" and "out 2 a@b.example", sorted.
+std::vector<std::string> summary(const Plan& plan) {
+  std::vector<std::string> out;
+  for (const auto& copy : plan.copies()) {
+    out.push_back((copy.inward ? "in " : "out ") + std::to_string(copy.member->id) + " " +
+                  copy.recipient.spelling);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("recipients of the inbound face") {
+  CHECK(sorted(Face::inbound, "PTA@School.Example") == "public pta@school.example");
+  CHECK(sorted(Face::inbound, "\"pta\"@school.example") == "public pta@school.example");
+  CHECK(sorted(Face::inbound, "nobody@school.example") == "550 5.1.1");
+  CHECK(sorted(Face::inbound, "0123456789ABCDEF@p.school.example") == "phantom 0123456789abcdef");
+  CHECK(sorted(Face::inbound, "0123456789abcdef@school.example") == "550 5.1.1");
+  CHECK(sorted(Face::inbound, "0123456789abcde@p.school.example") == "550 5.1.1");
+  CHECK(sorted(Face::inbound, "a@elsewhere.example") == "550 5.7.1");
+}
+
+TEST_CASE("recipients of the submission faces") {
+  CHECK(sorted(Face::submission, "pta@school.example") == "public pta@school.example");
+  CHECK(sorted(Face::submission, "nobody@school.example") == "550 5.1.1");
+  CHECK(sorted(Face::submission, "nobody@p.school.example") == "550 5.1.1");
+  CHECK(sorted(Face::submissions, "A..b@docomo.example") == "direct a..b@docomo.example");
+}
+
+TEST_CASE("bounces come back from nobody, or from a mailer-daemon") {
+  const auto routes = make_routes();
+  const auto ask = [&](mapping::BounceOf what, std::optional<message::Address> sender, std::int64_t later) {
+    const std::string local = mapping::bounce_local(routes->master(), what, *routes->find_member(2), kNow);
+    return classify(*routes, Face::inbound, sender, parse(local + "@p.school.example"), kNow + later);
+  };
+  const auto outward = ask(mapping::BounceOf::to_correspondent, std::nullopt, 0);
+  REQUIRE(outward);
+  CHECK(outward->kind == Recipient::Kind::bounce);
+  CHECK(outward->member == 2);
+  CHECK_FALSE(outward->discard);
+  CHECK(ask(mapping::BounceOf::to_member, parse("MAILER-DAEMON@docomo.example"), 86'400)->discard);
+  CHECK(ask(mapping::BounceOf::to_member, parse("stranger@out.example"), 0).error() == Answer::no_such_user);
+  CHECK(ask(mapping::BounceOf::to_member, std::nullopt, 61 * 86'400).error() == Answer::no_such_user);
+}
+
+TEST_CASE("an inbound message has a copy for each member, once") {
+  Scene scene(Face::inbound, "From: stranger@out.example\r\nMessage-ID: <1@out.example>\r\n");
+  scene.add("pta@school.example");
+  scene.add("PTA@school.example");
+  scene.add("office@school.example");
+  const Plan plan = scene.plan();
+  CHECK(summary(plan) ==
+        Lines{"in 1 officer@gmail.example", "in 2 Teacher@docomo.example", "in 3 officer@gmail.example"});
+  CHECK(plan.request().copies.size() == 3);
+  CHECK(plan.request().phantoms.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Copy copy = plan.write(i, *scene.header, scene.envelope, "by mx");
+    CHECK(copy.header.find("out.example") == std::string::npos);
+    CHECK(copy.mail_from.ends_with("@p.school.example"));
+    CHECK(copy.header.find(scene.phantom(plan.copies()[i].member->id, "stranger@out.example")) !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("tags of a message and its copies are the same in a retry, and only then") {
+  const auto tags = [](std::string block) {
+    Scene scene(Face::inbound, std::move(block));
+    scene.add("pta@school.example");
+    return scene.plan().request();
+  };
+  const auto one = tags("From: s@out.example\r\nMessage-ID: <1@out.example>\r\n");
+  const auto retry = tags("Received: from x\r\nFrom: s@out.example\r\nMessage-ID: <1@out.example>\r\n");
+  const auto other = tags("From: s@out.example\r\nMessage-ID: <2@out.example>\r\n");
+  CHECK(one.message == retry.message);
+  CHECK(one.copies == retry.copies);
+  CHECK(one.message != other.message);
+  CHECK(one.copies[0] != one.copies[1]);
+  CHECK(one.copies[0] != other.copies[0]);
+}
+
+TEST_CASE("a submission to phantoms and real addresses has a copy for each correspondent") {
+  Scene scene(Face::submission, "From: Officer <office@school.example>\r\nMessage-ID: <1@gmail.example>\r\n");
+  scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
+  scene.add("b@out.example");
+  scene.add("B@out.example");
+  const Plan plan = scene.plan();
+  // Who writes to b is who the header's From says.
+  CHECK(summary(plan) == Lines{"out 1 a@out.example", "out 3 b@out.example"});
+  const Copy copy = plan.write(0, *scene.header, scene.envelope, "by mx");
+  CHECK(copy.header.find("pta@school.example") != std::string::npos);
+  CHECK(copy.header.find("gmail") == std::string::npos);
+}
+
+TEST_CASE("who writes to a real address") {
+  const auto writer = [](std::string from, bool with_phantom) {
+    Scene scene(Face::submission, "From: " + from + "\r\n");
+    if (with_phantom) scene.add(scene.phantom(3, "a@out.example"), 3, "a@out.example");
+    scene.add("b@out.example");
+    const Plan plan = scene.plan();
+    return plan.subject()->id;
+  };
+  CHECK(writer("pta@school.example", false) == 1);
+  CHECK(writer("office@school.example", false) == 3);
+  CHECK(writer("Office <office@school.example>, pta@school.example", false) == 3);
+  CHECK(writer("officer@gmail.example", true) == 3);
+  CHECK(writer("nobody@elsewhere.example", true) == 3);
+}
+
+TEST_CASE("a submission to the own public address is delivered inside, under the author's phantoms") {
+  Scene scene(Face::submission,
+              "From: Officer <pta@school.example>\r\nTo: pta@school.example, " +
+                  mapping::phantom_address(*make_routes()->find_member(1), "a@out.example") +
+                  "\r\nMessage-ID: <1@gmail.example>\r\n");
+  scene.add("pta@school.example");
+  scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
+  const Plan plan = scene.plan();
+  CHECK(summary(plan) ==
+        Lines{"in 1 officer@gmail.example", "in 2 Teacher@docomo.example", "out 1 a@out.example"});
+  for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+    const Copy copy = plan.write(i, *scene.header, scene.envelope, "by mx");
+    INFO(copy.header);
+    CHECK(copy.header.find("officer@gmail.example") == std::string::npos);
+    if (plan.copies()[i].inward && plan.copies()[i].member->id == 2) {
+      CHECK(copy.header.find(scene.phantom(2, "officer@gmail.example")) != std::string::npos);
+      CHECK(copy.header.find(scene.phantom(2, "a@out.example")) != std::string::npos);
+      CHECK(copy.header.find(scene.phantom(1, "a@out.example")) == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a message without an id gets one for each member, equal in an inbound retry") {
+  const auto id_of = [](const Copy& copy) {
+    const std::size_t at = copy.header.find("Message-ID: <");
+    REQUIRE(at != std::string::npos);
+    return copy.header.substr(at, copy.header.find('\n', at) - at);
+  };
+  const auto ids = [&](Face face) {
+    Scene scene(face, "From: s@out.example\r\n");
+    scene.add("pta@school.example");
+    const Plan plan = scene.plan();
+    return std::pair(id_of(plan.write(0, *scene.header, scene.envelope, "")),
+                     id_of(plan.write(1, *scene.header, scene.envelope, "")));
+  };
+  const auto inbound = ids(Face::inbound);
+  CHECK(inbound.first != inbound.second);
+  CHECK(inbound == ids(Face::inbound));
+  CHECK(inbound.first.find("@p.school.example") != std::string::npos);
+  CHECK(ids(Face::submission) != ids(Face::submission));
+}
+
+TEST_CASE("a phantom that is dead, unresolved or another's refuses the whole message") {
+  Scene scene(Face::inbound, "From: officer@gmail.example\r\n");
+  scene.add("pta@school.example");
+  scene.add("0123456789abcdef@p.school.example");
+  CHECK(Plan::make(*scene.header, scene.envelope, scene.origin, kNow).error() == Answer::no_such_user);
+
+  Scene gone(Face::inbound, "From: teacher@docomo.example\r\n");
+  gone.add(gone.phantom(2, "a@out.example"), 2, "a@out.example");
+  CHECK(author_owns_phantoms(*gone.routes, gone.envelope, parse("TEACHER@docomo.example")));
+  CHECK_FALSE(author_owns_phantoms(*gone.routes, gone.envelope, parse("officer@gmail.example")));
+  gone.envelope.routes = make_routes(false);
+  CHECK_FALSE(author_owns_phantoms(*gone.envelope.routes, gone.envelope, parse("teacher@docomo.example")));
+  CHECK(Plan::make(*gone.header, gone.envelope, gone.origin, kNow).error() == Answer::no_such_user);
+}
+
+TEST_CASE("a bounce of what a member wrote goes to that member only; one of a member's mailbox to nobody") {
+  Scene scene(Face::inbound, "From: MAILER-DAEMON@out.example\r\n");
+  scene.envelope.sender.reset();
+  const auto local = [&](mapping::BounceOf what) {
+    return mapping::bounce_local(scene.routes->master(), what, *scene.routes->find_member(2), kNow) +
+           "@p.school.example";
+  };
+  scene.add(local(mapping::BounceOf::to_correspondent));
+  CHECK(summary(scene.plan()) == Lines{"in 2 Teacher@docomo.example"});
+  scene.envelope.recipients.clear();
+  scene.add(local(mapping::BounceOf::to_member));
+  const Plan plan = scene.plan();
+  CHECK(plan.copies().empty());
+  CHECK(plan.subject()->id == 2);
+}
+
+TEST_CASE("our Received field names no client") {
+  Origin origin;
+  origin.peer.ip = "192.0.2.1";
+  CHECK(received_body("mx.example", origin, false, kNow).starts_with("by mx.example with SMTP id "));
+  origin.extended = true;
+  origin.tls = true;
+  CHECK(received_body("mx.example", origin, false, kNow).starts_with("by mx.example with ESMTPS id "));
+  origin.login = "officer@gmail.example";
+  const std::string body = received_body("mx.example", origin, true, kNow);
+  CHECK(body.starts_with("by mx.example with UTF8SMTPSA id "));
+  CHECK(body.find("192.0.2.1") == std::string::npos);
+  CHECK(body.find("gmail") == std::string::npos);
+}
