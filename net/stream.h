@@ -1,7 +1,8 @@
 // A byte stream with deadlines: TCP, Unix socket, TLS, or a test's memory.
 //
 // One coroutine reads and one writes at a time. Closing is how a wait is cancelled: what waits then ends with
-// Errc::closed. After an error the stream is good for close() only.
+// Errc::closed. After an error the stream is good for close() only, except that after a read that timed out a
+// last word may be written under a new deadline.
 #pragma once
 
 #include <memory>

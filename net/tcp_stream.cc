@@ -145,7 +145,11 @@ struct ReadAwaiter {
   SocketHandle::Wait wait{};
 
   bool await_ready() {
-    wait.status = handle == nullptr ? closed_with : handle->refusal();
+    if (handle == nullptr) {
+      wait.status = closed_with;
+      return true;
+    }
+    wait.status = handle->refusal();
     if (wait.status == 0 && handle->at_end()) wait.status = UV_EOF;
     return wait.status != 0;
   }

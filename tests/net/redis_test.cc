@@ -173,7 +173,7 @@ TEST_CASE("a Redis that hangs fails all that wait, in time, and is used again af
   const TimePoint before = loop.now();
   run_on_loop(loop, all_of(std::move(tasks)));
   CHECK(loop.now() - before >= Millis(100));
-  CHECK(loop.now() - before < Millis(1900));
+  CHECK(loop.now() - before < Millis(10'000));
   for (const auto& reply : replies) {
     REQUIRE_FALSE(reply);
     CHECK(reply.error().code == Errc::timed_out);
