@@ -23,9 +23,9 @@ struct Copy {
   std::string mail_from;       ///< envelope sender without brackets; empty is <>
   message::Address recipient;  ///< spelled as it goes out; quoted form is tried when a bare odd local part is
                                ///< refused (contract R4.5)
-  std::string header;          ///< rewritten header block, CRLF line ends, without the empty line
-  std::string notify;          ///< NOTIFY value (RFC 3461) to pass where the hop has DSN; empty: none
-  std::string ret;             ///< RET value, likewise
+  std::string header;  ///< rewritten header block, CRLF line ends, without the empty line (added here)
+  std::string notify;  ///< NOTIFY value (RFC 3461) to pass where the hop has DSN; empty: none
+  std::string ret;     ///< RET value, likewise
 };
 
 struct DeliveryOptions {

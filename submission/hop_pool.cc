@@ -59,7 +59,7 @@ bool Hop::crowded() const {
 }
 
 std::size_t Hop::limit() const {
-  const std::size_t most = settings_->options.max_connections;
+  const std::size_t most = std::max<std::size_t>(settings_->options.max_connections, 1);
   return loop_.now() < cap_until_ ? std::min(most, std::max<std::size_t>(cap_, 1)) : most;
 }
 

@@ -26,28 +26,30 @@ struct NextHopOptions {
   std::vector<std::string> domains;  ///< canonical; "*" is the default hop; ".example" means every subdomain
   std::string host;
   std::uint16_t port = 25;
-  HopTls tls = HopTls::opportunistic;
-  std::string ca_file;   ///< empty: the system's authorities
-  std::string username;  ///< empty: no AUTH
+  HopTls tls = HopTls::opportunistic;  ///< with a username: anything but a plain connection of this one
+  std::string ca_file;                 ///< empty: the system's authorities
+  std::string username;                ///< empty: no AUTH
   std::string password;
-  std::size_t max_connections = 20;  ///< for each worker
+  /// For each worker, at least 1. A message whose client is still sending takes at most half of those free.
+  std::size_t max_connections = 20;
   net::Millis connect_timeout{10'000};
   net::Millis command_timeout{60'000};  ///< for MAIL, RCPT, DATA and each write of a chunk
   net::Millis final_timeout{600'000};   ///< after the final dot (RFC 5321 §4.5.3.2.6)
   net::Millis idle_timeout{30'000};     ///< a pooled connection that nobody used for so long is closed
 };
 
-class Hop;  // one next hop with its pool; smtp_client.h
+class Hop;  // one next hop with its pool; hop_pool.h
 
 /// One worker's next hops. Lives as long as the worker.
 class NextHops {
  public:
-  /// `ehlo_name`: what we call ourselves. `contexts` are made from the options once and shared by the
-  /// workers.
+  /// `ehlo_name`: what we call ourselves. A hop whose ca_file cannot be read gets no connections (and a log
+  /// line): its copies are deferred.
   NextHops(net::Loop& loop, std::string ehlo_name, std::vector<NextHopOptions> options);
   ~NextHops();
 
   /// The hop for a canonical recipient domain; null when there is neither a match nor a default.
+  /// An exact domain wins over ".suffix", a longer suffix over a shorter, both over "*".
   [[nodiscard]] Hop* find(std::string_view canonical_domain) const;
   /// Closes idle connections; those in use end with their transaction.
   void close();
