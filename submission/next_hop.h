@@ -26,7 +26,7 @@ struct NextHopOptions {
   std::vector<std::string> domains;  ///< canonical; "*" is the default hop; ".example" means every subdomain
   std::string host;
   std::uint16_t port = 25;
-  HopTls tls = HopTls::opportunistic;  ///< with a username: anything but a plain connection of this one
+  HopTls tls = HopTls::opportunistic;  ///< no credentials go over a connection left plain
   std::string ca_file;                 ///< empty: the system's authorities
   std::string username;                ///< empty: no AUTH
   std::string password;
