@@ -18,6 +18,7 @@ constexpr std::size_t kLongestText = 4096;  // of one value in a routes file
 constexpr std::size_t kProgressStep = 100;
 
 // ARGV: expected generation, first generation, check, number of deletions, fields to delete, then pairs.
+// In steps of 1000, since Lua's stack is small.
 // The first generation is random: a Redis that was emptied and filled again is never taken for the old one.
 constexpr std::string_view kApplyScript = R"(
 local have = redis.call('GET', KEYS[1]) or '0'
@@ -25,8 +26,12 @@ if have ~= ARGV[1] then return 0 end
 if have == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('INCR', KEYS[1]) end
 redis.call('SET', KEYS[3], ARGV[3])
 local first = 5 + tonumber(ARGV[4])
-for i = 5, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
-for i = first, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+for i = 5, first - 1, 1000 do
+  redis.call('HDEL', KEYS[2], unpack(ARGV, i, math.min(i + 999, first - 1)))
+end
+for i = first, #ARGV, 1000 do
+  redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
+end
 return 1
 )";
 

@@ -63,8 +63,14 @@ inline std::shared_ptr<const MasterKeys> master_keys(char fill = 'k') {
 
 /// A connection of its own, as a tool or an onlooker has.
 struct Client {
-  explicit Client(const RedisServer& server) : Client(server.options()) {}
+  explicit Client(const RedisServer& server) : Client(patient(server.options())) {}
   explicit Client(net::RedisOptions options) : redis(loop, std::move(options)) {}
+
+  /// Tests run on busy machines.
+  static net::RedisOptions patient(net::RedisOptions options) {
+    options.command_timeout = net::Millis(60'000);
+    return options;
+  }
 
   net::Loop loop;
   net::Redis redis;
@@ -112,7 +118,7 @@ class KeyFile {
 
 /// One node of the gateway: a loop, a connection, a directory.
 struct Node {
-  Node(const RedisServer& server, const KeyFile& key, net::Millis timeout = net::Millis(2000))
+  Node(const RedisServer& server, const KeyFile& key, net::Millis timeout = net::Millis(30'000))
       : redis(loop, with_timeout(server.options(), timeout)),
         shared(key.path()),
         directory(loop, redis, shared) {}

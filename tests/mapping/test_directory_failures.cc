@@ -12,7 +12,7 @@ using namespace kage::mapping::test;
 namespace {
 
 struct World {
-  World() : client(server), node(server, key, net::Millis(500)) {
+  explicit World(net::Millis timeout = net::Millis(30'000)) : client(server), node(server, key, timeout) {
     REQUIRE(client.apply(small_spec()));
     renew();
   }
@@ -93,7 +93,7 @@ TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back")
 }
 
 TEST_CASE("a Redis that hangs is an error in time, and works again when it goes on") {
-  World world;
+  World world(net::Millis(1000));
   world.server.pause();
   const auto refused = world.begin('a');
   REQUIRE_FALSE(refused);

@@ -221,6 +221,11 @@ TEST_CASE("ten thousand members are applied in one step and tell their progress"
   const Routes routes = client.load();
   CHECK(routes->member_count() == 10'000);
   CHECK(diff_routes(*routes, spec).empty());
+
+  spec.addresses.resize(1);  // and many go in one step
+  REQUIRE(client.apply(spec));
+  CHECK(client.load()->member_count() == 100);
+  CHECK(client.command({"HLEN", kRoutesKey}).integer == 1 + 1 + 200 + 1);
 }
 
 TEST_CASE("the difference is readable and holds no password") {
