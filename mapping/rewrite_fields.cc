@@ -29,16 +29,32 @@ std::string squeezed(std::string_view text) {
   return out;
 }
 
+/// The place behind the two-byte state of ISO-2022-JP that begins at `at`; npos when something in it is no
+/// half of a character, or nothing ends it: readers then disagree about what is ASCII.
+std::size_t behind_two_byte_state(std::string_view text, std::size_t at) {
+  for (std::size_t i = at + 2; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const std::string_view next = text.substr(i + 1, 2);
+      if (next.size() == 2 && next[0] == '(') return i + 3;
+      if (next.size() != 2 || next[0] != '$') return std::string_view::npos;
+      ++i;
+    } else if (text[i] <= ' ' || text[i] == 0x7f || !is_ascii(text[i])) {
+      return std::string_view::npos;
+    }
+  }
+  return std::string_view::npos;
+}
+
 /// Whether a phrase can stand before '<' as it is: quotes closed, no specials outside of them. Two-byte
 /// ISO-2022-JP is opaque.
 bool is_safe_phrase(std::string_view phrase) {
   bool quoted = false;
   for (std::size_t i = 0; i < phrase.size(); ++i) {
     const char c = phrase[i];
-    if (c == '\x1b' && i + 1 < phrase.size() && phrase[i + 1] == '$') {
-      i = phrase.find("\x1b(", i + 1);
-      if (i == std::string_view::npos || i + 2 >= phrase.size()) return false;
-      i += 2;
+    if (c == '\x1b' && phrase.substr(i + 1).starts_with('$')) {
+      i = behind_two_byte_state(phrase, i);
+      if (i == std::string_view::npos) return false;
+      --i;
     } else if (quoted && c == '\\') {
       if (++i == phrase.size()) return false;
     } else if (c == '"') {
@@ -53,7 +69,11 @@ bool is_safe_phrase(std::string_view phrase) {
 bool is_safe_comment(std::string_view comment) {
   std::size_t depth = 0;
   for (std::size_t i = 0; i < comment.size(); ++i) {
-    if (comment[i] == '\\') {
+    if (comment[i] == '\x1b' && comment.substr(i + 1).starts_with('$')) {
+      i = behind_two_byte_state(comment, i);
+      if (i == std::string_view::npos) return false;
+      --i;
+    } else if (comment[i] == '\\') {
       if (++i == comment.size()) return false;
     } else if (comment[i] == '(') {
       ++depth;
@@ -200,19 +220,8 @@ bool is_file_name(const message::Parameter& parameter) {
   return parameter.name == "name" || parameter.name == "filename";
 }
 
-/// File names are people's text ("Taro@Sales.pdf"); in other values an '@' is an address or an id.
-bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
-  if (is_file_name(parameter)) return scan_decoded(parameter.value, Care::text, index).harmless();
-  AddressIndex scratch;
-  return scan_decoded(parameter.value, Care::strict, scratch).harmless();
-}
-
-bool is_parameter_name(std::string_view name) {
-  return !name.empty() && name.size() <= 60 &&
-         std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
-}
-
-/// The file name's last part, when it is one that says what the file is.
+/// The file name's last part, when it is one that says what the file is. None of these is a top-level domain:
+/// no mail domain ends so.
 std::string_view extension_of(std::string_view name) {
   const std::size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return {};
@@ -221,25 +230,22 @@ std::string_view extension_of(std::string_view name) {
                                                                                : extension;
 }
 
-/// A name in which an address stands: "report-taro@school.example.pdf" keeps its ".pdf".
-ParameterScan::Parameter scan_file_name(const message::Parameter& parameter, AddressIndex& index) {
-  ParameterScan::Parameter result{.kind = ParameterScan::Parameter::Kind::rewritten,
-                                  .name = parameter.name,
-                                  .value = {},
-                                  .text = {},
-                                  .extension = {}};
-  const std::string_view extension = extension_of(parameter.value);
-  if (!extension.empty()) {
-    const std::string_view stem =
-        std::string_view(parameter.value).substr(0, parameter.value.size() - extension.size());
-    result.text = scan_decoded(std::string(stem), Care::text, index);
-    if (!result.text.harmless()) {
-      result.extension = extension;
-      return result;
-    }
-  }
-  result.text = scan_decoded(parameter.value, Care::text, index);
-  return result;
+/// File names are people's text; "Taro@Sales.pdf" and "icon@2x.png" are no addresses.
+ScannedText scan_file_name(std::string_view name, AddressIndex& index) {
+  name.remove_suffix(extension_of(name).size());
+  return scan_decoded(std::string(name), Care::text, index);
+}
+
+/// In other values than file names an '@' is an address or an id.
+bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
+  if (is_file_name(parameter)) return scan_file_name(parameter.value, index).harmless();
+  AddressIndex scratch;
+  return scan_decoded(parameter.value, Care::strict, scratch).harmless();
+}
+
+bool is_parameter_name(std::string_view name) {
+  return !name.empty() && name.size() <= 60 &&
+         std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 std::optional<ParameterScan::Parameter> scan_parameter(const message::Parameter& parameter,
@@ -254,14 +260,20 @@ std::optional<ParameterScan::Parameter> scan_parameter(const message::Parameter&
         keep ? std::string(trim(parameter.raw)) : message::write_parameter(parameter.name, parameter.value);
     return result;
   }
-  if (is_file_name(parameter)) return scan_file_name(parameter, index);
-  return std::nullopt;
+  if (!is_file_name(parameter)) return std::nullopt;
+  // "report-taro@school.example.pdf" keeps its ".pdf".
+  result.kind = ParameterScan::Parameter::Kind::rewritten;
+  result.text = scan_file_name(parameter.value, index);
+  result.extension = extension_of(parameter.value);
+  return result;
 }
 
-/// The field without its boundary, which is not looked at.
-std::string without_boundary(std::string text, const std::vector<message::Parameter>& parameters) {
+/// The field without its well-formed parameters, which are looked at one by one: comments and debris. The
+/// boundary is not looked at even when it is broken.
+std::string without_parameters(std::string text, bool boundary,
+                               const std::vector<message::Parameter>& parameters) {
   for (const message::Parameter& parameter : parameters) {
-    if (parameter.name != "boundary") continue;
+    if (!parameter.intact && !(boundary && parameter.name == "boundary")) continue;
     const std::string_view piece = parameter.raw.empty() ? std::string_view(parameter.pieces) : parameter.raw;
     const std::size_t at = piece.empty() ? std::string::npos : text.find(piece);
     if (at != std::string::npos) text.replace(at, piece.size(), " ");
@@ -286,7 +298,12 @@ AddressScan scan_addresses(std::string_view body, AddressIndex& index, Result<>&
       scan.faithful = false;
       continue;
     }
+    const std::string phrase = item.phrase;
+    const std::size_t comments = item.comments.size();
     scan.items.push_back(scan_item(item, index));
+    const AddressItem& scanned = scan.items.back();
+    // What the scan would not write as it stands may not leave as it came either.
+    if (scanned.phrase.written != phrase || scanned.comments.size() != comments) scan.faithful = false;
     if (index.full()) break;
   }
   return scan;
@@ -320,9 +337,10 @@ ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex
     scan.harmless = is_harmless(line);
     return scan;
   }
-  const std::string rest = boundary ? without_boundary(line, parsed->parameters) : line;
-  scan.harmless = scan_text(rest, false, Care::text, index).harmless() &&
-                  scan_text(unescaped(rest), false, Care::text, index).harmless();
+  const std::string rest = without_parameters(line, boundary, parsed->parameters);
+  AddressIndex scratch;  // comments and encoded pieces: nothing in them is replaced
+  scan.harmless = scan_text(rest, false, Care::text, scratch).harmless() &&
+                  scan_text(unescaped(rest), false, Care::text, scratch).harmless();
   for (const message::Parameter& parameter : parsed->parameters) {
     if (!is_boundary(parameter) && !is_harmless_value(parameter, index)) scan.harmless = false;
   }

@@ -70,7 +70,10 @@ void write_as_it_came(std::string& out, const message::Field& field) {
   if (has_good_lines(field.raw)) {
     out += field.raw;
   } else {
-    message::write_field(out, field.name, message::unfold(field.body));
+    // Folds must not get into the two-byte states of raw ISO-2022-JP.
+    const std::string line = flat(field.body);
+    const bool states = line.find('\x1b') != std::string::npos;
+    message::write_field(out, field.name, states ? message::encode_words(message::decode_words(line)) : line);
   }
 }
 
