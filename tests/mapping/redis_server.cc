@@ -49,9 +49,21 @@ RedisServer::~RedisServer() {
 }
 
 void RedisServer::start() {
-  std::vector<std::string> command{
-      "redis-server", "--port", "0", "--unixsocket", socket(), "--dir", folder_.string(), "--appendonly",
-      "yes",          "--save", "",  "--logfile",    ""};
+  std::vector<std::string> command{"redis-server",
+                                   "--port",
+                                   "0",
+                                   "--unixsocket",
+                                   socket(),
+                                   "--dir",
+                                   folder_.string(),
+                                   "--appendonly",
+                                   "yes",
+                                   "--appendfsync",
+                                   "always",
+                                   "--save",
+                                   "",
+                                   "--logfile",
+                                   ""};
   command.insert(command.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> pointers;
   for (std::string& word : command) pointers.push_back(word.data());

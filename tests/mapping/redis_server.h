@@ -1,4 +1,5 @@
-// A real redis-server for a test: own temporary folder, Unix socket, append-only file; gone with the object.
+// A real redis-server for a test: own temporary folder, Unix socket, append-only file that is written before
+// the answer; gone with the object.
 #pragma once
 
 #include <sys/types.h>
