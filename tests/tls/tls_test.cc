@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "net/tcp_stream.h"
+#include "net/worker.h"
 #include "tests/net/test_streams.h"
 #include "tests/tls/test_certificates.h"
 
@@ -491,6 +492,44 @@ TEST_CASE("bytes that came with the end of the handshake are not lost") {
   Result<std::string> got;
   run_on_loop(loop, read_octets(**ends.server, 11, got));
   CHECK(got == "first words");
+}
+
+namespace {
+
+/// So many connections one after another, with a word each; how many worked.
+Task<void> visit_often(Loop& loop, std::shared_ptr<ServerContext> server,
+                       std::shared_ptr<ClientContext> client, int times, std::promise<int>& worked) {
+  int good = 0;
+  for (int i = 0; i < times; ++i) {
+    int fds[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) break;
+    auto a = net::adopt_unix(loop, fds[0]);
+    auto b = net::adopt_unix(loop, fds[1]);
+    Ends ends;
+    co_await both(accept_into(std::move(*a), server, ends.server),
+                  connect_into(std::move(*b), client, "mail.example", ends.client));
+    if (!ends.server || !ends.client) continue;
+    Result<std::string> got;
+    co_await both(write_all(**ends.server, "220 ready"), read_octets(**ends.client, 9, got));
+    if (got == "220 ready") ++good;
+  }
+  worked.set_value(good);
+}
+
+}  // namespace
+
+TEST_CASE("workers share contexts while they are reloaded") {
+  constexpr int kTimes = 40;
+  const TestAuthority authority;
+  const auto server = serving({authority.issue("mail", "DNS:mail.example")});
+  const auto client = trusting(authority);
+  std::promise<int> worked[3];
+  net::Worker workers[3];
+  for (std::size_t i = 0; i < 3; ++i) {
+    workers[i].start([&, i](Loop& loop) { spawn(visit_often(loop, server, client, kTimes, worked[i])); });
+  }
+  for (int i = 0; i < kTimes; ++i) CHECK(server->reload());
+  for (auto& result : worked) CHECK(result.get_future().get() == kTimes);
 }
 
 }  // namespace kage::tls
