@@ -7,6 +7,7 @@ behind (logs, configurations, mailboxes) is kept in build/integration/FILE.
 
 import argparse
 import concurrent.futures
+import faulthandler
 import json
 import os
 import shutil
@@ -71,7 +72,10 @@ def load(module, pattern):
 def run_one(module, pattern, report):
     """Inside the child: runs a file's tests and writes what came of them."""
     def ended(*_):
-        raise SystemExit("stopped from outside")
+        faulthandler.dump_traceback(sys.stdout)
+        Workspace.close_all()  # unittest would go on with the next test
+        os._exit(1)
+    from harness.workspace import Workspace
     signal.signal(signal.SIGTERM, ended)
     suite = load(module, pattern)
     result = unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=2).run(suite)

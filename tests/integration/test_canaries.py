@@ -8,7 +8,7 @@ import os
 import re
 import unittest
 
-from harness.mail import find_traces, message, readings
+from harness.mail import find_pattern, find_traces, message
 from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small, front_fields
 from harness.smtp_client import Client, stuff
 
@@ -34,17 +34,18 @@ DROP_FIELDS = (
     "X-Mailgun-Sid X-SES-Outgoing X-Spam-Status X-Spam-Report X-Rspamd-Server X-Unheard-Of X-Beyond").split()
 
 
+CANARY = r"cnry\d{4,}x|dom\d{4,}y"
+
+
 class Canaries:
-    """Addresses that occur once, and what betrays them."""
+    """Addresses that occur once; CANARY finds them whole, by their local part or by their domain."""
 
     def __init__(self):
-        self.needles = []
+        self.count = 0
 
     def new(self):
-        number = len(self.needles) // 2
-        local, domain = f"cnry{number:04d}x", f"dom{number:04d}y.test"
-        self.needles += [local, domain.split(".")[0]]
-        return local, domain
+        self.count += 1
+        return f"cnry{self.count:04d}x", f"dom{self.count:04d}y.test"
 
 
 def word(text, charset="utf-8", how="b"):
@@ -63,7 +64,7 @@ ADDRESS_FORMS = {
     "unquoted name is an address": lambda l, d: f"{l}@{d} <other@{d}>",
     "comment before": lambda l, d: f"({l}@{d}) x@{d}",
     "comment after": lambda l, d: f"x@{d} ({l}@{d})",
-    "comment inside": lambda l, d: f"x@(it is {l}) {d}",
+    "comment inside": lambda l, d: f"x@(it is {l}@{d}) {d}",
     "nested comment": lambda l, d: f"x@{d} (a (b {l}@{d} (c)) d)",
     "comment with quoted pair": lambda l, d: f"x@{d} (\\({l}\\@{d}\\))",
     "group": lambda l, d: f"Friends: {l}@{d}, Second <{l}2@{d}>;",
@@ -105,8 +106,8 @@ TEXT_FORMS = {
     "bare": "write to {0}@{1} please".format,
     "alone": "{0}@{1}".format,
     "angles": "see <{0}@{1}>, or".format,
-    "mailto": "<mailto:{0}@{1}?subject=x>, <https://{1}/u?e={0}@{1}>".format,
-    "mailto with percent": "<mailto:{0}%40{1}>, <https://{1}/?u={0}%40{1}>".format,
+    "mailto": "<mailto:{0}@{1}?subject=x>, <https://lists.example/u?e={0}@{1}>".format,
+    "mailto with percent": "<mailto:{0}%40{1}>, <https://lists.example/?u={0}%40{1}>".format,
     "quoted": "\"{0} \"@{1}".format,
     "comment": "({0}@{1})".format,
     "encoded": lambda l, d: word(f"件名 {l}@{d} まで"),
@@ -145,7 +146,7 @@ class Detector(unittest.TestCase):
                 with self.subTest(form=form):
                     canaries = Canaries()
                     text = build("a@b.test", PUBLIC, [fold("Reply-To", make(*canaries.new()))], b"")
-                    self.assertTrue(find_traces(text, canaries.needles), text)
+                    self.assertTrue(find_pattern(text, CANARY), text)
 
 
 class CanariesTest(Small):
@@ -165,12 +166,13 @@ class CanariesTest(Small):
         return lines
 
     def check_copies(self, envelopes, text, what, more=()):
-        needles = self.canaries.needles + list(more)
         body = text.split(b"\r\n\r\n", 1)[1]
         leaks = []
         for envelope in envelopes:
-            leaks += find_traces(envelope.header, needles)
-            leaks += [n for n in needles if n in (envelope.sender + envelope.parameters).lower()]
+            leaks += find_pattern(envelope.header, CANARY) + find_traces(envelope.header, more)
+            said = (envelope.sender + " " + envelope.parameters).lower()
+            # Our own envelope senders are at the phantom domain.
+            leaks += re.findall(CANARY, said) + [n for n in more if n in said and n != PHANTOM_DOMAIN]
             self.assertEqual(envelope.body, body, "the body changed")
         if leaks:
             lines = [line for line in envelopes[0].header.decode("utf-8", "replace").split("\r\n")]
@@ -182,9 +184,9 @@ class CanariesTest(Small):
         self.assertReply(reply, 250, msg=what)
         self.check_copies(self.copies(2), text, "inward " + what, ["stranger.test", "cnryenvelope", "yamada"])
 
-    def cross_outward(self, lines, what):
+    def cross_outward(self, make_lines, what):
         for way in ("submission", "plain reply"):
-            text = build(f"Officer <{OFFICER}>", self.phantom, lines, BODY)
+            text = build(f"Officer <{OFFICER}>", self.phantom, make_lines(), BODY)
             if way == "submission":
                 reply = self.submit(OFFICER, self.phantom, text, parameters="SMTPUTF8 BODY=8BITMIME")
             else:
@@ -202,7 +204,7 @@ class CanariesTest(Small):
             self.cross_inward(make_lines(), what)
         self.sink.clear()
         with self.subTest("outward", form=what):
-            self.cross_outward(make_lines(), what)
+            self.cross_outward(make_lines, what)
         self.sink.clear()
 
     def test_address_fields(self):
@@ -270,9 +272,8 @@ class CanariesTest(Small):
         reply = self.inbound(text, parameters="SMTPUTF8")
         if reply.code == 250:
             copies = self.copies(2)
-            needles = self.canaries.needles
             for copy in copies:
-                self.assertEqual(find_traces(copy.header, needles), [])
+                self.assertEqual(find_pattern(copy.header, CANARY), [])
         else:
             self.assertReply(reply, 5)
 
@@ -368,11 +369,12 @@ class Samples(Small):
         for name in sorted(os.listdir(self.folder)):
             with self.subTest(sample=name), open(os.path.join(self.folder, name), "rb") as file:
                 text = re.sub(rb"\r?\n", b"\r\n", file.read())
+                text += b"" if text.endswith(b"\r\n") else b"\r\n"
                 reply = self.inbound(text, parameters="SMTPUTF8 BODY=8BITMIME")
                 self.assertReply(reply, 250)
                 for copy in self.copies(2):
-                    found = {m for r in readings(copy.header) for m in re.findall("cnry[0-9a-f]{8}", r.lower())}
-                    self.assertEqual(found, set(), copy.header.decode("utf-8", "replace"))
+                    found = find_pattern(copy.header, "cnry[0-9a-f]{8}")
+                    self.assertEqual(found, [], copy.header.decode("utf-8", "replace"))
                     self.assertEqual(copy.body, text.split(b"\r\n\r\n", 1)[1])
                     if copy.recipients == [TEACHER]:
                         self.assertEqual(find_traces(copy.header, ["cnryreal", "docomo-mail"]), [])

@@ -123,3 +123,8 @@ def find_traces(header, needles):
     """Those of `needles` that somebody can read in a header block."""
     texts = [text.lower() for text in readings(header)]
     return sorted({needle for needle in needles if any(needle.lower() in text for text in texts)})
+
+
+def find_pattern(header, pattern):
+    """What of a regular expression (in lower case) somebody can read in a header block."""
+    return sorted({found for text in readings(header) for found in re.findall(pattern, text.lower())})

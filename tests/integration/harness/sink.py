@@ -108,6 +108,7 @@ class Sink:
     def clear(self):
         with self.changed:
             self.messages.clear()
+            self.commands.clear()
 
     def wait(self, predicate, seconds=30.0, what="the sink"):
         """Waits until predicate(sink) is true; woken by every message, connection and fault."""

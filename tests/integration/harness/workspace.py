@@ -1,5 +1,6 @@
 """A temporary folder and the processes that live in it; closing it ends them and removes it."""
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -13,11 +14,14 @@ from .waiting import wait_for
 class Workspace:
     """Paths are short, since Unix sockets lie in them; other users may pass through, since servers drop root."""
 
+    open = set()
+
     def __init__(self, name="t"):
         self.path = tempfile.mkdtemp(prefix=f"k{name[:6]}")
         os.chmod(self.path, 0o755)
         self.stack = contextlib.ExitStack()
         self.keep = False
+        Workspace.open.add(self)
 
     def __enter__(self):
         return self
@@ -25,7 +29,13 @@ class Workspace:
     def __exit__(self, *exc):
         self.close()
 
+    @classmethod
+    def close_all(cls):
+        for space in list(cls.open):
+            space.close()
+
     def close(self):
+        Workspace.open.discard(self)
         try:
             self.stack.close()
         finally:
@@ -54,6 +64,9 @@ class Workspace:
         """Has server.stop() called when the workspace closes; later ones first."""
         self.stack.callback(server.stop)
         return server
+
+
+atexit.register(Workspace.close_all)
 
 
 class Process:
