@@ -172,7 +172,9 @@ net::Task<std::optional<ConnectFailure>> Hop::open(SmtpConnection& connection) {
 }
 
 void Hop::note(const std::optional<ConnectFailure>& failure) {
-  if (failure && connected() > 0) {
+  // Any other failure while older connections still stand is a next hop that went wrong, and no reason to
+  // wait.
+  if (failure && failure->crowded && connected() > 0) {
     cap_ = connected();
     cap_until_ = loop_.now() + kCapTime;
     return;

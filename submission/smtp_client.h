@@ -48,6 +48,7 @@ struct HopSettings {
 struct ConnectFailure {
   CopyResult result;
   std::string_view reason;  ///< a fixed word for the log
+  bool crowded = false;     ///< greeted with 4yz: it works, and takes no more connections for now
 };
 
 /// One transaction. Views are of what outlives it.

@@ -57,7 +57,7 @@ SmtpCapabilities parse_capabilities(const SmtpReply& reply) {
 
 ConnectFailure SmtpConnection::failed(std::string status, std::string_view reason) {
   close();
-  return {{Outcome::deferred, std::move(status)}, reason};
+  return {.result = {Outcome::deferred, std::move(status)}, .reason = reason};
 }
 
 /// The greeting, EHLO, STARTTLS or AUTH went wrong: a 5yz there is a matter of configuration.
@@ -111,8 +111,10 @@ net::Task<std::optional<ConnectFailure>> SmtpConnection::secure_stream() {
 
 net::Task<std::optional<ConnectFailure>> SmtpConnection::greet() {
   const auto greeting = co_await read_reply(settings_->options.command_timeout);
-  if (!greeting || greeting->code != 220) co_return failed_by(greeting, "greeting");
-  co_return std::nullopt;
+  if (greeting && greeting->code == 220) co_return std::nullopt;
+  auto failure = failed_by(greeting, "greeting");
+  failure.crowded = greeting && greeting->transient();
+  co_return failure;
 }
 
 net::Task<std::optional<ConnectFailure>> SmtpConnection::hello() {
