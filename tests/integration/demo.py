@@ -84,7 +84,8 @@ class Story:
         answers = world.mailbox(STRANGER, 2)[:2]
         for data in answers:
             self.show(f"mailbox of {STRANGER}", data, "From", "To", "In-Reply-To")
-            self.clean(data, "officer", "teacher", "gmail.test", "docomo.test", PHANTOM_DOMAIN + ">")
+            self.clean(data, "officer", "teacher", "gmail.test", "docomo.test", mine.split("@")[0],
+                       theirs.split("@")[0])
             self.check(address(data) == PUBLIC, "From is not the public address")
             self.check(ids(data, "In-Reply-To") == ["sunday-1@stranger.test"], "not in the stranger's thread")
 
