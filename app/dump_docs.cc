@@ -1,15 +1,21 @@
 // Prints documentation that is generated from tables, for scripts/generate-docs: `kagemusha_docs
-// configuration`.
+// configuration|header-fields`.
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "app/settings.h"
+#include "mapping/field_policy.h"
 
 int main(int argc, char** argv) {
-  if (argc != 2 || std::string_view(argv[1]) != "configuration") {
-    std::fputs("usage: kagemusha_docs configuration\n", stderr);
+  const std::string_view page = argc == 2 ? argv[1] : "";
+  std::string text;
+  if (page == "configuration") text = kage::app::settings_markdown();
+  if (page == "header-fields") text = kage::mapping::field_rules_markdown();
+  if (text.empty()) {
+    std::fputs("usage: kagemusha_docs configuration|header-fields\n", stderr);
     return 2;
   }
-  std::fputs(kage::app::settings_markdown().c_str(), stdout);
+  std::fputs(text.c_str(), stdout);
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace kage::mapping {
@@ -29,5 +30,8 @@ std::span<const FieldRule> field_rules();
 /// The rule for a name, any case; the default rule (drop) for an unknown one. Constant time in the number of
 /// rules.
 const FieldRule& find_rule(std::string_view name);
+
+/// docs/header-fields.md, written from the table.
+std::string field_rules_markdown();
 
 }  // namespace kage::mapping
