@@ -77,10 +77,10 @@ class Builder {
     if (values.given(key) && !fits) wrong(values, key, "a value", allowed);
   }
 
-  /// The authorities of a section; what does not load is a wrong configuration.
-  std::string authorities(const SectionValues& values) {
+  /// The authorities of a section; what does not load is a wrong configuration. `used`: they matter there.
+  std::string authorities(const SectionValues& values, bool used) {
     const std::string& path = values.text("ca_file");
-    if (path.empty()) return path;
+    if (path.empty() || !used) return path;
     const auto context =
         tls::ClientContext::create({.ca_file = path, .verify = true, .certificate_file = {}, .key_file = {}});
     if (!context) wrong(values, "ca_file", context.error().detail, "a PEM file of certificates");
@@ -128,7 +128,7 @@ class Builder {
     const bool host = values.given("host");
     redis.embedded = !unix_path && !host;
     redis.tls = values.flag("tls");
-    redis.ca_file = authorities(values);
+    redis.ca_file = authorities(values, redis.tls);
     redis.fsync_always = values.text("fsync") == "always";
     redis.executable = values.text("executable");
     redis.folder = config_.state_dir + "/redis";
@@ -280,7 +280,7 @@ class Builder {
       provider.port = values.given("port") && port_of(values) != 0 ? port_of(values)
                       : imap                                       ? (provider.starttls ? 143 : 993)
                                                                    : (provider.starttls ? 587 : 465);
-      provider.ca_file = authorities(values);
+      provider.ca_file = authorities(values, true);
       provider.timeout = millis(values, "timeout");
       config_.providers.push_back(std::move(provider));
     }
@@ -324,7 +324,7 @@ class Builder {
               : tls == "implicit" ? HopTls::implicit
                                   : HopTls::opportunistic;
     const bool verified = hop.tls == HopTls::starttls || hop.tls == HopTls::implicit;
-    hop.ca_file = authorities(values);
+    hop.ca_file = authorities(values, verified);
     only_with(values, "ca_file", verified, "ca_file only with tls = \"starttls\" or \"implicit\"");
     hop.username = values.text("username");
     hop.password = password(values);

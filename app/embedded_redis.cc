@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -18,7 +17,6 @@
 #include "app/process.h"
 #include "app/signals.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "net/stream.h"
 
 namespace kage::app {
@@ -43,12 +41,6 @@ std::string find_program(const std::string& name) {
     path = colon == std::string_view::npos ? std::string_view() : path.substr(colon + 1);
   }
   return {};
-}
-
-/// Whether the process that wrote "serve 1234" into the lock lives.
-bool holder_lives(std::string_view holder) {
-  const auto pid = parse_number(holder.substr(holder.rfind(' ') + 1), INT32_MAX);
-  return !pid || *pid == 0 || ::kill(static_cast<pid_t>(*pid), 0) == 0 || errno != ESRCH;
 }
 
 /// In the child, between fork and exec: only what is safe there (signal-safety(7)).
@@ -84,7 +76,8 @@ struct EmbeddedRedis::State {
   std::string holder;
   net::Timer timer;
   std::optional<SignalWatch> children;
-  std::optional<FileLock> lock;
+  std::optional<FileLock> lock;         // ours; gone when this process has ended
+  std::optional<FileLock> server_lock;  // shared with the server; gone when both have ended
   std::string program;
   pid_t pid = 0;  // 0: none runs
   net::TimePoint started{};
@@ -126,7 +119,7 @@ void EmbeddedRedis::State::launch() {
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child == 0)
-    become(program.c_str(), arguments.data(), config.folder.c_str(), lock->descriptor(), parent);
+    become(program.c_str(), arguments.data(), config.folder.c_str(), server_lock->descriptor(), parent);
   if (child > 0) {
     pid = child;
     log::info("redis.started", {{"pid", pid}});
@@ -161,15 +154,17 @@ EmbeddedRedis::~EmbeddedRedis() {
 Result<> EmbeddedRedis::start() {
   State& state = *state_;
   auto lock = FileLock::take(state.config.folder + "/lock", state.holder + " " + std::to_string(::getpid()));
-  if (!lock) {
-    if (lock.error().code != Errc::conflict || holder_lives(lock.error().detail))
-      return std::unexpected(lock.error());
+  if (!lock) return std::unexpected(lock.error());
+  auto server_lock = FileLock::take(state.config.folder + "/server.lock", "redis-server\n");
+  if (!server_lock) {
+    if (server_lock.error().code != Errc::conflict) return std::unexpected(server_lock.error());
     return fail(Errc::unavailable, "the Redis of an earlier process is still ending");
   }
   state.program = find_program(state.config.executable);
   if (state.program.empty())
     return fail(Errc::not_found, "no program " + state.config.executable + " (redis.executable)");
   state.lock.emplace(std::move(*lock));
+  state.server_lock.emplace(std::move(*server_lock));
   state.children.emplace(state.loop, SIGCHLD, [&state] { state.reap(); });
   state.wanted = true;
   state.launch();
@@ -220,6 +215,7 @@ net::Task<void> EmbeddedRedis::stop(net::TimePoint deadline) {
     state.timer.stop();
   }
   state.children.reset();
+  state.server_lock.reset();
   state.lock.reset();
 }
 

@@ -41,7 +41,7 @@ void take_texts(const TomlNode& table, const std::string& prefix, std::span<cons
       problems.add(node.line, prefix + name, "an unknown name",
                    fmt::format("{}one of {}", meant, fmt::join(known, ", ")));
     } else if (node.type != TomlNode::Type::text || node.text.empty()) {
-      problems.add(node.line, prefix + name, describe(node), "a text in quotes");
+      problems.add(node.line, prefix + name, describe(node), "a text in quotes, not empty");
       slot->target->line = node.line;
     } else {
       *slot->target = {node.text, node.line};

@@ -254,20 +254,20 @@ class SettingsReader {
     }
     if (!value) {
       wrong(setting, node.line, describe(node));
-    } else if (setting.kind == Kind::file) {
-      check_file(setting, node, *value);
+    } else if (setting.kind == Kind::file && !check_file(setting, node, *value)) {
+      value.reset();
     }
     return value;
   }
 
-  void check_file(const Setting& setting, const TomlNode& node, const SettingValue& value) {
+  bool check_file(const Setting& setting, const TomlNode& node, const SettingValue& value) {
     std::error_code error;
-    if (std::filesystem::is_regular_file(value.text, error) && ::access(value.text.c_str(), R_OK) == 0)
-      return;
+    const bool file = std::filesystem::is_regular_file(value.text, error);
+    if (file && ::access(value.text.c_str(), R_OK) == 0) return true;
     const bool exists = std::filesystem::exists(value.text, error);
-    wrong(setting, node.line,
-          fmt::format("{} ({})", describe(node),
-                      exists ? "cannot be read as a file" : "there is no such file"));
+    const char* reason = exists ? "cannot be read as a file" : "there is no such file";
+    wrong(setting, node.line, fmt::format("{} ({})", describe(node), reason));
+    return false;
   }
 
   std::optional<SettingValue> check_list(const Setting& setting, const TomlNode& node) {
@@ -282,7 +282,8 @@ class SettingsReader {
       if (!read) {
         wrong(setting, item.line, describe(item));
       } else if (std::ranges::find(value.list, *read) != value.list.end()) {
-        wrong(setting, item.line, describe(item) + " twice");
+        problems_.add(item.line, fmt::format("{}.{}", setting.section, setting.key),
+                      describe(item) + " twice", "each of them once");
       } else {
         value.list.push_back(std::move(*read));
       }
@@ -353,7 +354,7 @@ std::string allowed_values(const Setting& setting) {
   switch (setting.kind) {
     case Kind::text:
     case Kind::secret:
-      return "a text in quotes";
+      return "a text in quotes, not empty";
     case Kind::path:
       return "a path in quotes";
     case Kind::file:

@@ -1,0 +1,185 @@
+// Folders, locks, signals and the embedded Redis of one process.
+#include "app/process.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "app/embedded_redis.h"
+#include "app/redis_access.h"
+#include "app/signals.h"
+#include "app/terminal.h"
+#include "base/log.h"
+#include "mapping/route_store.h"
+#include "tests/app/files.h"
+#include "tests/net/test_streams.h"
+
+namespace kage::app {
+namespace {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    char name[] = "/tmp/kage-app-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+unsigned mode_of(const std::string& path) {
+  struct stat now{};
+  REQUIRE(::stat(path.c_str(), &now) == 0);
+  return now.st_mode & 0777u;
+}
+
+RedisConfig redis_config(const TemporaryFolder& folder) {
+  RedisConfig config;
+  config.executable = "redis-server";
+  config.folder = folder / "redis";
+  config.options.unix_path = config.folder + "/redis.sock";
+  REQUIRE(make_private_folder(config.folder));
+  return config;
+}
+
+net::Task<void> use_redis(net::Loop& loop, RedisConfig config, std::string key_file, MasterKeyAccess& out,
+                          bool may_create, std::optional<Error>& error) {
+  CommandRedis access(loop, std::move(config), "test");
+  const auto opened = co_await access.open();
+  if (!opened) error = opened.error();
+  if (opened) {
+    auto master = co_await open_master_key(access.redis(), std::move(key_file), may_create);
+    if (master) out = std::move(*master);
+    if (!master) error = master.error();
+  }
+  co_await access.close();
+}
+
+net::Task<void> die_and_recover(net::Loop& loop, RedisConfig config, bool& came_back, bool& second_refused) {
+  EmbeddedRedis redis(loop, config, "serve");
+  CHECK(redis.start());
+  CHECK(co_await redis.wait_ready(loop.now() + net::Millis(20'000)));
+  EmbeddedRedis other(loop, config, "apply");
+  const auto refused = other.start();
+  second_refused =
+      !refused && refused.error().code == Errc::conflict && refused.error().detail.starts_with("serve ");
+  // SHUTDOWN by a client is as good as a crash: nobody here wanted it.
+  auto stream = co_await net::connect_unix(loop, config.options.unix_path, loop.now() + net::Millis(5000));
+  CHECK(stream);
+  CHECK(co_await (*stream)->write("SHUTDOWN NOSAVE\r\n"));
+  const auto end = co_await (*stream)->read();
+  CHECK((!end || end->empty()));
+  came_back = (co_await redis.wait_ready(loop.now() + net::Millis(20'000))).has_value();
+  co_await redis.stop(loop.now() + net::Millis(20'000));
+  CHECK_FALSE(co_await EmbeddedRedis::probe(loop, config.options.unix_path));
+}
+
+net::Task<void> until(net::Event& event) {
+  co_await event;
+}
+
+}  // namespace
+
+TEST_CASE("private folders") {
+  const TemporaryFolder folder;
+  CHECK(make_private_folder(folder / "a/b/c"));
+  CHECK(mode_of(folder / "a/b/c") == 0700);
+  REQUIRE(::chmod((folder / "a/b/c").c_str(), 0755) == 0);
+  CHECK(make_private_folder(folder / "a/b/c"));
+  CHECK(mode_of(folder / "a/b/c") == 0700);
+  REQUIRE(write_file_atomically(folder / "file", "content\n"));
+  CHECK(testing::content_of(folder / "file") == "content\n");
+  CHECK_FALSE(make_private_folder(folder / "file"));
+  CHECK_FALSE(write_file_atomically(folder / "no/such/file", "x"));
+}
+
+TEST_CASE("a lock has one holder") {
+  const TemporaryFolder folder;
+  auto first = FileLock::take(folder / "lock", "serve 1");
+  REQUIRE(first);
+  const auto second = FileLock::take(folder / "lock", "apply 2");
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::conflict);
+  CHECK(second.error().detail == "serve 1");
+  *first = FileLock();
+  CHECK(FileLock::take(folder / "lock", "apply 2"));
+}
+
+TEST_CASE("signals are calls on the loop") {
+  net::Loop loop;
+  net::Event arrived;
+  int count = 0;
+  std::optional<SignalWatch> watch;
+  watch.emplace(loop, SIGUSR1, [&] {
+    ++count;
+    watch.reset();  // allowed
+    arrived.set();
+  });
+  ::kill(::getpid(), SIGUSR1);
+  net::testing::run_on_loop(loop, until(arrived));
+  CHECK(count == 1);
+}
+
+TEST_CASE("the embedded Redis comes back when it dies, and has one owner") {
+  log::configure(log::Level::error);
+  const TemporaryFolder folder;
+  net::Loop loop;
+  bool came_back = false;
+  bool second_refused = false;
+  net::testing::run_on_loop(loop, die_and_recover(loop, redis_config(folder), came_back, second_refused));
+  CHECK(came_back);
+  CHECK(second_refused);
+  CHECK(mode_of(folder / "redis") == 0700);
+}
+
+TEST_CASE("a program that is not there") {
+  const TemporaryFolder folder;
+  net::Loop loop;
+  RedisConfig config = redis_config(folder);
+  config.executable = "no-such-redis-server";
+  EmbeddedRedis redis(loop, config, "serve");
+  const auto started = redis.start();
+  REQUIRE_FALSE(started);
+  CHECK(started.error().code == Errc::not_found);
+}
+
+TEST_CASE("the master key is made once, and only for an empty Redis") {
+  const TemporaryFolder folder;
+  const RedisConfig config = redis_config(folder);
+  net::Loop loop;
+  std::optional<Error> error;
+  MasterKeyAccess looked, made, again;
+  net::testing::run_on_loop(loop, use_redis(loop, config, folder / "key", looked, false, error));
+  CHECK_FALSE(error);
+  CHECK(looked.store_empty);
+  CHECK_FALSE(looked.created);
+  CHECK_FALSE(std::filesystem::exists(folder / "key"));
+  net::testing::run_on_loop(loop, use_redis(loop, config, folder / "key", made, true, error));
+  CHECK_FALSE(error);
+  CHECK(made.created);
+  CHECK(mode_of(folder / "key") == 0600);
+  net::testing::run_on_loop(loop, use_redis(loop, config, folder / "key", again, true, error));
+  CHECK_FALSE(error);
+  CHECK_FALSE(again.created);
+}
+
+TEST_CASE("words for people") {
+  CHECK(count_of(0, "member") == "0 members");
+  CHECK(count_of(1, "public address") == "1 public address");
+  CHECK(count_of(2, "public address") == "2 public addresses");
+  CHECK(printable("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
+  CHECK(json_string("a\"b\\c\n\x01保\xff") == "\"a\\\"b\\\\c\\u000a\\u0001保\uFFFD\"");
+}
+
+}  // namespace kage::app

@@ -1,0 +1,83 @@
+// What good routes files become, and that both formats say the same.
+#include "app/routes_file.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/app/files.h"
+
+namespace kage::app {
+
+using mapping::NamePolicy;
+using mapping::RecipientPolicy;
+
+TEST_CASE("routes in TOML") {
+  Problems problems("routes.toml");
+  const auto spec = load_routes_file((testing::folder("good") / "routes.toml").string(), {"gmail"}, problems);
+  INFO(problems.text());
+  REQUIRE(spec);
+  REQUIRE(spec->domains.size() == 2);
+  CHECK(spec->domains[0] == mapping::DomainSpec{"club.example", "p.club.example"});
+  CHECK(spec->domains[1] == mapping::DomainSpec{"xn--48s290a.example", "p.xn--48s290a.example"});
+  REQUIRE(spec->addresses.size() == 2);
+  const auto& pta = spec->addresses[0];
+  CHECK(pta.address.canonical() == "pta@xn--48s290a.example");
+  CHECK(pta.display_name == "PTA 保護者会");
+  CHECK(pta.name == NamePolicy::hide);
+  CHECK(pta.recipients == RecipientPolicy::open);
+  REQUIRE(pta.members.size() == 2);
+  CHECK(pta.members[0].login == "officer");
+  CHECK(pta.members[0].password_hash.starts_with("$scrypt$"));
+  // contract R4.5
+  CHECK(pta.members[1].mailbox.local == "a..b.");
+  CHECK(pta.members[1].provider == "gmail");
+}
+
+TEST_CASE("routes in CSV") {
+  Problems problems("routes.csv");
+  const auto spec = load_routes_file((testing::folder("good") / "routes.csv").string(), {"gmail"}, problems);
+  INFO(problems.text());
+  REQUIRE(spec);
+  REQUIRE(spec->domains.size() == 1);
+  CHECK(spec->domains[0] == mapping::DomainSpec{"school.example", "q.school.example"});
+  REQUIRE(spec->addresses.size() == 2);
+  const auto& pta = spec->addresses[0];
+  CHECK(pta.display_name == "PTA, \"the\" committee");
+  CHECK(pta.name == NamePolicy::hide);
+  CHECK(pta.recipients == RecipientPolicy::open);
+  REQUIRE(pta.members.size() == 2);
+  CHECK(pta.members[0].login == "officer");
+  CHECK(pta.members[1].name == "Hanakoさん");
+  CHECK(spec->addresses[1].members[0].mailbox.local == "a b");
+}
+
+TEST_CASE("TOML and CSV of the same routes are the same") {
+  Problems problems("x");
+  const auto toml = parse_routes(
+      "[[address]]\naddress = 'a@x.example'\ndisplay_name = 'A'\n[[address.member]]\nmailbox = "
+      "'m@y.example'\nname = 'M'\n",
+      RoutesFormat::toml, {}, problems);
+  const auto csv = parse_routes("Mailbox,ADDRESS,name,display_name\nm@y.example,a@x.example,M,A\n",
+                                RoutesFormat::csv, {}, problems);
+  INFO(problems.text());
+  REQUIRE(toml);
+  REQUIRE(csv);
+  CHECK(toml->domains == csv->domains);
+  REQUIRE(csv->addresses.size() == 1);
+  CHECK(toml->addresses[0].display_name == csv->addresses[0].display_name);
+  CHECK(toml->addresses[0].members == csv->addresses[0].members);
+}
+
+TEST_CASE("many rows") {
+  std::string text = "address,mailbox\n";
+  for (int i = 0; i < 20'000; ++i) {
+    text += "a" + std::to_string(i / 4) + "@x.example,m" + std::to_string(i) + "@y.example\n";
+  }
+  Problems problems("x.csv");
+  const auto spec = parse_routes(text, RoutesFormat::csv, {}, problems);
+  INFO(problems.text());
+  REQUIRE(spec);
+  CHECK(spec->addresses.size() == 5000);
+  CHECK(spec->addresses[4999].members.size() == 4);
+}
+
+}  // namespace kage::app
