@@ -11,7 +11,6 @@
 namespace kage::message {
 namespace {
 
-constexpr std::size_t kMaxEncodedWord = 10000;  // RFC 2047 says 75; mailers write whole subjects
 constexpr std::size_t kMaxCharset = 80;
 constexpr std::size_t kMaxOctetsOfWord =
     45;  // 60 of base64, with "=?UTF-8?B?" and "?=" below the 75 of RFC 2047
@@ -138,11 +137,20 @@ class Decoder {
     word.encoding = to_lower(text_[charset_end + 1]);
     if (word.encoding != 'b' && word.encoding != 'q') return std::nullopt;
     const std::size_t begin = charset_end + 3;
-    if (next_end_ < begin)
-      next_end_ = text_.find("?=", begin);  // kept: a search for each "=?" would be quadratic
-    if (next_end_ == std::string_view::npos || next_end_ - at > kMaxEncodedWord) return std::nullopt;
-    word.text = text_.substr(begin, next_end_ - begin);
-    word.end = next_end_ + 2;
+    // Kept: a search for each "=?" would be quadratic.
+    if (next_end_ < begin) next_end_ = text_.find("?=", begin);
+    // RFC 2047 says 75 octets; mailers write whole subjects, and what is too long for the rule is decoded
+    // too.
+    if (next_end_ != std::string_view::npos) {
+      word.text = text_.substr(begin, next_end_ - begin);
+      word.end = next_end_ + 2;
+      if (word.text.find("=?") == std::string_view::npos) return word;
+    }
+    // No end of its own: lenient readers decode up to the next white space all the same, and see what is
+    // there.
+    const std::string_view rest = text_.substr(begin);
+    word.text = rest.substr(0, rest.find_first_of(" \t\r\n<>,;()\""));
+    word.end = begin + word.text.size();
     return word;
   }
 

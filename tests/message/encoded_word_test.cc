@@ -46,8 +46,11 @@ TEST_CASE("decode_words: table") {
       {"=?utf-8?Q?=41?=", "A"},
       {"=?utf-8?Q?\?=", ""},
       {"=?utf-8?X?a?=", "=?utf-8?X?a?="},
-      {"=?utf-8?Q?a", "=?utf-8?Q?a"},
-      {"=?utf-8?Q?a?", "=?utf-8?Q?a?"},
+      // Without an end: up to white space, as lenient readers do.
+      {"=?utf-8?Q?a", "a"},
+      {"=?utf-8?Q?a?", "a?"},
+      {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw <x>", "taro@example.jp <x>"},
+      {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw =?utf-8?B?5bGx?=", "taro@example.jp山"},
       {"=??Q?a?=", "=??Q?a?="},
       {"=?utf-8", "=?utf-8"},
       {"=?", "=?"},
@@ -80,11 +83,10 @@ TEST_CASE("decode_words: unquote") {
   CHECK(decode_words("\"\x1b$B\"\"\\\\\x1b(B\"", true) == decode_words("\x1b$B\"\"\\\\\x1b(B"));
 }
 
-TEST_CASE("decode_words: encoded-words up to 10,000 octets") {
-  const std::string inner(9900, 'a');
+TEST_CASE("decode_words: encoded-words of any length") {
+  const std::string inner(20000, 'a');
   CHECK(decode_words("=?utf-8?Q?" + inner + "?=") == inner);
-  const std::string too_long = "=?utf-8?Q?" + std::string(10100, 'a') + "?=";
-  CHECK(decode_words(too_long) == too_long);
+  CHECK(decode_words("=?utf-8?Q?" + inner) == inner);
 }
 
 TEST_CASE("decode_words: cut at every octet gives valid UTF-8") {
