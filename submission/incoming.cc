@@ -285,6 +285,7 @@ net::Task<std::string> Incoming::finish() {
     co_await begin();
   }
   if (refusal_) {
+    if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
     co_await abandon();
     log_end(line(*refusal_).substr(0, 3), {});
     co_return std::string(line(*refusal_));
