@@ -147,6 +147,8 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
     case Recipient::Kind::phantom: {
       const Member* member = routes_->find_member(recipient.member);
       if (member == nullptr || !recipient.correspondent) return Answer::no_such_user;
+      // A plain reply that also goes to a public address: colleagues see phantoms of their own in it.
+      if (writer_ == nullptr) writer_ = member;
       resolved_[member->id].insert_or_assign(recipient.key, *recipient.correspondent);
       add_outward_copy(*member, *recipient.correspondent, recipient.key, recipient.notify);
       return std::nullopt;

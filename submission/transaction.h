@@ -116,10 +116,10 @@ class Plan {
   std::vector<PlannedCopy> copies_;
   std::unordered_set<std::string> seen_;  // copies by direction, member and recipient
   mapping::BeginRequest request_;
-  const mapping::Member* writer_ = nullptr;     // submission: who writes to direct recipients
+  const mapping::Member* writer_ = nullptr;     // the member who writes; null for a stranger's message
   const mapping::Member* discarded_ = nullptr;  // a bounce that nobody gets
   bool has_public_ = false;
-  std::optional<mapping::ParsedHeader> inside_;  // submission to our own: the author is the writer's mailbox
+  std::optional<mapping::ParsedHeader> inside_;  // to our own: the author is the writer's mailbox
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
   std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope

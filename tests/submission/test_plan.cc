@@ -184,11 +184,13 @@ TEST_CASE("who writes to a real address") {
   CHECK(writer("nobody@elsewhere.example", true) == 3);
 }
 
-TEST_CASE("a submission to the own public address is delivered inside, under the author's phantoms") {
-  Scene scene(Face::submission,
-              "From: Officer <pta@school.example>\r\nTo: pta@school.example, " +
-                  mapping::phantom_address(*make_routes()->find_member(1), "a@out.example") +
-                  "\r\nMessage-ID: <1@gmail.example>\r\n");
+TEST_CASE("a member's message to the own public address is delivered inside, under the author's phantoms") {
+  const Face face = GENERATE(Face::submission, Face::inbound);
+  Scene scene(face, "From: Officer <" +
+                        std::string(face == Face::inbound ? "officer@gmail.example" : "pta@school.example") +
+                        ">\r\nTo: pta@school.example, " +
+                        mapping::phantom_address(*make_routes()->find_member(1), "a@out.example") +
+                        "\r\nMessage-ID: <1@gmail.example>\r\n");
   scene.add("pta@school.example");
   scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
   const Plan plan = scene.plan();
