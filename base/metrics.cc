@@ -36,6 +36,8 @@ constexpr std::array<Description, kCount> kTable = {{
     {Counter::logins_accepted, "kagemusha_logins_total", R"({answer="accepted"})", "Logins by their answer."},
     {Counter::logins_refused, "kagemusha_logins_total", R"({answer="refused"})", ""},
     {Counter::redis_round_trips, "kagemusha_redis_round_trips_total", "", "Batches sent to Redis."},
+    {Counter::redis_waits, "kagemusha_redis_waits_total", "",
+     "Redis round trips that a message waited for before its answer."},
     {Counter::redis_failures, "kagemusha_redis_failures_total", "", "Batches that Redis did not answer."},
     {Counter::phantoms_stored, "kagemusha_phantoms_stored_total", "", "New phantoms written to Redis."},
     {Counter::next_hop_connections, "kagemusha_next_hop_connections_total", "",

@@ -25,6 +25,7 @@ enum class Counter : std::uint8_t {
   logins_accepted,
   logins_refused,
   redis_round_trips,
+  redis_waits,
   redis_failures,
   phantoms_stored,
   next_hop_connections,

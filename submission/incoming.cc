@@ -124,6 +124,7 @@ net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
   for (const Recipient& to : envelope_.recipients) {
     if (to.kind == Recipient::Kind::phantom) locals.push_back(to.key);
   }
+  metrics::add(metrics::Counter::redis_waits);
   auto resolved = co_await services_.directory.resolve(std::move(locals));
   if (!resolved) co_return Answer::no_mapping;
   envelope_.routes = resolved->routes;
@@ -163,6 +164,7 @@ net::Task<std::optional<Answer>> Incoming::try_lock() {
   auto plan = Plan::make(*header_, envelope_, origin_, unix_seconds());
   if (!plan) co_return plan.error();
   plan_.emplace(std::move(*plan));
+  metrics::add(metrics::Counter::redis_waits);
   auto lock = co_await services_.directory.begin(plan_->routes(), plan_->request());
   if (!lock) co_return lock.error().code == Errc::conflict ? Answer::try_again : Answer::no_mapping;
   lock_.emplace(std::move(*lock));
@@ -268,6 +270,15 @@ net::Task<void> Incoming::release_lock(bool forget_entries) {
 
 net::Task<void> Incoming::settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries) {
   const auto held = std::move(token);
+  if (self->lock_ && self->ledger_failures_.empty() && !self->activity_->cancelled()) {
+    // In one trip with the entries: Redis carries out the release after what was sent before it.
+    const mapping::Transaction transaction = *self->lock_;
+    const auto released = co_await self->services_.directory.finish(transaction, forget_entries);
+    if (!released) log::debug("lock.left", {{"reason", to_string(released.error().code)}});
+    co_await self->secure_ledger();
+    self->lock_.reset();
+    co_return;
+  }
   co_await self->secure_ledger();
   co_await self->release_lock(forget_entries);
 }

@@ -121,6 +121,7 @@ net::Task<void> SmtpSession::settle_rcpts() {
   if (!locals.empty()) {
     co_await resolve_entries(std::move(locals));
   } else if (doubtful && !envelope_->verified) {
+    metrics::add(metrics::Counter::redis_waits);
     auto routes = co_await services_.directory.routes();
     if (!routes) co_return;  // answered with no_mapping
     renew_routes(std::move(*routes));
@@ -138,6 +139,7 @@ void SmtpSession::renew_routes(mapping::Routes routes) {
 }
 
 net::Task<void> SmtpSession::resolve_entries(std::vector<std::string> locals) {
+  metrics::add(metrics::Counter::redis_waits);
   auto resolved = co_await services_.directory.resolve(locals);
   if (!resolved) {
     for (Pending& entry : pending_) {
