@@ -133,9 +133,14 @@ class Gateway:
         return self
 
     def stop(self, number=signal.SIGTERM, seconds=30):
-        if self.process:
-            return self.process.stop(number, seconds)
-        return None
+        """Ends it and fails when it did not end well: a crash, or what a sanitizer found."""
+        if not self.process:
+            return
+        process, self.process = self.process, None
+        killed_before = process.popen.poll() == -signal.SIGKILL
+        code = process.stop(number, seconds)
+        if code != 0 and not killed_before:
+            raise AssertionError(f"kagemusha ended with {code}:\n" + process.text()[-5000:])
 
     def kill(self):
         self.process.kill()
