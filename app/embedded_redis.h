@@ -2,8 +2,8 @@
 // file.
 //
 // Whoever holds the lock in its folder runs it: `serve`, or a command when no serve runs. It is started again
-// when it dies while it is wanted, and it ends when we end, however that happens. The server holds a lock of its
-// own, so two never write one file.
+// when it dies while it is wanted, and it ends when we end, however that happens. The server holds a lock of
+// its own, so two never write one file.
 #pragma once
 
 #include <memory>
