@@ -79,9 +79,9 @@ struct Outward {
   const RouteTable& routes;
   const Member& member;            ///< who writes; its public address becomes From
   message::Address correspondent;  ///< who this copy is for, in the spelling that goes out
-  std::string phantom;             ///< this correspondent's phantom local part; empty when addressed directly
+  std::string phantom;             ///< its phantom's local part, lower-case; empty when addressed directly
   const std::unordered_map<std::string, message::Address>&
-      resolved;  ///< the member's phantoms of this message (local part → real), Bcc included
+      resolved;  ///< the member's phantoms of this message (lower-case local part → real), Bcc included
   const std::vector<std::string>&
       recipients;  ///< canonical real addresses of all envelope recipients: what `open` may show
   bool several;    ///< the message goes to more than one correspondent
