@@ -147,7 +147,7 @@ smtpd_recipient_limit = 2000
             pids = lambda: [parent, *children(parent)]
         load = lambda count: self.load(port, count, size, copies, sender, header, recipients)
         load(max(2, messages // 10))  # warm: processes started, connections made
-        trips = self.trips()
+        trips, waits = self.counter("round_trips"), self.counter("redis_waits")
         before, redis_before = cpu(pids(), parent), cpu(children(self.gateway_pid), 0)
         result = load(messages)
         result["cpu"] = (cpu(pids(), parent) - before) * 1000 / messages

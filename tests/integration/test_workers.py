@@ -83,11 +83,25 @@ class ManyRecipients(Small):
         self.assertEqual(len(phantoms), 200)
         body = b"".join(b"%06d line of a body\r\n" % n for n in range(10_000))
         text = message(OFFICER, phantoms[0], body=body, message_id="many@gmail.test")
+        waits = self.waits()
         self.assertReply(self.submit(OFFICER, phantoms, text), 250)
+        self.assertLessEqual(self.waits() - waits, 2, "Redis round trips on the critical path")
         copies = self.copies(200)
         self.assertEqual(sorted(c.recipients[0] for c in copies), sorted(strangers))
         self.assertTrue(all(c.body == body for c in copies))
         self.assertLessEqual(self.sink.most_open, 20)
+
+    def waits(self):
+        return self.gateway.metrics()["kagemusha_redis_waits_total"]
+
+    def test_few_round_trips_each_way(self):
+        phantom = self.phantom_of(STRANGER, OFFICER)
+        for way in (lambda: self.inbound(message(STRANGER, PUBLIC)),
+                    lambda: self.plain_reply(OFFICER, phantom, message(OFFICER, phantom)),
+                    lambda: self.submit(OFFICER, phantom, message(OFFICER, phantom))):
+            before = self.waits()
+            self.assertReply(way(), 250)
+            self.assertLessEqual(self.waits() - before, 2)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,8 @@ def send(port, sender, recipients, message, parameters="", **options):
 
 def submit(port, context, user, password, sender, recipients, message, implicit=False, parameters="",
            server_name="mx.school.example"):
-    """One whole transaction of a member's mail program. The reply is that of the step that ended it."""
+    """One whole transaction of a member's mail program, its recipients pipelined. The reply is that of the step that
+    ended it."""
     if isinstance(recipients, str):
         recipients = [recipients]
     with Client(port, tls=context if implicit else None, server_name=server_name) as client:
@@ -196,11 +197,8 @@ def submit(port, context, user, password, sender, recipients, message, implicit=
         reply = client.auth_plain(user, password)
         if reply.code != 235:
             return reply
-        reply = client.mail(sender, parameters)
-        if reply.code != 250:
-            return reply
-        for recipient in recipients:
-            reply = client.rcpt(recipient)
+        envelope = [f"MAIL FROM:<{sender}>" + (" " + parameters if parameters else "")]
+        for reply in client.pipeline(*envelope, *(f"RCPT TO:<{recipient}>" for recipient in recipients)):
             if reply.code != 250:
                 return reply
         reply = client.data(message)
