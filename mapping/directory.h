@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -87,6 +88,11 @@ class Directory {
   /// attempt of this message is in flight (say 4xx).
   net::Task<Result<Transaction>> begin(Routes routes, BeginRequest request);
 
+  /// Stores phantoms before an answer that shows them is handed on (contract R4.4): one round trip for those
+  /// that Redis may not have, none when it has all. `routes`: the snapshot they were derived with;
+  /// Errc::conflict when it is no longer the current one.
+  net::Task<Result<>> store(Routes routes, std::vector<PhantomWrite> phantoms);
+
   /// Writes that a copy was served, at once when the next hop's 250 arrives. Does not wait for others.
   net::Task<Result<>> served(const Transaction& transaction, CopyTag copy, Digest digest_so_far);
 
@@ -111,6 +117,11 @@ class Directory {
   net::Task<void> watch();
   /// Makes watch() return soon.
   void stop();
+
+  /// Called on this Directory's own loop whenever known_routes() may give another snapshot than before,
+  /// whichever worker watches: within a second of the change on any node (contract R3.5). Set it before
+  /// watch() runs.
+  void on_change(std::move_only_function<void()> changed);
 
  private:
   struct State;

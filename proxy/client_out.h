@@ -1,0 +1,44 @@
+// The way out to the client: gathers what is small, and is the one place that makes sure that a phantom is in
+// Redis before anybody sees it (contract R4.4).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "mapping/directory.h"
+#include "net/stream.h"
+#include "net/task.h"
+
+namespace kage::proxy {
+
+class ClientOut {
+ public:
+  ClientOut(net::Stream& client, mapping::Directory& directory) : client_(&client), directory_(directory) {}
+
+  /// Copies to the buffer; nothing is written yet.
+  void add(std::string_view octets) { buffer_ += octets; }
+  /// Phantoms that the octets show which are added next. `routes`: the snapshot that they belong to.
+  void need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh);
+  /// Whether enough is gathered that flush() is worth it (64 kB).
+  [[nodiscard]] bool full() const { return buffer_.size() >= kFull; }
+  /// Stores the phantoms, writes the buffer, and gives its memory back.
+  net::Task<Result<>> flush();
+  /// Bulk octets: flushes, then writes them from where they are. `octets` must stay valid until then, and lie
+  /// outside the loop's shared buffers when phantoms have to be stored first; so small ones (below 4 kB) are
+  /// gathered instead.
+  net::Task<Result<>> pass(std::string_view octets);
+
+  void reset(net::Stream& client) { client_ = &client; }
+
+ private:
+  static constexpr std::size_t kFull = 64 * 1024;
+  net::Stream* client_;
+  mapping::Directory& directory_;
+  std::string buffer_;
+  mapping::Routes routes_;
+  std::vector<mapping::PhantomWrite> fresh_;
+};
+
+}  // namespace kage::proxy

@@ -1,0 +1,67 @@
+// The upstream's responses, one at a time (RFC 9051 §7), hostile until shown otherwise: bounded lines,
+// literals, depth; a FETCH response is read item by item and its large literals stream.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/buffered_reader.h"
+#include "net/stream.h"
+#include "net/task.h"
+
+namespace kage::proxy {
+
+/// Bounds of one response.
+struct ImapReaderLimits {
+  std::size_t max_line = 8u << 20;   ///< octets of a response with its short literals (a large SEARCH result)
+  std::size_t max_value = 2u << 20;  ///< octets of one FETCH item that does not stream (BODYSTRUCTURE)
+  std::uint64_t max_literal = 1u << 31;  ///< octets of a literal that streams
+};
+
+struct ImapResponse {
+  enum class Kind : std::uint8_t { tagged, untagged, continuation } kind = Kind::untagged;
+  std::string tag;           ///< tagged only
+  std::string name;          ///< upper case: OK, NO, BAD, BYE, PREAUTH, CAPABILITY, LIST, EXISTS, FETCH, …
+  std::uint32_t number = 0;  ///< "* 23 FETCH": 23
+  /// What follows the name, without the line end; literals stand in it as they came ("{3}\r\nabc"). Empty for
+  /// FETCH, whose items have to be read with next_item().
+  std::string text;
+};
+
+/// One item of a FETCH response.
+struct ImapFetchItem {
+  std::string name;  ///< as the upstream wrote it: "FLAGS", "BODY[HEADER.FIELDS (FROM)]<0>"
+  std::string
+      value;  ///< atom, number, quoted string, NIL or parenthesised list, as it came; empty when it streams
+  bool streams = false;    ///< a literal follows: read it with chunk() to its end before the next item
+  bool binary = false;     ///< literal8: "~{…}"
+  std::uint64_t size = 0;  ///< its octets
+};
+
+class ImapReader {
+ public:
+  explicit ImapReader(net::Stream& stream, ImapReaderLimits limits = {});
+
+  /// The next response. Errc::closed, timed_out, protocol (not IMAP), limit. After an error the connection is
+  /// of no use.
+  net::Task<Result<ImapResponse>> next();
+  /// Within a FETCH response: false at its end.
+  net::Task<Result<bool>> next_item(ImapFetchItem& item);
+  /// The next octets of the literal; empty at its end. Valid until the next call or suspension.
+  net::Task<Result<std::string_view>> chunk();
+
+  /// Whether more is buffered, so that what was gathered for the client need not be written yet.
+  [[nodiscard]] bool has_more() const;
+  /// Goes on with another stream (STARTTLS); what was buffered is gone.
+  void reset(net::Stream& stream);
+
+ private:
+  net::BufferedReader reader_;
+  ImapReaderLimits limits_;
+  std::uint64_t literal_left_ = 0;
+  bool in_fetch_ = false;
+};
+
+}  // namespace kage::proxy

@@ -1,0 +1,41 @@
+// Reaching a member's provider (contract R8.5): the server is chosen by the login, the certificate is always
+// verified, and only registered logins are passed on.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/sasl.h"
+#include "mapping/route_table.h"
+#include "net/stream.h"
+#include "tls/provider.h"
+
+namespace kage::proxy {
+
+/// All configured providers with their TLS contexts; one for all workers.
+class Upstreams {
+ public:
+  explicit Upstreams(std::vector<tls::ProviderOptions> providers);
+  ~Upstreams();
+
+  /// The server for a login: what the routes say of its member, else by the login's domain. Null: not
+  /// registered, or no provider for it, which nobody outside may tell apart.
+  [[nodiscard]] const tls::ProviderOptions* choose(const mapping::RouteTable& routes,
+                                                   std::string_view login) const;
+
+  /// Connects (implicit TLS, or plain for STARTTLS/STLS, which the protocol does itself with secure()).
+  net::Task<Result<net::StreamPtr>> connect(net::Loop& loop, const tls::ProviderOptions& provider,
+                                            tls::Service service, net::TimePoint deadline) const;
+  /// The handshake after STARTTLS or STLS.
+  net::Task<Result<net::StreamPtr>> secure(net::StreamPtr stream, const tls::ProviderOptions& provider,
+                                           net::TimePoint deadline) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace kage::proxy
