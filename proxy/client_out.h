@@ -25,9 +25,8 @@ class ClientOut {
   [[nodiscard]] bool full() const { return buffer_.size() >= kFull; }
   /// Stores the phantoms, writes the buffer, and gives its memory back.
   net::Task<Result<>> flush();
-  /// Bulk octets: flushes, then writes them from where they are. `octets` must stay valid until then, and lie
-  /// outside the loop's shared buffers when phantoms have to be stored first; so small ones (below 4 kB) are
-  /// gathered instead.
+  /// Bulk octets: writes them from where they are when nothing is gathered before them; else they are
+  /// gathered too and all is flushed. They may lie in the loop's shared buffer.
   net::Task<Result<>> pass(std::string_view octets);
 
   void reset(net::Stream& client) { client_ = &client; }
@@ -39,6 +38,7 @@ class ClientOut {
   std::string buffer_;
   mapping::Routes routes_;
   std::vector<mapping::PhantomWrite> fresh_;
+  bool stale_ = false;  // phantoms of two snapshots met: the answer cannot be finished
 };
 
 }  // namespace kage::proxy

@@ -1,0 +1,48 @@
+#include "proxy/client_out.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace kage::proxy {
+namespace {
+constexpr std::size_t kSmall = 4096;  ///< copying is cheaper than a TLS record and a system call of its own
+}
+
+void ClientOut::need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh) {
+  if (fresh.empty()) return;
+  // Members of an older snapshot die with it: what was gathered under it must not be stored under another.
+  if (routes_ != routes) {
+    stale_ = stale_ || !fresh_.empty();
+    routes_ = routes;
+  }
+  fresh_.insert(fresh_.end(), std::make_move_iterator(fresh.begin()), std::make_move_iterator(fresh.end()));
+}
+
+net::Task<Result<>> ClientOut::flush() {
+  if (stale_) co_return fail(Errc::conflict, "the routes changed within an answer");
+  if (!fresh_.empty()) {
+    auto stored = co_await directory_.store(std::move(routes_), std::exchange(fresh_, {}));
+    routes_ = nullptr;
+    if (!stored) co_return stored;
+  }
+  if (buffer_.empty()) co_return Result<>();
+  const std::string octets = std::exchange(buffer_, {});
+  co_return co_await client_->write(octets);
+}
+
+net::Task<Result<>> ClientOut::pass(std::string_view octets) {
+  if (octets.size() < kSmall) {
+    buffer_ += octets;
+    if (!full()) co_return Result<>();
+    co_return co_await flush();
+  }
+  if (!buffer_.empty() || !fresh_.empty() || stale_) {
+    // Both storing and writing suspend, and the octets may lie in a buffer that the whole loop shares.
+    buffer_ += octets;
+    co_return co_await flush();
+  }
+  co_return co_await client_->write(octets);
+}
+
+}  // namespace kage::proxy
