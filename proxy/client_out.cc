@@ -1,14 +1,9 @@
 #include "proxy/client_out.h"
 
-#include <algorithm>
 #include <iterator>
 #include <utility>
 
 namespace kage::proxy {
-namespace {
-constexpr std::size_t kSmall = 4096;  ///< copying is cheaper than a TLS record and a system call of its own
-}
-
 void ClientOut::need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh) {
   if (fresh.empty()) return;
   // Members of an older snapshot die with it: what was gathered under it must not be stored under another.
@@ -32,17 +27,10 @@ net::Task<Result<>> ClientOut::flush() {
 }
 
 net::Task<Result<>> ClientOut::pass(std::string_view octets) {
-  if (octets.size() < kSmall) {
-    buffer_ += octets;
-    if (!full()) co_return Result<>();
-    co_return co_await flush();
-  }
-  if (!buffer_.empty() || !fresh_.empty() || stale_) {
-    // Both storing and writing suspend, and the octets may lie in a buffer that the whole loop shares.
-    buffer_ += octets;
-    co_return co_await flush();
-  }
-  co_return co_await client_->write(octets);
+  // Copied, though they are many: writing suspends, and they lie in a buffer that the whole loop shares.
+  buffer_ += octets;
+  if (!full()) co_return Result<>();
+  co_return co_await flush();
 }
 
 }  // namespace kage::proxy

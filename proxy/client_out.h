@@ -25,8 +25,8 @@ class ClientOut {
   [[nodiscard]] bool full() const { return buffer_.size() >= kFull; }
   /// Stores the phantoms, writes the buffer, and gives its memory back.
   net::Task<Result<>> flush();
-  /// Bulk octets: writes them from where they are when nothing is gathered before them; else they are
-  /// gathered too and all is flushed. They may lie in the loop's shared buffer.
+  /// Bulk octets, which may lie in the loop's shared buffer: gathered, and flushed when that is worth it.
+  /// Returning is the backpressure.
   net::Task<Result<>> pass(std::string_view octets);
 
   void reset(net::Stream& client) { client_ = &client; }
