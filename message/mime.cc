@@ -289,7 +289,8 @@ std::string write_extended(std::string_view name, std::string_view text) {
   if (whole.size() + name.size() <= kMaxPlainLength) return out + "*=UTF-8''" + whole;
   out.clear();
   std::size_t at = 0;
-  for (unsigned section = 0; at < whole.size(); ++section) {
+  // An empty value under a long name still has its one section.
+  for (unsigned section = 0; section == 0 || at < whole.size(); ++section) {
     std::size_t end = std::min(at + kContinuation, whole.size());
     for (std::size_t back = 1; back <= 2 && end < whole.size(); ++back) {
       if (whole[end - back] == '%') {
