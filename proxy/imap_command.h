@@ -23,12 +23,13 @@ class ImapCursor {
   /// Consumes this character when it is next.
   bool take(char c);
   bool take_space();
-  /// A run of characters other than space, CTL, parentheses, '{', '"' (and ']' with `stop_at_bracket`); may
-  /// be empty.
+  /// A run of characters other than space, CTL, parentheses, '{' and '"'; 8-bit octets count. May be empty.
   std::string_view atom();
   /// The meaning of a quoted string or literal ("{3}\r\nabc", "{3+}…", "~{3}…"); nothing and no move when
-  /// there is none.
+  /// there is none, or a broken one.
   std::optional<std::string> string();
+  /// Moves behind a string without reading its meaning.
+  bool skip_string();
   /// atom or string.
   std::optional<std::string> astring();
   /// One whole value: atom, string, or balanced list up to `max_depth`; the octets as they stand. Nothing
@@ -36,11 +37,17 @@ class ImapCursor {
   std::optional<std::string_view> value(std::size_t max_depth = 64);
 
  private:
+  /// The octets of a string as they stand, and what it means when `meaning` is given. Empty: none is next.
+  std::string_view string_at(std::size_t at, std::string* meaning) const;
+  std::string_view quoted_at(std::size_t at, std::string* meaning) const;
+  std::string_view literal_at(std::size_t at, std::string* meaning) const;
+
   std::string_view text_;
   std::size_t at_ = 0;
 };
 
-/// A string as a client or server may get it: quoted where it can be, else a literal; `non_sync`: "{3+}".
+/// A string as a client or server may get it: quoted where it can be (ASCII without CR, LF and NUL), else a
+/// literal; `non_sync`: "{3+}".
 std::string imap_string(std::string_view text, bool non_sync = false);
 
 struct ImapCommand {
@@ -50,15 +57,17 @@ struct ImapCommand {
   [[nodiscard]] bool uid() const { return name.starts_with("UID "); }
 };
 
-/// Splits a complete command. Errc::invalid: no tag or no name; the tag, when it could be read, is in the
-/// detail.
+/// Splits a complete command. What it accepts holds CR, LF and NUL in literals only, and every quoted string
+/// and literal in it is whole, but for a literal that is announced at its very end (APPEND) and not part of
+/// it yet: so nothing in it can begin a second command. Errc::invalid otherwise, or without a tag or a name;
+/// the tag, when it could be read, is in the detail.
 Result<ImapCommand> parse_command(std::string text);
 
 /// Whether a line that was read ends with a literal's announcement, and how long it is.
 struct LiteralMark {
-  std::uint64_t size = 0;
-  bool non_sync = false;  ///< "{5+}" (RFC 7888)
-  bool binary = false;    ///< "~{5}" (RFC 3516)
+  std::uint64_t size = 0;  ///< UINT64_MAX also when the number is too large
+  bool non_sync = false;   ///< "{5+}" (RFC 7888)
+  bool binary = false;     ///< "~{5}" (RFC 3516)
 };
 std::optional<LiteralMark> literal_mark(std::string_view line);
 
