@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +34,7 @@ struct ImapCore {
   mapping::Audience audience;  ///< renewed between commands when the routes changed
   std::string capabilities;    ///< of the upstream, upper case, with a space at both ends
   bool utf8 = false;           ///< UTF8=ACCEPT or IMAP4rev2 was enabled
+  bool gmail = false;          ///< X-GM-EXT-1 is offered
   bool selected = false;       ///< a mailbox is open
   std::uint32_t exists = 0;    ///< messages in it
   std::string
@@ -61,8 +63,20 @@ void pass_untagged(ImapCore& core, const ImapResponse& response);
 std::string pass_status_text(std::string_view text);
 
 /// Reads responses until the tagged one; passes the untagged ones, with unsolicited FETCH items cut to FLAGS,
-/// UID, MODSEQ and their like. For commands whose answer needs nothing else. `watch`: called for each
-/// untagged response first; true: it took it.
-net::Task<Result<ImapStatus>> relay(ImapCore& core, std::string tag);
+/// UID, MODSEQ and their like. For commands whose answer needs nothing else. `watch`, which outlives the
+/// task: called for each untagged response but FETCH first; true: it took it. A BYE, which tells of the end
+/// of the connection, is an error (Errc::closed).
+using ImapWatch = std::move_only_function<bool(const ImapResponse&)>;
+net::Task<Result<ImapStatus>> relay(ImapCore& core, std::string tag, ImapWatch* watch = nullptr);
+
+/// What has to be said before each read: the upstream has core.timeout from now on.
+inline void expect_answer(ImapCore& core) {
+  if (!core.in.has_more()) core.upstream->set_timeout(core.timeout);
+}
+/// Writes what was gathered when that is worth it, or when the upstream has nothing more to say just now.
+net::Task<Result<>> flush_if_due(ImapCore& core);
+
+/// Whether an item of FETCH tells nothing that is rewritten: FLAGS, UID, MODSEQ and their like.
+bool is_plain_fetch_item(const ImapCore& core, std::string_view name);
 
 }  // namespace kage::proxy

@@ -58,10 +58,20 @@ class ImapReader {
   void reset(net::Stream& stream);
 
  private:
+  net::Task<Result<>> join_literal(std::string& text, std::size_t max_octets);
+  net::Task<Result<>> fetch_line();
+  net::Task<Result<>> skip_literal();
+  net::Task<Result<std::string>> item_name();
+  net::Task<Result<std::string>> item_value();
+  void end_fetch();
+
   net::BufferedReader reader_;
   ImapReaderLimits limits_;
+  std::string line_;  // of a FETCH response, with the literals of the item that is being read
+  std::size_t at_ = 0;
   std::uint64_t literal_left_ = 0;
   bool in_fetch_ = false;
+  bool line_due_ = false;  // the response goes on with a line that was not read yet
 };
 
 }  // namespace kage::proxy
