@@ -1,54 +1,89 @@
-// Two generations: new entries go to the young one, which becomes the old one when it is full or half a
-// minute old.
+// Buckets of eight; where one is full, what was stored longest ago gives way.
 #include "mapping/phantom_cache.h"
 
+#include <algorithm>
+#include <bit>
 #include <utility>
-
-#include "base/random.h"
-#include "mapping/keys.h"
 
 namespace kage::mapping {
 namespace {
-constexpr net::Millis kGeneration{30'000};
+
+constexpr std::size_t kFirstBuckets = 16;
+
+std::uint32_t seconds_of(net::TimePoint time) {
+  return static_cast<std::uint32_t>(time.time_since_epoch().count() / 1000);
 }
 
-PhantomCache::PhantomCache(std::size_t capacity) : capacity_(capacity), key_(random_bytes(32)) {}
+}  // namespace
 
-std::uint64_t PhantomCache::hash(std::string_view text) const {
-  std::uint64_t number = 0;
-  for (const char c : hmac_sha256(key_, text).substr(0, 8))
-    number = number << 8U | static_cast<unsigned char>(c);
-  return number;
+PhantomCache::PhantomCache(std::size_t capacity)
+    : most_buckets_(std::bit_floor(std::max(capacity / kWays, std::size_t{1}))), key_(random_sip_key()) {}
+
+std::uint64_t PhantomCache::phantom_hash(std::string_view local) const {
+  const std::uint64_t hash = siphash(key_, local);
+  return hash != 0 ? hash : 1;
 }
 
-void PhantomCache::age(net::TimePoint now) {
-  if (young_.size() >= capacity_ / 2 || now - born_ >= kGeneration) {
-    old_ = std::exchange(young_, {});
-    old_born_ = std::exchange(born_, now);
+std::uint32_t PhantomCache::spelling_hash(std::string_view spelling) const {
+  return static_cast<std::uint32_t>(siphash(key_, spelling));
+}
+
+bool PhantomCache::knows(std::string_view local, std::string_view spelling, net::TimePoint now,
+                         net::Millis most_age) const {
+  if (buckets_.empty()) return false;
+  const std::uint64_t phantom = phantom_hash(local);
+  for (const Entry& entry : buckets_[phantom & (buckets_.size() - 1)].entries) {
+    if (entry.phantom != phantom) continue;
+    // Both times were rounded down: the true age is less than a second more.
+    const std::uint32_t age = seconds_of(now) - entry.seconds;
+    return std::chrono::seconds(age) + net::Millis(1000) <= most_age &&
+           entry.spelling == spelling_hash(spelling);
   }
-  // Its oldest entry is as old as the generation.
-  if (now - old_born_ >= 2 * kGeneration) old_.clear();
+  return false;
 }
 
-bool PhantomCache::knows(std::string_view local, std::string_view spelling, net::TimePoint now) {
-  age(now);
-  const std::uint64_t key = hash(local);
-  auto found = young_.find(key);
-  if (found == young_.end()) {
-    found = old_.find(key);
-    if (found == old_.end()) return false;
+/// Where this phantom is, or is to go.
+PhantomCache::Entry& PhantomCache::place(std::uint64_t phantom) {
+  auto& entries = buckets_[phantom & (buckets_.size() - 1)].entries;
+  Entry* best = entries.data();
+  for (Entry& entry : entries) {
+    if (entry.phantom == phantom) return entry;
+    if (best->phantom != 0 && (entry.phantom == 0 || entry.seconds < best->seconds)) best = &entry;
   }
-  return found->second == hash(spelling);
+  return *best;
+}
+
+void PhantomCache::put(const Entry& entry) {
+  Entry& at = place(entry.phantom);
+  if (at.phantom == 0) ++size_;
+  at = entry;
+}
+
+void PhantomCache::grow() {
+  const std::vector<Bucket> old = std::exchange(
+      buckets_, std::vector<Bucket>(std::min(std::max(buckets_.size() * 2, kFirstBuckets), most_buckets_)));
+  size_ = 0;
+  for (const Bucket& bucket : old) {
+    for (const Entry& entry : bucket.entries) {
+      if (entry.phantom != 0) put(entry);
+    }
+  }
 }
 
 void PhantomCache::remember(std::string_view local, std::string_view spelling, net::TimePoint now) {
-  age(now);
-  young_.insert_or_assign(hash(local), hash(spelling));
+  const std::uint64_t phantom = phantom_hash(local);
+  const auto crowded = [&] {
+    if (size_ * 2 >= buckets_.size() * kWays) return true;
+    const Entry& at = place(phantom);
+    return at.phantom != 0 && at.phantom != phantom;
+  };
+  while (buckets_.size() < most_buckets_ && crowded()) grow();
+  put({phantom, spelling_hash(spelling), seconds_of(now)});
 }
 
 void PhantomCache::clear() {
-  young_.clear();
-  old_.clear();
+  buckets_ = {};
+  size_ = 0;
 }
 
 }  // namespace kage::mapping

@@ -39,15 +39,34 @@ Result<Routes> SharedRoutes::State::publish(Routes table) {
   }
   log::info("routes.loaded", {{"addresses", table->addresses().size()}, {"members", table->member_count()}});
   const std::lock_guard lock(mutex_);
-  table_ = table;
+  replace(table);
   if (!reason_.empty()) log::info("mapping.ready");
   reason_.clear();
   return table;
 }
 
+void SharedRoutes::State::replace(Routes table) {
+  table_ = std::move(table);
+  for (const auto& listener : listeners_) {
+    listener->loop.post([weak = std::weak_ptr(listener)] {
+      if (const auto alive = weak.lock()) alive->changed();
+    });
+  }
+}
+
+void SharedRoutes::State::add(std::shared_ptr<Listener> listener) {
+  const std::lock_guard lock(mutex_);
+  listeners_.push_back(std::move(listener));
+}
+
+void SharedRoutes::State::remove(const std::shared_ptr<Listener>& listener) {
+  const std::lock_guard lock(mutex_);
+  std::erase(listeners_, listener);
+}
+
 void SharedRoutes::State::suspend(const std::string& reason, bool drop) {
   const std::lock_guard lock(mutex_);
-  if (drop) table_ = nullptr;
+  if (drop && table_) replace(nullptr);
   if (reason_ == reason) return;
   log::warn("mapping.not_ready", {{"reason", std::string_view(reason)}});
   reason_ = reason;

@@ -3,10 +3,13 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "mapping/directory.h"
 
@@ -28,6 +31,19 @@ struct SharedRoutes::State {
   void suspend(const std::string& reason, bool drop);
   void resume();
 
+  /// Who is told on its own loop when the table became another.
+  struct Listener {
+    net::Loop& loop;
+    std::move_only_function<void()> changed;
+  };
+  void add(std::shared_ptr<Listener> listener);
+  /// On the listener's own thread: it is not called any more afterwards.
+  void remove(const std::shared_ptr<Listener>& listener);
+
+  /// Raised when changes may have been missed: whoever remembers what Redis holds forgets it.
+  [[nodiscard]] std::uint64_t doubts() const { return doubts_.load(std::memory_order_acquire); }
+  void doubt() { doubts_.fetch_add(1, std::memory_order_acq_rel); }
+
   /// Reads the key file when it is new or changed. One thread.
   Result<std::shared_ptr<const MasterKeys>> check_key();
 
@@ -37,6 +53,10 @@ struct SharedRoutes::State {
   Routes table_;
   std::shared_ptr<const MasterKeys> master_;
   std::string reason_ = "routes not loaded yet";  // empty: ready
+  std::vector<std::shared_ptr<Listener>> listeners_;
+  std::atomic<std::uint64_t> doubts_ = 0;
+
+  void replace(Routes table);  // with the mutex held
 
   struct FileState {
     dev_t device;

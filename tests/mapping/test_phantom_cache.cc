@@ -7,41 +7,57 @@ using kage::mapping::PhantomCache;
 using kage::net::Millis;
 using kage::net::TimePoint;
 
+namespace {
+constexpr Millis kMinute{60'000};
+const TimePoint kNow(Millis(1'000'000));
+}  // namespace
+
 TEST_CASE("a phantom is known with the spelling that came last only") {
   PhantomCache cache;
-  const TimePoint now(Millis(1'000'000));
-  CHECK_FALSE(cache.knows("local", "A@x.example", now));
-  cache.remember("local", "A@x.example", now);
-  CHECK(cache.knows("local", "A@x.example", now));
-  CHECK_FALSE(cache.knows("local", "a@x.example", now));
-  CHECK_FALSE(cache.knows("other", "A@x.example", now));
-  cache.remember("local", "a@x.example", now);
-  CHECK_FALSE(cache.knows("local", "A@x.example", now));
+  CHECK_FALSE(cache.knows("local", "A@x.example", kNow, kMinute));
+  cache.remember("local", "A@x.example", kNow);
+  CHECK(cache.knows("local", "A@x.example", kNow, kMinute));
+  CHECK_FALSE(cache.knows("local", "a@x.example", kNow, kMinute));
+  CHECK_FALSE(cache.knows("other", "A@x.example", kNow, kMinute));
+  cache.remember("local", "a@x.example", kNow);
+  CHECK_FALSE(cache.knows("local", "A@x.example", kNow, kMinute));
+  CHECK(cache.knows("local", "a@x.example", kNow, kMinute));
+  CHECK(cache.size() == 1);
   cache.clear();
   CHECK(cache.size() == 0);
-  CHECK_FALSE(cache.knows("local", "a@x.example", now));
+  CHECK_FALSE(cache.knows("local", "a@x.example", kNow, kMinute));
 }
 
-TEST_CASE("what is known is believed for half a minute at least and a minute at most") {
-  for (const int look_every : {1'000, 10'000, 29'000, 100'000}) {
-    PhantomCache cache;
-    const TimePoint start(Millis(1'000'000));
-    cache.remember("local", "a@x.example", start);
-    for (int passed = look_every; passed <= 200'000; passed += look_every) {
-      const bool known = cache.knows("local", "a@x.example", start + Millis(passed));
-      if (passed < 30'000) CHECK(known);
-      if (passed >= 60'000) CHECK_FALSE(known);
+TEST_CASE("what is known is believed as long as the caller says, less a second at most") {
+  for (const int offset : {0, 1, 500, 999}) {
+    for (const Millis most : {kMinute, 60 * kMinute}) {
+      PhantomCache cache;
+      const TimePoint start = kNow + Millis(offset);
+      cache.remember("local", "a@x.example", start);
+      CHECK(cache.knows("local", "a@x.example", start + most - Millis(2001), most));
+      CHECK_FALSE(cache.knows("local", "a@x.example", start + most, most));
     }
   }
 }
 
-TEST_CASE("the memory of phantoms is bounded") {
+TEST_CASE("the memory of phantoms is bounded, and what came last stays") {
   PhantomCache cache(1000);
-  const TimePoint now(Millis(1'000'000));
   for (int i = 0; i < 10'000; ++i) {
-    cache.remember(std::to_string(i), "a@x.example", now);
+    cache.remember(std::to_string(i), "a@x.example", kNow + Millis(1000 * i));
     CHECK(cache.size() <= 1000);
   }
-  CHECK(cache.knows("9999", "a@x.example", now));
-  CHECK_FALSE(cache.knows("0", "a@x.example", now));
+  CHECK(cache.size() > 400);
+  const TimePoint later = kNow + Millis(10'000'000);
+  CHECK(cache.knows("9999", "a@x.example", later, 600 * kMinute));
+  CHECK_FALSE(cache.knows("0", "a@x.example", later, 600 * kMinute));
+}
+
+TEST_CASE("far below its bound the memory loses hardly anything") {
+  PhantomCache cache;
+  for (int i = 0; i < 100'000; ++i) cache.remember(std::to_string(i), std::to_string(-i), kNow);
+  int known = 0;
+  for (int i = 0; i < 100'000; ++i)
+    known += cache.knows(std::to_string(i), std::to_string(-i), kNow, kMinute);
+  CHECK(known > 99'000);
+  CHECK(cache.size() == static_cast<std::size_t>(known));
 }

@@ -1,0 +1,21 @@
+// SipHash-1-3 (Aumasson and Bernstein, 2012): a fast keyed hash for tables whose keys come from the network.
+//
+// For tables in memory only, under a random key of the process; nothing stored or shown is made with it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace kage {
+
+struct SipKey {
+  std::uint64_t k0 = 0;
+  std::uint64_t k1 = 0;
+};
+
+/// A key that nobody outside can know.
+SipKey random_sip_key();
+
+std::uint64_t siphash(const SipKey& key, std::string_view text);
+
+}  // namespace kage
