@@ -11,14 +11,6 @@
 namespace kage::mapping {
 namespace {
 
-/// How a login is compared: a person may write the mailbox in any case or with needless quotes.
-std::string login_form(std::string_view login) {
-  if (login.find('@') != std::string_view::npos) {
-    if (const auto address = message::parse_address(login)) return address->canonical();
-  }
-  return lower(login);
-}
-
 bool same(const message::Address& a, const message::Address& b) {
   return a.local == b.local && a.domain == b.domain && a.spelling == b.spelling;
 }
@@ -37,6 +29,13 @@ std::span<const Member* const> lookup_all(
 }
 
 }  // namespace
+
+std::string login_name(std::string_view login) {
+  if (login.find('@') != std::string_view::npos) {
+    if (const auto address = message::parse_address(login)) return address->canonical();
+  }
+  return lower(login);
+}
 
 Result<> normalise(DomainSpec& domain) {
   auto name = message::canonical_domain(domain.name);
@@ -132,7 +131,7 @@ Result<> RouteTable::add_members(std::vector<Row> rows) {
     }
     if (!by_id_.emplace(row.id, member.get()).second) return fail(Errc::invalid, "two members are one");
     const std::string& login = member->spec.login;
-    by_login_[login.empty() ? member->mailbox_canonical : login_form(login)].push_back(member.get());
+    by_login_[login.empty() ? member->mailbox_canonical : login_name(login)].push_back(member.get());
     by_mailbox_[member->mailbox_canonical].push_back(member.get());
     owner->second->members.push_back(member.get());
     members_.push_back(std::move(member));
@@ -150,7 +149,7 @@ const Member* RouteTable::find_member(MemberId id) const {
 }
 
 std::span<const Member* const> RouteTable::find_login(std::string_view login) const {
-  return lookup_all(by_login_, login_form(login));
+  return lookup_all(by_login_, login_name(login));
 }
 
 std::span<const Member* const> RouteTable::find_mailbox(std::string_view canonical) const {

@@ -75,6 +75,10 @@ struct PublicAddress {
   std::vector<const Member*> members;
 };
 
+/// A login as it is compared: canonical where it is an address (a person may write the mailbox in any case or
+/// with needless quotes), else in lower case.
+std::string login_name(std::string_view login);
+
 /// Lookups are by canonical form and cost one hash. All pointers live as long as the table.
 class RouteTable {
  public:

@@ -10,7 +10,6 @@
 #include "message/address.h"
 #include "net/sync.h"
 #include "submission/provider_login.h"
-#include "submission/sasl.h"
 
 namespace kage::submission {
 namespace {

@@ -10,30 +10,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/sasl.h"
 #include "mapping/route_table.h"
 #include "net/loop.h"
 #include "net/task.h"
+#include "tls/provider.h"
 
 namespace kage::submission {
 
-struct ProviderOptions {
-  std::string name;
-  std::vector<std::string> domains;  ///< canonical; logins of these domains are asked here
-  enum class Protocol : std::uint8_t { imap, submission } protocol = Protocol::imap;
-  std::string host;
-  std::uint16_t port = 993;
-  bool starttls = false;  ///< else implicit TLS; the certificate is always verified
-  std::string ca_file;    ///< empty: the system's authorities
-  net::Millis timeout{15'000};
-};
-
-/// What SASL gave us.
-struct Credentials {
-  enum class Mechanism : std::uint8_t { password, xoauth2, oauthbearer } mechanism = Mechanism::password;
-  std::string login;
-  std::string secret;    ///< password or bearer token; wiped after use
-  std::string response;  ///< for the OAuth mechanisms: the client's initial response as it was
-};
+using kage::Credentials;
+using tls::ProviderOptions;
 
 class Authenticator {
  public:

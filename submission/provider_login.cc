@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/sasl.h"
 #include "base/text.h"
 #include "net/buffered_reader.h"
-#include "submission/sasl.h"
 #include "submission/smtp_client.h"
 #include "submission/smtp_reply.h"
 #include "tls/tls_stream.h"
@@ -19,26 +19,6 @@ constexpr std::size_t kMaxLine = 8192;
 constexpr std::size_t kMaxLines = 200;  // of one answer
 
 using Protocol = ProviderOptions::Protocol;
-
-std::string_view mechanism_name(Credentials::Mechanism mechanism) {
-  switch (mechanism) {
-    case Credentials::Mechanism::xoauth2:
-      return "XOAUTH2";
-    case Credentials::Mechanism::oauthbearer:
-      return "OAUTHBEARER";
-    default:
-      return "PLAIN";
-  }
-}
-
-/// The SASL client response in base64.
-std::string initial_response(const Credentials& credentials) {
-  if (credentials.mechanism != Credentials::Mechanism::password) return base64(credentials.response);
-  std::string plain = make_plain(credentials.login, credentials.secret);
-  std::string out = base64(plain);
-  wipe(plain);
-  return out;
-}
 
 class Asker {
  public:

@@ -120,7 +120,7 @@ net::Task<void> SmtpSession::check(Credentials credentials) {
   std::string login = credentials.login;
   const mapping::Routes snapshot = *routes;
   const auto checked = co_await services_.authenticator.check(snapshot, std::move(credentials));
-  const auto tag = snapshot->master().log_tag(login_name(login));
+  const auto tag = snapshot->master().log_tag(mapping::login_name(login));
   const auto log_result = [&tag](std::string_view result) {
     log::info("login", {{"login", std::string_view(tag)}, {"result", result}});
   };

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/sasl.h"
 #include "message/dot_codec.h"
 #include "net/buffered_reader.h"
 #include "net/stream.h"
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/incoming.h"
-#include "submission/sasl.h"
 #include "submission/session.h"
 #include "submission/smtp_command.h"
 #include "submission/transaction.h"

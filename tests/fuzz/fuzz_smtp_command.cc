@@ -2,15 +2,16 @@
 #include <algorithm>
 #include <string>
 
+#include "base/sasl.h"
 #include "base/text.h"
 #include "submission/answer.h"
-#include "submission/sasl.h"
 #include "submission/smtp_command.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
 
 using kage::fuzz::require;
+using namespace kage;
 using namespace kage::submission;
 
 bool has_control(std::string_view text) {

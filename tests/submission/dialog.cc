@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "../net/test_streams.h"
+#include "base/sasl.h"
 #include "base/text.h"
-#include "submission/sasl.h"
 #include "tls/tls_stream.h"
 
 namespace kage::submission::test {

@@ -4,10 +4,10 @@
 
 #include "../net/test_streams.h"
 #include "base/metrics.h"
+#include "base/sasl.h"
 #include "base/text.h"
 #include "dialog.h"
 #include "net/buffered_reader.h"
-#include "submission/sasl.h"
 
 using namespace kage;
 using namespace kage::submission;

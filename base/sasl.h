@@ -1,20 +1,28 @@
-// SASL messages as SMTP carries them: PLAIN (RFC 4616), LOGIN, XOAUTH2, OAUTHBEARER (RFC 7628). Pure.
+// SASL messages as SMTP, IMAP and POP3 carry them: PLAIN (RFC 4616), LOGIN, XOAUTH2, OAUTHBEARER (RFC 7628).
+// Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "submission/auth.h"
+namespace kage {
 
-namespace kage::submission {
+/// What SASL gave us.
+struct Credentials {
+  enum class Mechanism : std::uint8_t { password, xoauth2, oauthbearer } mechanism = Mechanism::password;
+  std::string login;
+  std::string secret;    ///< password or bearer token; wiped after use
+  std::string response;  ///< for the OAuth mechanisms: the client's initial response as it was
+};
 
 enum class SaslMechanism : std::uint8_t { plain, login, xoauth2, oauthbearer };
 
 /// By its name in capitals.
 std::optional<SaslMechanism> find_mechanism(std::string_view name);
 
-/// The words of the EHLO line, in the order of preference.
+/// The words of SMTP's EHLO line, in the order of preference.
 std::string_view mechanism_list();
 
 /// Decodes what the client sent as base64; "=" is the empty response (RFC 4954 §4).
@@ -26,11 +34,18 @@ std::optional<Credentials> read_plain(std::string_view message);
 std::optional<Credentials> read_xoauth2(std::string_view message);
 std::optional<Credentials> read_oauthbearer(std::string_view message);
 
-/// A login as it is compared: canonical where it is an address, else in lower case.
-std::string login_name(std::string_view login);
+/// Whether a login and a password given outside of SASL (LOGIN of IMAP, USER and PASS of POP3) could be sent
+/// on at all: bounded, not empty, a login without control characters.
+bool is_login(std::string_view login);
+bool is_password(std::string_view password);
 
 /// Makes the initial response of PLAIN.
 std::string make_plain(std::string_view login, std::string_view password);
+
+/// What a client says to a server for these credentials: the mechanism's name (PLAIN for passwords) and its
+/// initial response in base64, which is to be wiped.
+std::string_view mechanism_name(Credentials::Mechanism mechanism);
+std::string initial_response(const Credentials& credentials);
 
 /// The challenge (base64) that tells an OAuth client that its token was refused; the client answers it with
 /// an empty response or "AQ==" and then gets the 535 (RFC 7628 §3.2.3).
@@ -40,4 +55,4 @@ std::string_view oauth_refusal();
 void wipe(std::string& secret);
 void wipe(Credentials& credentials);
 
-}  // namespace kage::submission
+}  // namespace kage

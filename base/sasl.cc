@@ -1,14 +1,13 @@
 // Readers of client responses. Lengths are bounded by the AUTH line's own bound.
-#include "submission/sasl.h"
+#include "base/sasl.h"
 
 #include <openssl/crypto.h>
 
 #include <array>
 
 #include "base/text.h"
-#include "message/address.h"
 
-namespace kage::submission {
+namespace kage {
 namespace {
 
 constexpr std::size_t kMaxLogin = 320;
@@ -26,14 +25,6 @@ constexpr std::array<MechanismName, 4> kMechanisms = {{
     {"XOAUTH2", SaslMechanism::xoauth2},
     {"OAUTHBEARER", SaslMechanism::oauthbearer},
 }};
-
-bool is_login(std::string_view text) {
-  if (text.empty() || text.size() > kMaxLogin) return false;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
-  }
-  return true;
-}
 
 /// RFC 6750 §2.1 b64token, as wide as providers use it: printable, no space.
 bool is_token(std::string_view text) {
@@ -120,7 +111,7 @@ std::optional<Credentials> read_plain(std::string_view message) {
   const std::string_view authorization = message.substr(0, first);
   const std::string_view login = message.substr(first + 1, second - first - 1);
   const std::string_view password = message.substr(second + 1);
-  if (!is_login(login) || password.empty() || password.size() > kMaxPassword) return std::nullopt;
+  if (!is_login(login) || !is_password(password)) return std::nullopt;
   if (!authorization.empty() && !equals_nocase(authorization, login)) return std::nullopt;
   Credentials out;
   out.login = std::string(login);
@@ -150,9 +141,36 @@ std::optional<Credentials> read_oauthbearer(std::string_view message) {
   return bearer(Credentials::Mechanism::oauthbearer, std::move(*login), *token, message);
 }
 
-std::string login_name(std::string_view login) {
-  if (const auto address = message::parse_address(login)) return address->canonical();
-  return lower(login);
+bool is_login(std::string_view text) {
+  if (text.empty() || text.size() > kMaxLogin) return false;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+  }
+  return true;
+}
+
+bool is_password(std::string_view password) {
+  return !password.empty() && password.size() <= kMaxPassword &&
+         password.find('\0') == std::string_view::npos;
+}
+
+std::string_view mechanism_name(Credentials::Mechanism mechanism) {
+  switch (mechanism) {
+    case Credentials::Mechanism::xoauth2:
+      return "XOAUTH2";
+    case Credentials::Mechanism::oauthbearer:
+      return "OAUTHBEARER";
+    default:
+      return "PLAIN";
+  }
+}
+
+std::string initial_response(const Credentials& credentials) {
+  if (credentials.mechanism != Credentials::Mechanism::password) return base64(credentials.response);
+  std::string plain = make_plain(credentials.login, credentials.secret);
+  std::string out = base64(plain);
+  wipe(plain);
+  return out;
 }
 
 std::string make_plain(std::string_view login, std::string_view password) {
@@ -180,4 +198,4 @@ void wipe(Credentials& credentials) {
   wipe(credentials.response);
 }
 
-}  // namespace kage::submission
+}  // namespace kage
