@@ -42,6 +42,14 @@ constexpr std::array<Description, kCount> kTable = {{
     {Counter::phantoms_stored, "kagemusha_phantoms_stored_total", "", "New phantoms written to Redis."},
     {Counter::next_hop_connections, "kagemusha_next_hop_connections_total", "",
      "Connections made to next hops."},
+    {Counter::size_fallbacks_references, "kagemusha_size_fallbacks_total", R"({step="references"})",
+     "Fetched header blocks without room for all that could be shown, by what gave way."},
+    {Counter::size_fallbacks_names, "kagemusha_size_fallbacks_total", R"({step="names"})", ""},
+    {Counter::size_fallbacks_ids, "kagemusha_size_fallbacks_total", R"({step="ids"})", ""},
+    {Counter::size_fallbacks_text, "kagemusha_size_fallbacks_total", R"({step="text"})", ""},
+    {Counter::size_fallbacks_recipients, "kagemusha_size_fallbacks_total", R"({step="recipients"})", ""},
+    {Counter::size_fallbacks_fields, "kagemusha_size_fallbacks_total", R"({step="fields"})", ""},
+    {Counter::size_fallbacks_all, "kagemusha_size_fallbacks_total", R"({step="all"})", ""},
 }};
 
 struct alignas(64) Cell {

@@ -29,6 +29,13 @@ enum class Counter : std::uint8_t {
   redis_failures,
   phantoms_stored,
   next_hop_connections,
+  size_fallbacks_references,
+  size_fallbacks_names,
+  size_fallbacks_ids,
+  size_fallbacks_text,
+  size_fallbacks_recipients,
+  size_fallbacks_fields,
+  size_fallbacks_all,
   size_,  // how many there are
 };
 

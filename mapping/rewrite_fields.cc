@@ -118,23 +118,6 @@ std::string unescaped(std::string_view text) {
   return out;
 }
 
-/// Whether there is something like a host name in a value that has no reason to hold one.
-bool names_host(std::string_view text) {
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    std::size_t end = begin;
-    while (end < text.size() && (is_alnum(text[end]) || text[end] == '-' || text[end] == '.')) ++end;
-    std::string_view word = text.substr(begin, end - begin);
-    while (word.ends_with('.')) word.remove_suffix(1);
-    const std::size_t dot = word.rfind('.');
-    const bool top = dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
-                     std::ranges::all_of(word.substr(dot + 1), is_alpha);
-    if (top) return true;
-    begin = end + 1;
-  }
-  return false;
-}
-
 /// An '@' beside the addresses that were found, in text that names a host: parts of a broken list that ended
 /// up in quotes, most probably. There is no telling what to replace.
 bool is_garbled(std::string_view decoded, const ScannedText& scan) {

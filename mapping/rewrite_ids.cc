@@ -1,6 +1,8 @@
 // Which ids are sealed, opened or left alone.
 #include "mapping/rewrite_ids.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "mapping/phantom.h"
 
@@ -24,7 +26,62 @@ bool is_id_of(std::string_view id, std::string_view domain) {
   return !made_at.empty() && !domain.empty() && (is_within(made_at, domain) || is_within(domain, made_at));
 }
 
+/// Letters and digits of `text` from `begin` on become others, the same for the same member and id.
+void mask(const Member& member, std::string_view id, std::string& text, std::size_t begin) {
+  std::string context("content-id\0", 11);
+  std::string hash;
+  std::size_t used = 0;
+  for (std::size_t i = begin; i < text.size(); ++i) {
+    if (!is_alnum(text[i]) && is_ascii(text[i])) continue;
+    if (used == hash.size()) {
+      hash = base32(hmac_sha256(member.keys.phantom_key(), context.append(id)));
+      used = 0;
+    }
+    text[i] = hash[used++];
+  }
+}
+
+/// Letters, digits, '-' and '_': what we make, and nothing that a name or a domain could be put into.
+bool is_plain_local(std::string_view local) {
+  return !local.empty() &&
+         std::ranges::all_of(local, [](char c) { return is_alnum(c) || c == '-' || c == '_'; });
+}
+
 }  // namespace
+
+bool stays_in_view(const RouteTable& routes, const Member& member, const std::string& canonical) {
+  if (canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr) return true;
+  const std::size_t at = canonical.rfind('@');
+  return at != std::string::npos &&
+         routes.find_phantom_domain(std::string_view(canonical).substr(at + 1)) != nullptr &&
+         is_plain_local(std::string_view(canonical).substr(0, at));
+}
+
+std::string id_in_view(const RouteTable& routes, const Member& member, std::string_view id) {
+  const std::size_t at = id.rfind('@');
+  if (at != std::string_view::npos && is_plain_local(id.substr(0, at)) &&
+      routes.find_phantom_domain(domain_of(id)) != nullptr) {
+    return std::string(id);
+  }
+  return id_towards_member(routes, member, id);
+}
+
+std::string short_id(const Member& member, std::string_view id) {
+  const std::string hash = hmac_sha256(member.keys.phantom_key(), std::string("short id\0", 9).append(id));
+  return base32(std::string_view(hash).substr(0, 10)) + "@" + member.address->domain->phantom_domain;
+}
+
+std::string masked_content_id(const Member& member, std::string_view id) {
+  std::string masked(id);
+  const std::size_t at = id.find('@');
+  const bool host = at != std::string_view::npos && names_host(id.substr(at + 1));
+  if (host) mask(member, id, masked, at + 1);
+  // "taro%40corp.example@host", "taro&#64;corp.example"
+  AddressIndex scratch;
+  const std::string_view local = id.substr(0, at);
+  if (!scan_text(local, false, Care::strict, scratch).harmless()) mask(member, id, masked, 0);
+  return masked;
+}
 
 std::string id_towards_member(const RouteTable& routes, const Member& member, std::string_view id) {
   const std::string domain = domain_of(id);

@@ -13,6 +13,20 @@ namespace kage::mapping {
 /// the phantom domain.
 std::string id_towards_member(const RouteTable& routes, const Member& member, std::string_view id);
 
+/// Whether an address in a message that `member` fetches stays as it is: the member's mailbox, a public
+/// address of ours, or an address at a phantom domain, where nobody real has one.
+bool stays_in_view(const RouteTable& routes, const Member& member, const std::string& canonical);
+
+/// An id in a message that `member` fetches: as id_towards_member, but what carries a phantom domain came
+/// through this gateway and stays.
+std::string id_in_view(const RouteTable& routes, const Member& member, std::string_view id);
+
+/// An id of 16 characters at the phantom domain, irreversible, for where no room is.
+std::string short_id(const Member& member, std::string_view id);
+
+/// A Content-ID of the same length in which nothing names a host or holds an address; most stay as they are.
+std::string masked_content_id(const Member& member, std::string_view id);
+
 /// To whom an outward copy goes, as far as ids care.
 struct IdAudience {
   const RouteTable& routes;

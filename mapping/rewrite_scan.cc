@@ -214,6 +214,22 @@ std::size_t AddressIndex::find(std::string_view canonical) const {
   return place == numbers_.end() ? kNoAddress : place->second;
 }
 
+bool names_host(std::string_view text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t end = begin;
+    while (end < text.size() && (is_alnum(text[end]) || text[end] == '-' || text[end] == '.')) ++end;
+    std::string_view word = text.substr(begin, end - begin);
+    while (word.ends_with('.')) word.remove_suffix(1);
+    const std::size_t dot = word.rfind('.');
+    const bool top = dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
+                     std::ranges::all_of(word.substr(dot + 1), is_alpha);
+    if (top) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
 std::string flat(std::string_view body) {
   if (body.find(kEscape) == std::string_view::npos) return message::unfold(body);
   std::string closed;

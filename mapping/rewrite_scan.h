@@ -62,6 +62,9 @@ enum class Care : unsigned char {
 /// Care::folded when the body has a fold beside an '@', else Care::text.
 Care care_of(std::string_view body);
 
+/// Whether there is something like a host name in a value that has no reason to hold one.
+bool names_host(std::string_view text);
+
 /// Scans text as it was written. `phrase`: quoted-strings lose their quotes first.
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index);
 

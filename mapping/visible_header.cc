@@ -1,0 +1,147 @@
+// Choosing whose eyes see a message, and showing header blocks step by step until one fits.
+#include "mapping/visible_header.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/metrics.h"
+#include "base/text.h"
+#include "mapping/rewrite_ids.h"
+#include "mapping/visible_header_write.h"
+
+namespace kage::mapping {
+namespace {
+
+using metrics::Counter;
+
+/// A field by which the mail system shows that it handled a message.
+bool is_trace(const FieldRule& rule) {
+  return rule.group == "trace" || rule.group == "authentication";
+}
+
+/// Addresses of a field's mailboxes; nothing when the list holds more than mailboxes.
+struct Mailboxes {
+  std::vector<std::string> canonical;
+  bool junk = false;
+
+  explicit Mailboxes(std::string_view body) {
+    const std::string line = message::unfold(body);
+    const auto items = message::parse_address_list(line);
+    junk = !items;
+    if (!items) return;
+    for (const message::ListItem& item : *items) {
+      if (item.kind == message::ListItem::Kind::mailbox && item.address) {
+        canonical.push_back(item.address->canonical());
+      }
+      junk = junk || item.kind == message::ListItem::Kind::junk || !item.intact;
+    }
+  }
+};
+
+class Chooser {
+ public:
+  Chooser(std::span<const Member* const> members, std::span<const message::Field> fields)
+      : members_(members), fields_(fields) {}
+
+  [[nodiscard]] const Member* member() const {
+    if (members_.size() == 1) return members_.front();
+    constexpr std::array<std::string_view, 5> kNames = {"To", "Cc", "Delivered-To", "X-Original-To",
+                                                        "Envelope-To"};
+    for (const std::string_view name : kNames) {
+      for (const message::Field& field : fields_) {
+        if (!field.is(name)) continue;
+        for (const std::string& canonical : Mailboxes(field.body).canonical) {
+          const auto named = std::ranges::find(members_, canonical,
+                                               [](const Member* each) { return each->address->canonical; });
+          if (named != members_.end()) return *named;
+        }
+      }
+    }
+    return *std::ranges::min_element(
+        members_, {}, [](const Member* each) { return std::string_view(each->address->canonical); });
+  }
+
+  [[nodiscard]] bool own() const {
+    const message::Field* from = nullptr;
+    for (const message::Field& field : fields_) {
+      if (field.name.empty() || is_trace(find_rule(field.name))) return false;
+      if (!field.is("From")) continue;
+      if (from != nullptr) return false;
+      from = &field;
+    }
+    if (from == nullptr) return false;
+    const Mailboxes authors(from->body);
+    return !authors.junk && !authors.canonical.empty() &&
+           std::ranges::all_of(authors.canonical, [&](const std::string& author) {
+             return std::ranges::any_of(members_, [&](const Member* each) {
+               return author == each->mailbox_canonical || author == each->address->canonical;
+             });
+           });
+  }
+
+ private:
+  std::span<const Member* const> members_;
+  std::span<const message::Field> fields_;
+};
+
+void count(Step step) {
+  constexpr std::array kCounters = {
+      Counter::size_fallbacks_references, Counter::size_fallbacks_names,      Counter::size_fallbacks_ids,
+      Counter::size_fallbacks_text,       Counter::size_fallbacks_recipients, Counter::size_fallbacks_fields,
+      Counter::size_fallbacks_all,
+  };
+  if (step != Step::none) metrics::add(kCounters[static_cast<std::size_t>(step) - 1]);
+}
+
+}  // namespace
+
+Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> members,
+                     std::string_view header_block) {
+  const BlockText text(header_block);
+  // A header beyond the bounds is never shown; whose it is does not matter.
+  const auto fields = message::tokenize(text.fields);
+  const Chooser chooser(members, fields ? std::span(*fields) : std::span<const message::Field>());
+  return {.routes = &routes, .member = chooser.member(), .own = fields && chooser.own()};
+}
+
+struct HeaderView::State {};
+
+HeaderView::HeaderView() : state_(std::make_unique<State>()) {}
+HeaderView::~HeaderView() = default;
+
+unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
+                          std::vector<PhantomWrite>& fresh) {
+  if (viewer.own) {
+    out += block;
+    return 0;
+  }
+  const BlockText text(block);
+  const Extent room = extent_of(text.fields);
+  const std::size_t base = out.size();
+  Step step = Step::all;
+  VisibleScan scan;
+  if (scan.scan(kind, text.fields)) {
+    VisibleWriter writer(viewer, scan, text.ends);
+    for (step = Step::none; step != Step::all; step = static_cast<Step>(static_cast<unsigned>(step) + 1)) {
+      Draft draft{out, base, {}};
+      writer.write(draft, step, room);
+      if (fit(draft, room, text.ends) && out.ends_with(text.added)) break;
+      out.resize(base);
+    }
+    if (step != Step::all) writer.report(fresh);
+  }
+  if (step == Step::all) append_filler(out, room, text.ends);
+  count(step);
+  out.resize(out.size() - text.added.size());
+  out += text.empty;
+  return static_cast<unsigned>(step);
+}
+
+std::string HeaderView::content_id(const Viewer& viewer, std::string_view id) {
+  return viewer.own ? std::string(id) : masked_content_id(*viewer.member, id);
+}
+
+void HeaderView::clear() {}
+
+}  // namespace kage::mapping
