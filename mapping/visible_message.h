@@ -24,14 +24,22 @@ struct Audience {
 
 /// What a Content-Type says about the octets behind a header.
 struct ContentKind {
-  enum class Kind : std::uint8_t { leaf, multipart, message } kind = Kind::leaf;
-  std::string boundary;  ///< multipart
-  bool digest = false;   ///< multipart/digest: parts without a Content-Type are messages (RFC 2046 §5.1.5)
-  bool html = false;     ///< leaf of text/html: its `cid:` URLs follow Content-ID
+  enum class Kind : std::uint8_t {
+    leaf,
+    multipart,
+    message,  ///< message/rfc822, message/global
+    headers,  ///< text/rfc822-headers, message/global-headers: header blocks and nothing else
+    report,   ///< message/delivery-status and its kin: blocks of fields that hold addresses
+    hidden,   ///< unreadable: it could be any of the others, so it is blanked (contract R3.8)
+  } kind = Kind::leaf;
+  std::string boundary{};  ///< multipart
+  bool digest = false;     ///< multipart/digest: parts without a Content-Type are messages (RFC 2046 §5.1.5)
+  bool html = false;       ///< leaf of text/html: its `cid:` URLs follow Content-ID
   enum class Encoding : std::uint8_t { identity, quoted_printable, base64 } encoding = Encoding::identity;
 };
-/// Reads Content-Type and Content-Transfer-Encoding of a block. message/rfc822 and message/global with an
-/// encoding other than identity are leaves (RFC 2046 §5.2.1): nobody sees through it.
+/// Reads Content-Type and Content-Transfer-Encoding of a block; the first of each counts. Anything but a
+/// multipart is a leaf when it is encoded (RFC 2046 §5.2.1): nobody sees through it. A multipart without a
+/// boundary is a leaf too.
 ContentKind content_kind(std::string_view header_block, bool in_digest = false);
 
 class VisibleMessage {

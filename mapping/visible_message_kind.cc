@@ -1,0 +1,126 @@
+// What the header of a message or part says about its content.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "mapping/visible_message.h"
+#include "message/boundary_scanner.h"
+#include "message/mime.h"
+
+namespace kage::mapping {
+namespace {
+
+using Kind = ContentKind::Kind;
+
+/// The body of the field when `line` begins it: what follows the colon.
+std::optional<std::size_t> body_of(std::string_view line, std::string_view lower_name) {
+  if (!starts_with_nocase(line, lower_name)) return std::nullopt;
+  std::size_t at = lower_name.size();
+  while (at < line.size() && is_wsp(line[at])) ++at;
+  if (at == line.size() || line[at] != ':') return std::nullopt;
+  return at + 1;
+}
+
+/// The bodies of the first Content-Type and Content-Transfer-Encoding, folds included.
+struct Fields {
+  std::optional<std::string_view> type, encoding;
+};
+
+Fields find_fields(std::string_view block) {
+  Fields found;
+  std::size_t begin = 0;
+  while (begin < block.size()) {
+    std::size_t end = begin;
+    do {
+      const std::size_t line_end = block.find('\n', end);
+      end = line_end == std::string_view::npos ? block.size() : line_end + 1;
+    } while (end < block.size() && is_wsp(block[end]));
+    const std::string_view field = block.substr(begin, end - begin);
+    begin = end;
+    if (const auto at = body_of(field, "content-type"); at && !found.type) found.type = field.substr(*at);
+    if (const auto at = body_of(field, "content-transfer-encoding"); at && !found.encoding) {
+      found.encoding = field.substr(*at);
+    }
+  }
+  return found;
+}
+
+/// The boundary as its octets stand in the delimiter lines: not decoded, unless RFC 2231 says so.
+std::string boundary_of(const message::Parameter& parameter) {
+  const std::size_t equals = parameter.raw.find('=');
+  if (equals == std::string_view::npos) return parameter.value;
+  if (parameter.raw.substr(0, equals).find('*') != std::string_view::npos) return parameter.value;
+  std::string_view written = trim(parameter.raw.substr(equals + 1));
+  const bool quoted = written.size() >= 2 && written.starts_with('"') && written.ends_with('"');
+  if (quoted) written = written.substr(1, written.size() - 2);
+  std::string boundary;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (quoted && written[i] == '\\' && i + 1 < written.size()) ++i;
+    if (written[i] != '\r' && written[i] != '\n') boundary.push_back(written[i]);
+  }
+  boundary.resize(boundary.find_last_not_of(" \t") + 1);  // white space may follow a delimiter
+  return boundary;
+}
+
+void read_multipart(const Result<message::ParameterizedValue>& value, bool digest, ContentKind& kind) {
+  if (!value) {
+    kind.kind = Kind::hidden;
+    return;
+  }
+  const auto boundary = std::ranges::find(value->parameters, "boundary", &message::Parameter::name);
+  if (boundary == value->parameters.end()) return;
+  kind.boundary = boundary_of(*boundary);
+  if (kind.boundary.empty()) return;
+  kind.kind = kind.boundary.size() > message::BoundaryScanner::kMaxBoundary ? Kind::hidden : Kind::multipart;
+  kind.digest = digest;
+}
+
+Kind kind_of_type(std::string_view type) {
+  constexpr auto kTypes = std::to_array<std::pair<std::string_view, Kind>>({
+      {"message/rfc822", Kind::message},
+      {"message/global", Kind::message},                          // RFC 6532 §3.7
+      {"text/rfc822-headers", Kind::headers},                     // RFC 6522 §4
+      {"message/global-headers", Kind::headers},                  // RFC 6533 §6.3
+      {"message/delivery-status", Kind::report},                  // RFC 3464
+      {"message/global-delivery-status", Kind::report},           // RFC 6533
+      {"message/disposition-notification", Kind::report},         // RFC 8098
+      {"message/global-disposition-notification", Kind::report},  // RFC 6533
+      {"message/feedback-report", Kind::report},                  // RFC 5965
+  });
+  const auto* const found = std::ranges::find(kTypes, type, &std::pair<std::string_view, Kind>::first);
+  return found == kTypes.end() ? Kind::leaf : found->second;
+}
+
+/// The type alone, for a field whose parameters cannot be read.
+std::string type_alone(std::string_view body) {
+  const auto value = message::parse_parameters(body.substr(0, body.find(';')));
+  return value ? lower(value->value) : std::string();
+}
+
+}  // namespace
+
+ContentKind content_kind(std::string_view header_block, bool in_digest) {
+  ContentKind kind;
+  const Fields fields = find_fields(header_block);
+  if (fields.encoding) {
+    const std::string encoding = type_alone(*fields.encoding);
+    if (encoding == "quoted-printable") kind.encoding = ContentKind::Encoding::quoted_printable;
+    if (encoding == "base64") kind.encoding = ContentKind::Encoding::base64;
+  }
+  std::string type = in_digest ? "message/rfc822" : "text/plain";
+  if (fields.type) {
+    const auto value = message::parse_parameters(*fields.type);
+    type = value ? lower(value->value) : type_alone(*fields.type);
+    if (type.starts_with("multipart/")) {
+      read_multipart(value, type == "multipart/digest", kind);
+      return kind;
+    }
+  }
+  kind.html = type == "text/html";
+  if (kind.encoding == ContentKind::Encoding::identity) kind.kind = kind_of_type(type);
+  return kind;
+}
+
+}  // namespace kage::mapping
