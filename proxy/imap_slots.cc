@@ -1,0 +1,158 @@
+// Choosing and comparing the fields behind ENVELOPE and BODYSTRUCTURE.
+#include "proxy/imap_slots.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "message/encoded_word.h"
+
+namespace kage::proxy {
+namespace {
+
+constexpr auto kNames = std::to_array<std::string_view>({
+    "date",
+    "subject",
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "in-reply-to",
+    "message-id",
+    "content-type",
+    "content-id",
+    "content-description",
+    "content-disposition",
+    "content-language",
+    "content-location",
+    "content-md5",
+});
+static_assert(kNames.size() == static_cast<std::size_t>(Slot::none));
+
+Slot slot_of(std::string_view name) {
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (name.size() == kNames[i].size() && equals_nocase(name, kNames[i])) return static_cast<Slot>(i);
+  }
+  return Slot::none;
+}
+
+/// What Dovecot writes where an address lacks a part.
+bool is_placeholder(std::string_view text) {
+  return text == "MISSING_MAILBOX" || text == "MISSING_DOMAIN" || text == "SYNTAX_ERROR";
+}
+
+bool is_essential(char c) {
+  return is_ascii(c) && c > ' ' && c != '\x7f' &&
+         std::string_view("\"\\()<>,;:?").find(c) == std::string_view::npos;
+}
+
+int hex_digit(char c) {
+  if (is_digit(c)) return c - '0';
+  const char l = to_lower(c);
+  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+      out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+/// The forms of '@' that message::find_addresses and the rewriting know, in UTF-8.
+bool shows_at(std::string_view text) {
+  return text.find('@') != std::string_view::npos || text.find("%40") != std::string_view::npos ||
+         text.find("=40") != std::string_view::npos || text.find("&#") != std::string_view::npos ||
+         text.find("\xEF\xBC\xA0") != std::string_view::npos ||
+         text.find("\xEF\xB9\xAB") != std::string_view::npos;
+}
+
+}  // namespace
+
+SlotFields::SlotFields(std::string_view block) {
+  const auto fields = message::tokenize(block);
+  if (!fields) return;
+  for (const message::Field& field : *fields) {
+    if (const Slot slot = slot_of(field.name); slot != Slot::none) entries_.push_back({slot, field});
+  }
+}
+
+std::vector<message::Field> SlotFields::all(Slot slot) const {
+  std::vector<message::Field> out;
+  for (const Entry& entry : entries_) {
+    if (entry.slot == slot) out.push_back(entry.field);
+  }
+  return out;
+}
+
+bool SlotView::same() const {
+  return std::ranges::equal(original, visible, {}, &message::Field::raw, &message::Field::raw);
+}
+
+std::string essence(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    if (is_essential(c)) out.push_back(to_lower(c));
+  }
+  return out;
+}
+
+bool SlotView::vouches(const ImapValue& value, std::uint32_t node) const {
+  std::string whole;
+  for (const message::Field& field : original) whole += essence(field.body);
+  std::size_t from = 0;
+  const auto find = [&](std::uint32_t string, std::size_t& end) {
+    const std::string text = value.text(string);
+    if (is_placeholder(text)) return true;
+    const std::string wanted = essence(text);
+    if (wanted.empty()) return true;
+    const std::size_t at = whole.find(wanted, from);
+    if (at == std::string::npos) return false;
+    end = std::max(end, at + wanted.size());
+    return true;
+  };
+  if (!value.is_list(node)) {
+    std::size_t end = 0;
+    return find(node, end);
+  }
+  // A name may stand before its address or in a comment behind it; addresses stand in their order.
+  for (std::uint32_t one = value.node(node).first; one != ImapValue::kNone; one = value.node(one).next) {
+    std::size_t end = from;
+    if (!value.is_list(one) && !find(one, end)) return false;
+    for (std::uint32_t text = value.node(one).first; text != ImapValue::kNone; text = value.node(text).next) {
+      if (value.is_list(text) || !find(text, end)) return false;
+    }
+    from = end;
+  }
+  return true;
+}
+
+bool may_hold_address(std::string_view text) {
+  if (shows_at(text)) return true;
+  const bool percent = text.find('%') != std::string_view::npos;
+  if (all_ascii(text) && !percent && text.find("=?") == std::string_view::npos &&
+      text.find('\x1b') == std::string_view::npos) {
+    return false;
+  }
+  const std::string octets = percent ? percent_decode(text) : std::string(text);
+  if (shows_at(octets) || shows_at(message::decode_words(octets))) return true;
+  // RFC 2231 §4: charset'language'octets.
+  const std::size_t charset = text.find('\'');
+  if (!percent || charset == std::string_view::npos) return false;
+  const std::size_t language = text.find('\'', charset + 1);
+  if (language == std::string_view::npos) return false;
+  const std::string value = percent_decode(text.substr(language + 1));
+  return shows_at(message::to_utf8(value, text.substr(0, charset)));
+}
+
+}  // namespace kage::proxy

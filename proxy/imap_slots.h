@@ -1,0 +1,82 @@
+// The header fields that ENVELOPE and BODYSTRUCTURE tell of, from a block before and after it was made
+// visible. Internal to imap_structure. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "message/header.h"
+#include "proxy/imap_value.h"
+
+namespace kage::proxy {
+
+/// The ten of ENVELOPE in its order, then those of a body structure.
+enum class Slot : std::uint8_t {
+  date,
+  subject,
+  from,
+  sender,
+  reply_to,
+  to,
+  cc,
+  bcc,
+  in_reply_to,
+  message_id,
+  content_type,
+  content_id,
+  content_description,
+  content_disposition,
+  content_language,
+  content_location,
+  content_md5,
+  none,
+};
+inline constexpr std::size_t kEnvelopeSlots = 10;
+
+class SlotFields {
+ public:
+  /// A block that is beyond the bounds of a header has no fields: nothing is then said of it.
+  explicit SlotFields(std::string_view block);
+  /// All fields of that name, in order.
+  [[nodiscard]] std::vector<message::Field> all(Slot slot) const;
+
+ private:
+  struct Entry {
+    Slot slot;
+    message::Field field;
+  };
+  std::vector<Entry> entries_;
+};
+
+struct SlotPair {
+  SlotFields original;
+  SlotFields visible;
+};
+
+/// All fields of one name on both sides.
+struct SlotView {
+  std::vector<message::Field> original;
+  std::vector<message::Field> visible;
+  SlotView(const SlotPair& pair, Slot slot)
+      : original(pair.original.all(slot)), visible(pair.visible.all(slot)) {}
+  /// Octet for octet the same fields.
+  [[nodiscard]] bool same() const;
+  /// Whether everything that the upstream says with the strings below this node stands, in order, in the
+  /// original fields: else it read something else than we did, and is not to be believed.
+  [[nodiscard]] bool vouches(const ImapValue& value, std::uint32_t node) const;
+};
+
+/// Whether a string of the upstream's may be one that the visible block shows otherwise: it holds an address
+/// in any disguise. Prefers to say yes.
+bool may_hold_address(std::string_view text);
+
+/// Strings that differ only in white space, 8-bit octets and quoting are alike.
+std::string essence(std::string_view text);
+
+/// ENVELOPE at `node`.
+Result<std::string> write_envelope(const ImapValue& value, std::uint32_t node, const SlotPair& fields,
+                                   bool utf8);
+
+}  // namespace kage::proxy
