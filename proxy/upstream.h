@@ -31,11 +31,19 @@ class Upstreams {
                                             tls::Service service, net::TimePoint deadline) const;
   /// The handshake after STARTTLS or STLS.
   net::Task<Result<net::StreamPtr>> secure(net::StreamPtr stream, const tls::ProviderOptions& provider,
-                                           net::TimePoint deadline) const;
+                                           tls::Service service, net::TimePoint deadline) const;
+
+  /// How long the login's provider usually takes to refuse one: so that a login that is not registered, and
+  /// not passed on, waits as long.
+  [[nodiscard]] net::Millis refusal_time(std::string_view login) const;
+  void refused(const tls::ProviderOptions& provider, net::Millis took) const;
 
  private:
   struct State;
   std::shared_ptr<State> state_;
 };
+
+/// Counts that a provider's server failed, by its reason.
+void count_failure(Errc reason);
 
 }  // namespace kage::proxy

@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "net/proxy_protocol.h"
-#include "submission/prefixed_stream.h"
+#include "net/prefixed_stream.h"
 #include "tls/tls_stream.h"
 
 namespace kage::submission {
@@ -94,7 +94,7 @@ net::Task<bool> SmtpSession::start_tls() {
   std::string early(reader_.buffered());
   reader_.discard();
   auto lower = std::move(stream_);
-  if (!early.empty()) lower = std::make_unique<PrefixedStream>(std::move(lower), std::move(early));
+  if (!early.empty()) lower = std::make_unique<net::PrefixedStream>(std::move(lower), std::move(early));
   auto secured =
       co_await tls::accept_tls(std::move(lower), services_.tls, services_.loop.now() + handshake_time());
   if (!secured) {

@@ -1,0 +1,145 @@
+#include "proxy/upstream.h"
+
+#include <algorithm>
+#include <atomic>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "message/address.h"
+#include "tls/client_context.h"
+#include "tls/tls_stream.h"
+
+namespace kage::proxy {
+namespace {
+
+constexpr net::Millis kFirstGuess{300};  // how long a provider takes to say no, before one has
+
+struct Provider {
+  tls::ProviderOptions options;
+  std::shared_ptr<tls::ClientContext> context;  ///< null: its ca_file cannot be read
+  mutable std::atomic<net::Millis::rep> refusal_time{kFirstGuess.count()};
+};
+
+std::string domain_of(std::string_view login) {
+  const std::size_t at = login.rfind('@');
+  if (at == std::string_view::npos) return {};
+  return message::canonical_domain(login.substr(at + 1)).value_or(std::string());
+}
+
+}  // namespace
+
+struct Upstreams::State {
+  std::vector<std::unique_ptr<Provider>> providers;
+  std::unordered_map<std::string, const Provider*> by_domain;
+
+  [[nodiscard]] const Provider* by_login(std::string_view login) const {
+    const auto found = by_domain.find(domain_of(login));
+    return found == by_domain.end() ? nullptr : found->second;
+  }
+
+  [[nodiscard]] const Provider* by_name(std::string_view name) const {
+    const auto found =
+        std::ranges::find_if(providers, [&](const auto& provider) { return provider->options.name == name; });
+    return found == providers.end() ? nullptr : found->get();
+  }
+
+  [[nodiscard]] const Provider& of(const tls::ProviderOptions& options) const {
+    return **std::ranges::find_if(providers,
+                                  [&](const auto& provider) { return &provider->options == &options; });
+  }
+};
+
+Upstreams::Upstreams(std::vector<tls::ProviderOptions> providers) : state_(std::make_shared<State>()) {
+  for (tls::ProviderOptions& options : providers) {
+    auto provider = std::make_unique<Provider>();
+    auto context = tls::ClientContext::create(
+        {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+    if (!context) log::error("provider.unusable", {{"provider", options.name}});
+    if (context) provider->context = std::move(*context);
+    provider->options = std::move(options);
+    for (const std::string& domain : provider->options.domains) {
+      state_->by_domain.try_emplace(domain, provider.get());
+    }
+    state_->providers.push_back(std::move(provider));
+  }
+}
+
+Upstreams::~Upstreams() = default;
+
+const tls::ProviderOptions* Upstreams::choose(const mapping::RouteTable& routes,
+                                              std::string_view login) const {
+  const auto members = routes.find_login(login);
+  if (members.empty()) return nullptr;
+  const Provider* provider = nullptr;
+  // Members that share a login share its provider; the first that names one speaks for all.
+  for (const mapping::Member* member : members) {
+    if (!member->spec.provider.empty()) {
+      provider = state_->by_name(member->spec.provider);
+      break;
+    }
+  }
+  if (provider == nullptr) provider = state_->by_login(login);
+  // A login of its own says nothing about where the mailbox is.
+  if (provider == nullptr) provider = state_->by_login(members.front()->mailbox_canonical);
+  return provider == nullptr ? nullptr : &provider->options;
+}
+
+net::Task<Result<net::StreamPtr>> Upstreams::connect(net::Loop& loop, const tls::ProviderOptions& provider,
+                                                     tls::Service service, net::TimePoint deadline) const {
+  const auto state = state_;
+  const Provider& known = state->of(provider);
+  const tls::Endpoint endpoint = known.options.endpoint(service);
+  if (endpoint.host.empty()) co_return fail(Errc::unavailable, "the provider has no such service");
+  auto stream = co_await net::connect_tcp(loop, endpoint.host, endpoint.port, deadline);
+  if (!stream) co_return stream;
+  (*stream)->set_deadline(deadline);
+  if (endpoint.starttls) co_return stream;
+  if (!known.context) co_return fail(Errc::tls, "the provider's authorities cannot be read");
+  auto secured = co_await tls::connect_tls(std::move(*stream), known.context, endpoint.host, deadline);
+  if (secured) (*secured)->set_deadline(deadline);
+  co_return secured;
+}
+
+net::Task<Result<net::StreamPtr>> Upstreams::secure(net::StreamPtr stream,
+                                                    const tls::ProviderOptions& provider,
+                                                    tls::Service service, net::TimePoint deadline) const {
+  const auto state = state_;
+  const Provider& known = state->of(provider);
+  if (!known.context) co_return fail(Errc::tls, "the provider's authorities cannot be read");
+  auto secured = co_await tls::connect_tls(std::move(stream), known.context,
+                                           known.options.endpoint(service).host, deadline);
+  if (secured) (*secured)->set_deadline(deadline);
+  co_return secured;
+}
+
+net::Millis Upstreams::refusal_time(std::string_view login) const {
+  const Provider* provider = state_->by_login(login);
+  if (provider == nullptr && !state_->providers.empty()) provider = state_->providers.front().get();
+  return provider == nullptr ? kFirstGuess : net::Millis(provider->refusal_time.load());
+}
+
+void Upstreams::refused(const tls::ProviderOptions& provider, net::Millis took) const {
+  auto& known = state_->of(provider).refusal_time;
+  known = (known * 3 + took.count()) / 4;
+}
+
+void count_failure(Errc reason) {
+  using metrics::Counter;
+  switch (reason) {
+    case Errc::unreachable:
+    case Errc::io:
+      return metrics::add(Counter::upstream_unreachable);
+    case Errc::tls:
+      return metrics::add(Counter::upstream_tls);
+    case Errc::timed_out:
+      return metrics::add(Counter::upstream_timed_out);
+    case Errc::protocol:
+    case Errc::limit:
+      return metrics::add(Counter::upstream_protocol);
+    default:
+      return metrics::add(Counter::upstream_unavailable);
+  }
+}
+
+}  // namespace kage::proxy
