@@ -1,0 +1,94 @@
+// SEARCH, SORT and THREAD: sensitive keys are resolved first, then the upstream answers the rest natively.
+#include "proxy/imap_search.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/text.h"
+#include "proxy/imap_search_ask.h"
+#include "proxy/imap_search_leaves.h"
+#include "proxy/imap_search_tree.h"
+#include "proxy/imap_sort.h"
+
+namespace kage::proxy {
+
+namespace {
+
+using Verb = SearchRequest::Verb;
+
+/// Octets of a command that every upstream takes.
+constexpr std::size_t kMaxCommand = 60'000;
+
+ImapStatus too_many() {
+  return {"NO", "[LIMIT] too many messages match; ask for less at once"};
+}
+
+/// What a result may consist of: numbers, sets, thread parentheses, names of ESEARCH.
+bool is_result(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) {
+    return is_alnum(c) || c == ' ' || c == '(' || c == ')' || c == ':' || c == ',' || c == '*';
+  });
+}
+
+/// RFC 4731 §3.1: the correlator names the command that the client knows.
+std::string_view behind_correlator(std::string_view text) {
+  ImapCursor cursor(text);
+  cursor.take_space();
+  if (cursor.peek() == '(') cursor.value();
+  cursor.take_space();
+  return cursor.rest();
+}
+
+/// Passes what the upstream found; true when the response was such.
+bool pass_result(ImapCore& core, std::string_view tag, const ImapResponse& response) {
+  const bool esearch = response.name == "ESEARCH";
+  if (!esearch && response.name != "SEARCH" && response.name != "SORT" && response.name != "THREAD")
+    return false;
+  const auto text = esearch ? behind_correlator(response.text) : trim(response.text);
+  if (!is_result(text)) return true;
+  core.out.add("* " + response.name);
+  if (esearch) core.out.add(" (TAG " + imap_string(tag) + ")");
+  if (!text.empty()) core.out.add(" ");
+  core.out.add(text);
+  core.out.add("\r\n");
+  return true;
+}
+
+/// The final command but its keys.
+std::string head(const SearchRequest& request) {
+  std::string out = request.uid ? "UID " : "";
+  if (request.verb == Verb::thread) return out + "THREAD " + request.algorithm + " UTF-8 ";
+  out += "SEARCH ";
+  if (request.returns) out += "RETURN (" + *request.returns + ") ";
+  return out;
+}
+
+net::Task<Result<ImapStatus>> run(ImapCore& core, std::string tag, const SearchRequest& request,
+                                  std::string keys) {
+  if (keys.size() > kMaxCommand) co_return too_many();
+  if (request.verb == Verb::sort) co_return co_await run_sort(core, request, std::move(keys));
+  ImapWatch watch = [&core, &tag](const ImapResponse& response) { return pass_result(core, tag, response); };
+  co_return co_await ask(core, UpstreamCommand(head(request) + keys), &watch);
+}
+
+}  // namespace
+
+net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
+  auto parsed = parse_search(command, {.gmail = core.gmail});
+  if (!parsed) co_return std::move(parsed.error());
+  if (!core.selected) co_return ImapStatus{"BAD", "no mailbox is open"};
+  const auto request = std::make_unique<SearchRequest>(std::move(*parsed));
+  std::string keys;
+  if (std::ranges::any_of(request->keys, &SearchKey::sensitive)) {
+    const auto leaves = std::make_unique<SearchLeaves>(core, *request);
+    auto outcome = co_await leaves->resolve();
+    if (!outcome) co_return std::unexpected(std::move(outcome.error()));
+    if (outcome->status) co_return std::move(*outcome->status);
+    keys = write_keys(request->keys, 0, outcome->instead);
+  } else {
+    keys = write_keys(request->keys, 0);
+  }
+  co_return co_await run(core, std::move(command.tag), *request, std::move(keys));
+}
+
+}  // namespace kage::proxy
