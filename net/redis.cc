@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "net/redis_connect.h"
 #include "net/redis_protocol.h"
 
 namespace kage::net {
@@ -46,11 +47,6 @@ Error away(const Error& reason) {
   }
 }
 
-std::string_view reason_of(const RedisReply& reply) {
-  // The first word only: "WRONGPASS", "NOAUTH", "ERR".
-  return std::string_view(reply.text).substr(0, reply.text.find(' '));
-}
-
 }  // namespace
 
 struct Redis::Connection : std::enable_shared_from_this<Redis::Connection> {
@@ -71,8 +67,6 @@ struct Redis::Connection : std::enable_shared_from_this<Redis::Connection> {
 
   static Task<Result<std::vector<RedisReply>>> run(std::shared_ptr<Connection> self, RedisBatch batch);
   static Task<void> connect(std::shared_ptr<Connection> self);
-  static Task<Result<StreamPtr>> open(std::shared_ptr<Connection> self, TimePoint deadline);
-  static Task<Result<>> greet(std::shared_ptr<Connection> self, Stream& stream, RedisParser& parser);
   static Task<void> read(std::shared_ptr<Connection> self, std::shared_ptr<Link> link);
   static Task<void> write(std::shared_ptr<Connection> self, std::shared_ptr<Link> link);
 
@@ -167,50 +161,10 @@ void Redis::Connection::drop(const std::shared_ptr<Link>& lost, const Error& err
   fail_later(queued, error);
 }
 
-Task<Result<StreamPtr>> Redis::Connection::open(std::shared_ptr<Connection> self, TimePoint deadline) {
-  const RedisOptions& options = self->options;
-  if (!options.unix_path.empty()) co_return co_await connect_unix(self->loop, options.unix_path, deadline);
-  auto stream = co_await connect_tcp(self->loop, options.host, options.port, deadline);
-  if (!stream || !options.secure) co_return stream;
-  (*stream)->set_deadline(deadline);
-  co_return co_await options.secure(std::move(*stream), deadline);
-}
-
-/// AUTH and SELECT, where configured, before anything else.
-Task<Result<>> Redis::Connection::greet(std::shared_ptr<Connection> self, Stream& stream,
-                                        RedisParser& parser) {
-  const RedisOptions& options = self->options;
-  RedisBatch batch;
-  if (!options.password.empty() && options.username.empty()) batch.add({"AUTH", options.password});
-  if (!options.password.empty() && !options.username.empty()) {
-    batch.add({"AUTH", options.username, options.password});
-  }
-  if (options.database != 0) batch.add({"SELECT", std::to_string(options.database)});
-  if (batch.size() == 0) co_return Result<>();
-
-  const auto written = co_await stream.write(batch.encoded());
-  if (!written) co_return written;
-  for (std::size_t left = batch.size(); left > 0;) {
-    auto reply = parser.next();
-    if (!reply) co_return std::unexpected(reply.error());
-    if (*reply) {
-      if ((*reply)->is_error()) co_return fail(Errc::denied, "Redis: " + std::string(reason_of(**reply)));
-      --left;
-      continue;
-    }
-    const auto bytes = co_await stream.read();
-    if (!bytes) co_return std::unexpected(bytes.error());
-    if (bytes->empty()) co_return fail(Errc::closed, "Redis closed the connection");
-    const auto fed = parser.feed(*bytes);
-    if (!fed) co_return fed;
-  }
-  co_return Result<>();
-}
-
 Task<void> Redis::Connection::connect(std::shared_ptr<Connection> self) {
   const TimePoint deadline = self->loop.now() + self->options.connect_timeout;
   auto made = std::make_shared<Link>();
-  auto stream = co_await open(self, deadline);
+  auto stream = co_await open_redis(self->loop, self->options, deadline);
   Result<> ready;
   if (!stream) {
     ready = std::unexpected(stream.error());
@@ -219,7 +173,7 @@ Task<void> Redis::Connection::connect(std::shared_ptr<Connection> self) {
     made->stream->set_deadline(deadline);
     self->greeting = made->stream.get();
     if (self->closed) made->stream->close();
-    ready = co_await greet(self, *made->stream, made->parser);
+    ready = co_await greet_redis(*made->stream, made->parser, self->options);
     self->greeting = nullptr;
   }
   self->connecting = false;
@@ -315,6 +269,10 @@ Task<Result<std::vector<RedisReply>>> Redis::run(RedisBatch batch) {
 
 std::uint64_t Redis::connection_epoch() const {
   return connection_->epoch;
+}
+
+const RedisOptions& Redis::options() const {
+  return connection_->options;
 }
 
 std::uint64_t Redis::round_trips() const {

@@ -77,6 +77,9 @@ class Redis {
   /// lost or changed something meanwhile.
   [[nodiscard]] std::uint64_t connection_epoch() const;
 
+  /// How it is reached, for a connection beside this one.
+  [[nodiscard]] const RedisOptions& options() const;
+
   /// Round trips begun since the start; for metrics and tests.
   [[nodiscard]] std::uint64_t round_trips() const;
 
