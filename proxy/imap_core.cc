@@ -142,6 +142,7 @@ std::uint64_t set_size(std::string_view set) {
 void count_vanished(ImapCore& core, std::string_view text) {
   // "(EARLIER)": what went before the mailbox was opened, and is not counted in EXISTS.
   if (text.starts_with('(')) return;
+  ++core.renumbered;
   core.exists -= static_cast<std::uint32_t>(std::min<std::uint64_t>(core.exists, set_size(text)));
 }
 
@@ -192,6 +193,7 @@ void pass_untagged(ImapCore& core, const ImapResponse& response) {
     case Form::expunge:
       if (response.number == 0 || response.number > core.exists) return;
       --core.exists;
+      ++core.renumbered;
       break;
     case Form::vanished:
       count_vanished(core, response.text);
