@@ -1,0 +1,227 @@
+// CAPA, USER and PASS, AUTH (RFC 5034), and the login at the member's server (contract R8.5).
+#include <array>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/text.h"
+#include "proxy/pop3_session.h"
+
+namespace kage::proxy {
+namespace {
+
+constexpr std::size_t kMaxResponse = 12'288;
+constexpr std::size_t kMaxFailedLogins = 3;
+
+std::optional<Credentials> read_message(SaslMechanism mechanism, std::string_view message) {
+  switch (mechanism) {
+    case SaslMechanism::plain:
+      return read_plain(message);
+    case SaslMechanism::xoauth2:
+      return read_xoauth2(message);
+    case SaslMechanism::oauthbearer:
+      return read_oauthbearer(message);
+    case SaslMechanism::login:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::string capitals(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  }
+  return out;
+}
+
+}  // namespace
+
+net::Task<void> Pop3Session::on_capa(std::string /*rest*/) {
+  const bool logins = tls_ || !services_.options.require_tls;
+  const bool stls = services_.tls != nullptr && !tls_;
+  if (!logged_in()) {
+    reply(pop3_capabilities({.stls = stls, .logins = logins, .server = nullptr}));
+    co_return;
+  }
+  // EXPIRE and LOGIN-DELAY may differ from what they were before the login (RFC 2449 §5).
+  upstream_->stream().set_timeout(services_.options.upstream_timeout);
+  const auto capabilities = co_await upstream_->capabilities();
+  if (!capabilities) co_return lose_upstream();
+  reply(pop3_capabilities({.stls = false, .logins = logins, .server = &*capabilities}));
+}
+
+/// Why there can be no login now, as an answer; empty when there can be one.
+std::string_view Pop3Session::login_obstacle() const {
+  if (!tls_ && services_.options.require_tls) return "-ERR [SYS/PERM] Logins are possible with TLS only.\r\n";
+  return {};
+}
+
+net::Task<void> Pop3Session::on_user(std::string rest) {
+  if (const auto obstacle = login_obstacle(); !obstacle.empty()) co_return mistake(obstacle);
+  const std::string_view user = trim(rest);
+  if (!is_login(user)) co_return mistake("-ERR USER wants a login.\r\n");
+  user_ = user;
+  // Whoever it is: the answer comes after the password.
+  reply("+OK\r\n");
+}
+
+net::Task<void> Pop3Session::on_pass(std::string rest) {
+  if (user_.empty()) {
+    wipe(rest);
+    co_return mistake("-ERR USER comes first.\r\n");
+  }
+  Credentials credentials;
+  credentials.login = std::exchange(user_, {});
+  credentials.secret = std::move(rest);
+  if (!is_password(credentials.secret)) {
+    wipe(credentials);
+    co_return mistake("-ERR PASS wants a password.\r\n");
+  }
+  co_await log_in(std::move(credentials));
+}
+
+net::Task<void> Pop3Session::on_auth(std::string rest) {
+  if (const auto obstacle = login_obstacle(); !obstacle.empty()) {
+    wipe(rest);
+    co_return mistake(obstacle);
+  }
+  const std::size_t space = std::min(rest.find(' '), rest.size());
+  const auto mechanism = find_mechanism(capitals(std::string_view(rest).substr(0, space)));
+  if (!mechanism || *mechanism == SaslMechanism::login) co_return mistake("-ERR No such mechanism.\r\n");
+  std::optional<std::string> message;
+  if (space < rest.size()) {
+    message = decode_response(trim(std::string_view(rest).substr(space)));
+    wipe(rest);
+    if (!message) mistake("-ERR The response is no base64.\r\n");
+  } else {
+    message = co_await challenge();
+  }
+  if (!message) co_return;
+  auto credentials = read_message(*mechanism, *message);
+  wipe(*message);
+  if (!credentials) co_return mistake("-ERR The response is not of this mechanism.\r\n");
+  co_await log_in(std::move(*credentials));
+}
+
+/// An empty challenge and the client's response, decoded. Nothing: answered already, or ended.
+net::Task<std::optional<std::string>> Pop3Session::challenge() {
+  reply("+ \r\n");
+  auto line = co_await read_line(kMaxResponse);
+  if (!line) {
+    if (!ended_) co_await on_bad_line(line.error());
+    co_return std::nullopt;
+  }
+  if (*line == "*") {
+    mistake("-ERR Cancelled.\r\n");
+    co_return std::nullopt;
+  }
+  auto message = decode_response(*line);
+  wipe(*line);
+  if (!message) mistake("-ERR The response is no base64.\r\n");
+  co_return message;
+}
+
+net::Task<void> Pop3Session::log_in(Credentials credentials) {
+  using metrics::Counter;
+  const std::string login = credentials.login;
+  const bool bearer = credentials.mechanism != Credentials::Mechanism::password;
+  const net::TimePoint begun = services_.loop.now();
+  if (services_.throttle.wait(login, peer_.ip, begun) > net::Millis(0)) {
+    wipe(credentials);
+    metrics::add(Counter::proxy_logins_throttled);
+    co_return co_await refuse(false, Pop3Refusal::temporary);
+  }
+  const auto routes = services_.directory.known_routes();
+  if (!routes) {
+    wipe(credentials);
+    co_return co_await refuse(false, Pop3Refusal::temporary);
+  }
+  const std::string tag = (*routes)->master().log_tag(mapping::login_name(login));
+  const auto log_result = [&tag](std::string_view result) {
+    log::info("proxy.login", {{"login", std::string_view(tag)}, {"protocol", "pop3"}, {"result", result}});
+  };
+  const tls::ProviderOptions* provider = services_.upstreams.choose(**routes, login);
+  if (provider != nullptr && provider->endpoint(tls::Service::pop3).host.empty()) provider = nullptr;
+  Pop3Login result{
+      .ok = false, .refusal = Pop3Refusal::denied, .error = {Errc::denied, {}}, .capabilities = {}};
+  if (provider == nullptr) {
+    // Not registered: nothing is passed on, and it takes as long as a wrong password.
+    wipe(credentials);
+    co_await services_.loop.sleep(services_.upstreams.refusal_time(login));
+  } else {
+    result = co_await ask_upstream(*provider, std::move(credentials));
+  }
+  if (ended_) co_return;
+  const net::TimePoint now = services_.loop.now();
+  if (result.ok) {
+    services_.throttle.succeeded(login, peer_.ip, now);
+    co_return enter(login, std::move(result.capabilities), tag);
+  }
+  if (upstream_) upstream_->close();
+  upstream_.reset();
+  if (result.refusal != Pop3Refusal::denied) {
+    log_result(to_string(result.error.code));
+    count_failure(result.error.code);
+    co_return co_await refuse(false, result.refusal);
+  }
+  if (provider != nullptr) services_.upstreams.refused(*provider, now - begun);
+  services_.throttle.failed(login, peer_.ip, now);
+  log_result("refused");
+  metrics::add(Counter::proxy_logins_refused);
+  co_await refuse(bearer, Pop3Refusal::denied);
+}
+
+net::Task<Pop3Login> Pop3Session::ask_upstream(const tls::ProviderOptions& provider,
+                                               Credentials credentials) {
+  const net::TimePoint deadline = services_.loop.now() + provider.timeout;
+  auto stream = co_await services_.upstreams.connect(services_.loop, provider, tls::Service::pop3, deadline);
+  if (!stream) {
+    wipe(credentials);
+    co_return Pop3Login{.error = stream.error(), .capabilities = {}};
+  }
+  upstream_ = std::make_unique<Pop3Upstream>(std::move(*stream));
+  if (ended_) {
+    wipe(credentials);
+    upstream_->close();
+    co_return Pop3Login{.error = {Errc::closed, {}}, .capabilities = {}};
+  }
+  co_return co_await log_in_pop3(*upstream_, services_.upstreams, provider, std::move(credentials), utf8_,
+                                 deadline);
+}
+
+/// The server said yes.
+void Pop3Session::enter(std::string login, Pop3Capabilities /*capabilities*/, std::string_view tag) {
+  auto token = LoginCounts::enter(counts_, login);
+  login_ = std::move(login);
+  const bool registered = renew_audience();
+  const std::string_view result = !token ? "too_many" : registered ? "accepted" : "forgotten";
+  log::info("proxy.login", {{"login", tag}, {"protocol", "pop3"}, {"result", result}});
+  if (token && registered) {
+    token_ = std::move(*token);
+    metrics::add(metrics::Counter::proxy_logins_accepted);
+    return reply("+OK Logged in.\r\n");
+  }
+  login_.clear();
+  upstream_->close();
+  upstream_.reset();
+  reply(token ? pop3_refusal_line(Pop3Refusal::denied)
+              : "-ERR [SYS/TEMP] Too many sessions of this login.\r\n");
+}
+
+net::Task<void> Pop3Session::refuse(bool bearer, Pop3Refusal refusal) {
+  if (bearer) {
+    // RFC 7628 §3.2.3: the refusal is a challenge first, which the client answers with nothing of meaning.
+    reply("+ ");
+    reply(oauth_refusal());
+    reply("\r\n");
+    const auto line = co_await read_line(kMaxResponse);
+    if (!line) {
+      if (!ended_) co_await on_bad_line(line.error());
+      co_return;
+    }
+  }
+  reply(pop3_refusal_line(refusal));
+  if (++failed_logins_ >= kMaxFailedLogins) end();
+}
+
+}  // namespace kage::proxy
