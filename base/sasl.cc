@@ -189,6 +189,8 @@ std::string_view oauth_refusal() {
 }
 
 void wipe(std::string& secret) {
+  // What was longer once may still stand behind the end.
+  secret.resize(secret.capacity());
   OPENSSL_cleanse(secret.data(), secret.size());
   secret.clear();
 }

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "mapping/directory.h"
@@ -43,6 +46,34 @@ struct Services {
   net::LoginThrottle& throttle;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no STARTTLS offered
   const ProxyOptions& options;
+};
+
+/// How many sessions each login has in this worker.
+class LoginCounts {
+ public:
+  explicit LoginCounts(std::size_t most) : most_(most) {}
+
+  /// Held by a session that is logged in.
+  class Token {
+   public:
+    Token() = default;
+    Token(std::shared_ptr<LoginCounts> of, std::string login);
+    Token(Token&& other) noexcept = default;
+    Token& operator=(Token&& other) noexcept;
+    Token(const Token&) = delete;
+    Token& operator=(const Token&) = delete;
+    ~Token();
+
+   private:
+    std::shared_ptr<LoginCounts> of_;
+    std::string login_;
+  };
+  /// Nothing: the login has as many as it may.
+  static std::optional<Token> enter(const std::shared_ptr<LoginCounts>& counts, std::string_view login);
+
+ private:
+  std::size_t most_;
+  std::unordered_map<std::string, std::size_t> counts_;
 };
 
 class Sessions {
