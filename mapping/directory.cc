@@ -11,7 +11,7 @@
 namespace kage::mapping {
 namespace {
 
-constexpr net::Millis kWatchEvery{500};
+constexpr net::Millis kTrackDenied{60'000};
 constexpr int kMostResolves = 3;
 
 /// Redis is away, as opposed to holding what cannot be used.
@@ -174,16 +174,50 @@ net::Task<Result<Routes>> Directory::refresh() {
   co_return loaded;
 }
 
-net::Task<void> Directory::watch() {
+/// One connection's life: from being told to being told no more.
+net::Task<void> Directory::State::track() {
+  bool told = false;
+  tracking = std::make_unique<net::RedisTracking>(loop, redis.options(), std::string(kGenerationKey));
+  const Error end = co_await tracking->run([this, &told] {
+    told = true;
+    look_again();
+  });
+  tracking = nullptr;
+  if (told) shared->doubt();
+  const bool denied = end.code == Errc::denied;
+  if (denied && !tracking_denied) {
+    log::warn("redis.not_tracking", {{"reason", std::string_view(end.detail)}});
+  }
+  tracking_denied = denied || (tracking_denied && !told);
+  track_at = loop.now() + (denied ? kTrackDenied : kLookEvery);
+  if (told) look_again();
+  tracking_ended.set();
+}
+
+void Directory::State::look_again() {
+  changed = true;
+  wake.set();
+}
+
+net::Task<void> Directory::watch(net::Millis look_every) {
   State& state = *state_;
   while (!state.stopped) {
-    const auto ignored = co_await refresh();  // its failure is in the shared state
-    if (!ignored) log::debug("watch.failed", {{"reason", to_string(ignored.error().code)}});
+    state.changed = false;
+    const auto looked = co_await refresh();  // its failure is in the shared state
+    if (!looked) log::debug("watch.failed", {{"reason", to_string(looked.error().code)}});
     if (state.stopped) break;
+    if (!state.tracking && looked && state.loop.now() >= state.track_at) {
+      state.tracking_ended.reset();
+      net::spawn(state.track());
+    }
+    if (state.changed) continue;
     state.wake.reset();
-    state.timer.start(kWatchEvery, [&state] { state.wake.set(); });
+    state.timer.start(look_every, [&state] { state.wake.set(); });
     co_await state.wake;
   }
+  if (!state.tracking) co_return;
+  state.tracking->close();
+  co_await state.tracking_ended;
 }
 
 void Directory::on_change(std::move_only_function<void()> changed) {

@@ -9,6 +9,7 @@
 //   kage:k:<id>         lock of a message in flight; expires
 //
 // Every trip also reads {kage}:gen: a change made on another node is seen before anything is decided on it.
+// Where no trip is needed, watch() has seen it within a second.
 #pragma once
 
 #include <array>
@@ -113,8 +114,11 @@ class Directory {
 
   /// Watches Redis and the key file until stop(): loads routes first, again when the generation changed, the
   /// connection was lost, or the key file appeared or changed. Logs every change between ready and not ready
-  /// once.
-  net::Task<void> watch();
+  /// once. Redis tells of changes at once, where it may (CLIENT TRACKING); in any case it is asked again
+  /// and again. Has to end before the Directory does.
+  net::Task<void> watch(net::Millis look_every = kLookEvery);
+  /// Less than a second: a change is known everywhere within one even where Redis may not tell (R3.5).
+  static constexpr net::Millis kLookEvery{750};
   /// Makes watch() return soon.
   void stop();
 

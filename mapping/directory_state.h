@@ -10,6 +10,7 @@
 #include "mapping/directory.h"
 #include "mapping/phantom_cache.h"
 #include "mapping/shared_routes.h"
+#include "net/redis_tracking.h"
 
 namespace kage::mapping {
 
@@ -60,6 +61,12 @@ struct Directory::State {
   net::Timer timer;
   net::Event wake;
   bool stopped = false;
+  bool changed = false;  // since the last look began
+
+  std::unique_ptr<net::RedisTracking> tracking;  // null: nobody tells of changes
+  net::Event tracking_ended;
+  net::TimePoint track_at{};
+  bool tracking_denied = false;    // logged
   std::uint64_t loaded_epoch = 0;  // of the connection that watch() last loaded over
 
   /// Routes that refresh() could not use: not read again until the key or the generation is another.
@@ -73,6 +80,8 @@ struct Directory::State {
   net::Task<Result<Routes>> reload(bool even_if_known);
   net::Task<Result<Routes>> read_routes(bool even_if_known);
   net::Task<Result<std::uint64_t>> generation();
+  net::Task<void> track();
+  void look_again();
 
   void check_cache(std::uint64_t generation);
   /// Those that Redis may not have with this spelling, the last spelling of each.
