@@ -123,81 +123,82 @@ net::Task<std::optional<std::string>> Pop3Session::challenge() {
 
 net::Task<void> Pop3Session::log_in(Credentials credentials) {
   using metrics::Counter;
-  const std::string login = credentials.login;
+  std::string login = credentials.login;
+  const std::string name = mapping::login_name(login);
   const bool bearer = credentials.mechanism != Credentials::Mechanism::password;
-  const net::TimePoint begun = services_.loop.now();
-  if (services_.throttle.wait(login, peer_.ip, begun) > net::Millis(0)) {
+  if (services_.throttle.wait(name, peer_.ip, services_.loop.now()) > net::Millis(0)) {
     wipe(credentials);
     metrics::add(Counter::proxy_logins_throttled);
-    co_return co_await refuse(false, Pop3Refusal::temporary);
+    co_return reply("-ERR [SYS/TEMP] Too many failed logins, try again later.\r\n");
   }
   const auto routes = services_.directory.known_routes();
   if (!routes) {
     wipe(credentials);
-    co_return co_await refuse(false, Pop3Refusal::temporary);
+    co_return reply("-ERR [SYS/TEMP] The address mapping is not available.\r\n");
   }
-  const std::string tag = (*routes)->master().log_tag(mapping::login_name(login));
-  const auto log_result = [&tag](std::string_view result) {
-    log::info("proxy.login", {{"login", std::string_view(tag)}, {"protocol", "pop3"}, {"result", result}});
-  };
-  const tls::ProviderOptions* provider = services_.upstreams.choose(**routes, login);
-  if (provider != nullptr && provider->endpoint(tls::Service::pop3).host.empty()) provider = nullptr;
-  Pop3Login result{
-      .ok = false, .refusal = Pop3Refusal::denied, .error = {Errc::denied, {}}, .capabilities = {}};
-  if (provider == nullptr) {
-    // Not registered: nothing is passed on, and it takes as long as a wrong password.
-    wipe(credentials);
-    co_await services_.loop.sleep(services_.upstreams.refusal_time(login));
-  } else {
-    result = co_await ask_upstream(*provider, std::move(credentials));
-  }
+  const std::string tag = (*routes)->master().log_tag(name);
+  const Pop3Login result = co_await ask_upstream(*routes, std::move(credentials));
+  const bool denied = !result.ok && result.refusal == Pop3Refusal::denied;
+  log::info("login", {{"login", std::string_view(tag)},
+                      {"protocol", "pop3"},
+                      {"result", result.ok ? "accepted"
+                                 : denied  ? "refused"
+                                           : "unavailable"},
+                      {"reason", result.ok ? std::string_view() : to_string(result.error.code)}});
   if (ended_) co_return;
-  const net::TimePoint now = services_.loop.now();
   if (result.ok) {
-    services_.throttle.succeeded(login, peer_.ip, now);
-    co_return enter(login, std::move(result.capabilities), tag);
+    services_.throttle.succeeded(name, peer_.ip, services_.loop.now());
+    co_return enter(std::move(login));
   }
   if (upstream_) upstream_->close();
   upstream_.reset();
-  if (result.refusal != Pop3Refusal::denied) {
-    log_result(to_string(result.error.code));
+  if (!denied) {
     count_failure(result.error.code);
-    co_return co_await refuse(false, result.refusal);
+    co_return reply(pop3_refusal_line(result.refusal));
   }
-  if (provider != nullptr) services_.upstreams.refused(*provider, now - begun);
-  services_.throttle.failed(login, peer_.ip, now);
-  log_result("refused");
+  services_.throttle.failed(name, peer_.ip, services_.loop.now());
   metrics::add(Counter::proxy_logins_refused);
-  co_await refuse(bearer, Pop3Refusal::denied);
+  co_await refuse(bearer);
 }
 
-net::Task<Pop3Login> Pop3Session::ask_upstream(const tls::ProviderOptions& provider,
-                                               Credentials credentials) {
-  const net::TimePoint deadline = services_.loop.now() + provider.timeout;
-  auto stream = co_await services_.upstreams.connect(services_.loop, provider, tls::Service::pop3, deadline);
-  if (!stream) {
+/// Nothing is passed on with a login that is not registered (contract R8.5); who tries learns nothing by the
+/// time it took.
+net::Task<Pop3Login> Pop3Session::ask_upstream(mapping::Routes routes, Credentials credentials) {
+  const Upstreams& upstreams = services_.upstreams;
+  const tls::ProviderOptions* provider = upstreams.choose(*routes, credentials.login);
+  const net::TimePoint before = services_.loop.now();
+  if (provider == nullptr || provider->endpoint(tls::Service::pop3).host.empty()) {
+    if (!routes->find_login(credentials.login).empty()) log::warn("login.no_provider");
+    const net::Millis wait = upstreams.refusal_time(credentials.login);
     wipe(credentials);
-    co_return Pop3Login{.error = stream.error(), .capabilities = {}};
+    co_await services_.loop.sleep(wait);
+    co_return Pop3Login{.refusal = Pop3Refusal::denied};
+  }
+  const net::TimePoint deadline = before + provider->timeout;
+  auto stream = co_await upstreams.connect(services_.loop, *provider, tls::Service::pop3, deadline);
+  if (!stream || ended_) {
+    wipe(credentials);
+    if (stream) (*stream)->close();
+    co_return Pop3Login{.error = stream ? Error{Errc::closed, {}} : stream.error()};
   }
   upstream_ = std::make_unique<Pop3Upstream>(std::move(*stream));
-  if (ended_) {
-    wipe(credentials);
-    upstream_->close();
-    co_return Pop3Login{.error = {Errc::closed, {}}, .capabilities = {}};
+  Pop3Login result =
+      co_await log_in_pop3(*upstream_, upstreams, *provider, std::move(credentials), utf8_, deadline);
+  if (!result.ok && result.refusal == Pop3Refusal::denied) {
+    upstreams.refused(*provider, services_.loop.now() - before);
   }
-  co_return co_await log_in_pop3(*upstream_, services_.upstreams, provider, std::move(credentials), utf8_,
-                                 deadline);
+  co_return result;
 }
 
 /// The server said yes.
-void Pop3Session::enter(std::string login, Pop3Capabilities /*capabilities*/, std::string_view tag) {
+void Pop3Session::enter(std::string login) {
   auto token = LoginCounts::enter(counts_, login);
   login_ = std::move(login);
+  // It may have been forgotten meanwhile.
   const bool registered = renew_audience();
-  const std::string_view result = !token ? "too_many" : registered ? "accepted" : "forgotten";
-  log::info("proxy.login", {{"login", tag}, {"protocol", "pop3"}, {"result", result}});
   if (token && registered) {
     token_ = std::move(*token);
+    peer_ = {};
     metrics::add(metrics::Counter::proxy_logins_accepted);
     return reply("+OK Logged in.\r\n");
   }
@@ -205,10 +206,10 @@ void Pop3Session::enter(std::string login, Pop3Capabilities /*capabilities*/, st
   upstream_->close();
   upstream_.reset();
   reply(token ? pop3_refusal_line(Pop3Refusal::denied)
-              : "-ERR [SYS/TEMP] Too many sessions of this login.\r\n");
+              : "-ERR [SYS/TEMP] Too many connections of this login.\r\n");
 }
 
-net::Task<void> Pop3Session::refuse(bool bearer, Pop3Refusal refusal) {
+net::Task<void> Pop3Session::refuse(bool bearer) {
   if (bearer) {
     // RFC 7628 §3.2.3: the refusal is a challenge first, which the client answers with nothing of meaning.
     reply("+ ");
@@ -220,7 +221,7 @@ net::Task<void> Pop3Session::refuse(bool bearer, Pop3Refusal refusal) {
       co_return;
     }
   }
-  reply(pop3_refusal_line(refusal));
+  reply(pop3_refusal_line(Pop3Refusal::denied));
   if (++failed_logins_ >= kMaxFailedLogins) end();
 }
 

@@ -73,9 +73,9 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   [[nodiscard]] std::string_view login_obstacle() const;
   net::Task<std::optional<std::string>> challenge();
   net::Task<void> log_in(Credentials credentials);
-  net::Task<Pop3Login> ask_upstream(const tls::ProviderOptions& provider, Credentials credentials);
-  net::Task<void> refuse(bool bearer, Pop3Refusal refusal);
-  void enter(std::string login, Pop3Capabilities capabilities, std::string_view tag);
+  net::Task<Pop3Login> ask_upstream(mapping::Routes routes, Credentials credentials);
+  net::Task<void> refuse(bool bearer);
+  void enter(std::string login);
 
   // pop3_mail.cc
   net::Task<void> on_stat(std::string rest);

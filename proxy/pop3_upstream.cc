@@ -14,7 +14,7 @@ constexpr std::size_t kMaxInitial = 255;       // RFC 5034 §4: a longer respons
 constexpr std::size_t kMaxCapabilities = 200;  // lines
 
 Pop3Login failed(Error error) {
-  return {.ok = false, .refusal = Pop3Refusal::temporary, .error = std::move(error), .capabilities = {}};
+  return {.ok = false, .refusal = Pop3Refusal::temporary, .error = std::move(error)};
 }
 
 /// The dialog of one login.
@@ -45,7 +45,6 @@ class Login {
     out.ok = status->ok();
     if (!out.ok) out.refusal = pop3_refusal(status->text);
     if (!out.ok && out.refusal != Pop3Refusal::denied) out.error = {Errc::unavailable, "the server refused"};
-    out.capabilities = std::move(*capabilities);
     co_return out;
   }
 

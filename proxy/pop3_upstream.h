@@ -46,8 +46,7 @@ class Pop3Upstream {
 struct Pop3Login {
   bool ok = false;
   Pop3Refusal refusal = Pop3Refusal::temporary;
-  Error error{Errc::denied, {}};  ///< why, for logs and metrics
-  Pop3Capabilities capabilities;  ///< when ok; as they were before the login
+  Error error = {Errc::denied, {}};  ///< why, for logs and metrics
 };
 
 /// Greets, does STLS where the provider wants it, and logs in. `credentials` are wiped. `upstream` was
