@@ -108,7 +108,9 @@ net::Task<Result<>> PartReader::message(std::uint32_t number) {
     if (!more) co_return std::unexpected(more.error());
     if (!*more) break;
     const std::string name = canonical_name(item.name);
-    if (name == item_.ask && asked_ > 0) {
+    // The UID may stand behind the octets; what is known to be another message's is nobody's.
+    const bool other = uid_ ? uid != 0 && uid != key_ : number != key_;
+    if (name == item_.ask && asked_ > 0 && !other) {
       mine = true;
       const auto taken = co_await on_octets(item, number);
       if (!taken) co_return taken;

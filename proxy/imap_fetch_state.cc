@@ -189,6 +189,8 @@ std::string fetch_command(bool uid, std::string_view set, std::string_view items
 }
 
 const MessageFacts* FactTable::find(std::uint32_t uid, std::uint32_t number) const {
+  // What is remembered of a message that was fetched by its number may lack its UID.
+  if (messages.size() == 1 && messages.front().uid == 0) uid = 0;
   if (uid != 0) {
     const auto found = std::ranges::lower_bound(messages, uid, {}, &MessageFacts::uid);
     return found != messages.end() && found->uid == uid ? &*found : nullptr;

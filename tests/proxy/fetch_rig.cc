@@ -1,0 +1,235 @@
+// The upstream's side of FETCH, as simple as can be.
+#include "fetch_rig.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <stdexcept>
+
+#include "base/text.h"
+
+namespace kage::proxy::test {
+namespace {
+
+using mapping::test::await;
+
+struct School {
+  mapping::test::RedisServer redis;
+  mapping::test::KeyFile key;
+  mapping::test::Client tool{redis};
+  mapping::test::Node node{redis, key};
+  School() {
+    if (!tool.apply(mapping::test::small_spec())) throw std::runtime_error("no routes");
+    if (!node.refresh()) throw std::runtime_error("no node");
+  }
+  static School& instance() {
+    static School school;
+    return school;
+  }
+};
+
+std::vector<std::uint32_t> numbers_of(std::string_view set, std::uint32_t last) {
+  std::vector<std::uint32_t> all;
+  while (!set.empty()) {
+    const std::size_t comma = std::min(set.find(','), set.size());
+    const std::string_view range = set.substr(0, comma);
+    const std::size_t colon = range.find(':');
+    const auto number = [&](std::string_view text) {
+      return text == "*" ? last : static_cast<std::uint32_t>(parse_number(text).value());
+    };
+    const std::uint32_t low = number(range.substr(0, colon));
+    const std::uint32_t high = colon == std::string_view::npos ? low : number(range.substr(colon + 1));
+    for (std::uint32_t n = low; n <= std::min(high, last); ++n) all.push_back(n);
+    set.remove_prefix(std::min(comma + 1, set.size()));
+  }
+  return all;
+}
+
+}  // namespace
+
+net::Task<Result<>> FakeUpstream::write(std::string_view data) {
+  while (!data.empty()) {
+    const std::size_t end = data.find("\r\n");
+    answer(data.substr(0, end));
+    data.remove_prefix(end + 2);
+  }
+  co_return Result<>();
+}
+
+void FakeUpstream::answer(std::string_view line) {
+  const std::size_t space = line.find(' ');
+  const std::string_view tag = line.substr(0, space);
+  std::string_view command = line.substr(space + 1);
+  commands.emplace_back(command);
+  std::string text;
+  const auto scripted = script ? script(tag, command) : std::nullopt;
+  if (scripted) {
+    text = *scripted;
+  } else {
+    const bool uid = command.starts_with("UID ");
+    if (uid) command.remove_prefix(4);
+    REQUIRE(command.starts_with("FETCH "));
+    command.remove_prefix(6);
+    const std::string_view set = command.substr(0, command.find(' '));
+    std::string_view items = command.substr(set.size() + 2);
+    items = items.substr(0, items.rfind(')'));
+    const std::uint32_t last =
+        uid ? (messages.empty() ? 0 : messages.back().uid) : static_cast<std::uint32_t>(messages.size());
+    for (const std::uint32_t wanted : numbers_of(set, last)) {
+      for (std::uint32_t n = 1; n <= messages.size(); ++n) {
+        if ((uid ? messages[n - 1].uid : n) != wanted) continue;
+        if (before) text += before(n);
+        text += response(n, items);
+      }
+    }
+    text += std::string(tag) + " OK Fetch completed.\r\n";
+  }
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = std::min(cut, text.size() - at);
+    transcript->give(text.substr(at, size));
+    at += size;
+  }
+}
+
+std::string FakeUpstream::response(std::uint32_t number, std::string_view items) {
+  const FakeMessage& message = messages[number - 1];
+  std::string text = "* " + std::to_string(number) + " FETCH (";
+  bool first = true;
+  while (!items.empty()) {
+    const std::size_t space = std::min(items.find(' '), items.size());
+    const std::string_view item = items.substr(0, space);
+    items.remove_prefix(std::min(space + 1, items.size()));
+    if (!first) text += ' ';
+    first = false;
+    const std::size_t open = item.find('[');
+    if (open == std::string_view::npos) {
+      text += std::string(item) + " ";
+      if (item == "UID")
+        text += std::to_string(message.uid);
+      else if (item == "FLAGS")
+        text += "(\\Seen)";
+      else if (item == "ENVELOPE")
+        text += message.envelope;
+      else if (item.starts_with("BODY"))
+        text += message.structure;
+      else
+        text += "42";
+      continue;
+    }
+    const std::size_t close = item.find(']');
+    const std::string section(item.substr(open + 1, close - open - 1));
+    text += (item.starts_with("BINARY") ? "BINARY[" : "BODY[") + section + "]";
+    const auto found = message.sections.find(section);
+    std::string octets = found == message.sections.end() ? "" : found->second;
+    std::string_view part = item.substr(close + 1);
+    if (!part.empty()) {
+      const std::size_t dot = part.find('.');
+      const std::uint64_t offset = parse_number(part.substr(1, dot - 1)).value();
+      const std::uint64_t count = parse_number(part.substr(dot + 1, part.size() - dot - 2)).value();
+      text += "<" + std::to_string(offset) + ">";
+      octets = offset < octets.size() ? octets.substr(offset, count) : "";
+    }
+    if (found == message.sections.end()) {
+      text += " NIL";
+    } else {
+      text += " {" + std::to_string(octets.size()) + "}\r\n" + octets;
+      octets_asked += octets.size();
+    }
+  }
+  return text + ")\r\n";
+}
+
+FetchRig::FetchRig()
+    : node(School::instance().node),
+      upstream(node.loop),
+      client_transcript(std::make_shared<net::testing::Transcript>(node.loop)),
+      client(client_transcript),
+      client_reader(client),
+      out(client, node.directory),
+      in(upstream),
+      core{node.loop, node.directory, view, &client, client_reader, out, &upstream, in, {}, {}, {}} {
+  core.audience.routes = node.directory.known_routes().value();
+  const auto members = core.audience.routes->find_login("officer@gmail.example");
+  core.audience.members.assign(members.begin(), members.end());
+  core.selected = true;
+  core.upstream_selected = "1";
+}
+
+std::string FetchRig::run(std::string_view line) {
+  auto command = parse_command("t " + std::string(line)).value();
+  const auto status = await(node.loop, run_fetch(core, memory, std::move(command)));
+  if (status) {
+    const auto flushed = await(node.loop, out.flush());
+    REQUIRE(flushed);
+  }
+  raw_ = std::exchange(client_transcript->output, {});
+  return status ? status->name : "!" + std::string(to_string(status.error().code));
+}
+
+namespace {
+
+net::Task<void> read_told(ImapReader& reader, std::vector<Told>& all, bool& clean) {
+  while (true) {
+    const auto response = co_await reader.next();
+    if (!response) {
+      clean = response.error().code == Errc::closed;
+      co_return;
+    }
+    while (response->name == "FETCH") {
+      ImapFetchItem item;
+      const auto more = co_await reader.next_item(item);
+      if (!more) co_return;
+      if (!*more) break;
+      Told told{response->number, item.name, item.value, item.streams};
+      while (item.streams) {
+        const auto octets = co_await reader.chunk();
+        if (!octets) co_return;
+        if (octets->empty()) break;
+        told.value += *octets;
+      }
+      all.push_back(std::move(told));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Told> FetchRig::told() const {
+  net::Loop loop;
+  net::testing::MemoryStream stream(loop, raw_);
+  ImapReader reader(stream);
+  std::vector<Told> all;
+  bool clean = false;
+  net::testing::run_on_loop(loop, read_told(reader, all, clean));
+  INFO(raw_.substr(0, 2000));
+  REQUIRE(clean);
+  return all;
+}
+
+std::string FetchRig::value(std::string_view name) const {
+  std::vector<std::string> found;
+  for (const auto& item : told()) {
+    if (item.name == name) found.push_back(item.value);
+  }
+  INFO(name << " in " << raw_.substr(0, 2000));
+  REQUIRE(found.size() == 1);
+  return found.front();
+}
+
+std::string FetchRig::visible(std::string_view message) {
+  auto walker = mapping::VisibleMessage::whole(view, core.audience);
+  std::string shown;
+  while (!message.empty()) shown += walker.next(message);
+  for (auto last = walker.finish(); !last.empty(); last = walker.finish()) shown += last;
+  return shown;
+}
+
+FakeMessage fake_message(std::uint32_t uid, std::string_view header, std::string_view body) {
+  FakeMessage message;
+  message.uid = uid;
+  message.sections["HEADER"] = header;
+  message.sections["TEXT"] = body;
+  message.sections[""] = std::string(header) + std::string(body);
+  return message;
+}
+
+}  // namespace kage::proxy::test
