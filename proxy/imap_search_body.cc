@@ -125,6 +125,7 @@ class BodyWalk {
     digest_.resize(hit.level + 1);
     if (hit.close) boundaries_.close(hit.level);
     in_header_ = !hit.close;
+    of_part_ = in_header_;
     kind_ = {};
     text_ = false;
     begin_ = at_;
@@ -150,7 +151,8 @@ class BodyWalk {
   void end_header() {
     show_header();
     const auto block = visible_.substr(begin_, at_ - begin_);
-    kind_ = mapping::content_kind(block, !digest_.empty() && digest_.back());
+    kind_ = mapping::content_kind(block, of_part_ && digest_.back());
+    of_part_ = false;
     begin_ = at_;
     in_header_ = false;
     text_ = true;
@@ -212,6 +214,7 @@ class BodyWalk {
   std::string charset_;
   bool text_ = false;  // the leaf is text
   bool in_header_ = true;
+  bool of_part_ = false;  // the header is a part's, not a message's
   bool top_ = true;
   std::size_t nested_ = 0;
   std::size_t begin_ = 0;

@@ -23,6 +23,7 @@ using By = SortKey::By;
 /// Messages that are sorted here; each costs a header block from the upstream.
 constexpr std::size_t kMaxSorted = 50'000;
 constexpr std::size_t kMaxHeader = 256 * 1024;
+constexpr std::size_t kMaxSubject = 2000;
 constexpr std::size_t kMaxValue = 256;
 
 std::string_view field_of(By by) {
@@ -107,7 +108,7 @@ bool is_sensitive(By by) {
 }
 
 std::string base_subject(std::string_view subject) {
-  std::string flat(subject);
+  std::string flat(subject.substr(0, kMaxSubject));
   std::ranges::replace_if(flat, [](char c) { return c == '\t' || c == '\r' || c == '\n'; }, ' ');
   const auto doubled = std::ranges::unique(flat, [](char a, char b) { return a == ' ' && b == ' '; });
   flat.erase(doubled.begin(), doubled.end());
