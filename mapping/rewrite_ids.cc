@@ -26,6 +26,15 @@ bool is_id_of(std::string_view id, std::string_view domain) {
   return !made_at.empty() && !domain.empty() && (is_within(made_at, domain) || is_within(domain, made_at));
 }
 
+/// Outlook's "image001.png@01DA1B2C.3D4E5F60": a time, not a host.
+bool is_outlook_time(std::string_view domain) {
+  if (domain.size() != 17 || domain[8] != '.') return false;
+  return std::ranges::all_of(domain, [](char c) {
+    const char l = to_lower(c);
+    return c == '.' || is_digit(c) || (l >= 'a' && l <= 'f');
+  });
+}
+
 /// Letters and digits of `text` from `begin` on become others, the same for the same member and id.
 void mask(const Member& member, std::string_view id, std::string& text, std::size_t begin) {
   std::string context("content-id\0", 11);
@@ -74,8 +83,7 @@ std::string short_id(const Member& member, std::string_view id) {
 std::string masked_content_id(const Member& member, std::string_view id) {
   std::string masked(id);
   const std::size_t at = id.find('@');
-  const bool host = at != std::string_view::npos && names_host(id.substr(at + 1));
-  if (host) mask(member, id, masked, at + 1);
+  if (at != std::string_view::npos && !is_outlook_time(id.substr(at + 1))) mask(member, id, masked, at + 1);
   // "taro%40corp.example@host", "taro&#64;corp.example"
   AddressIndex scratch;
   const std::string_view local = id.substr(0, at);

@@ -24,7 +24,8 @@ std::string id_in_view(const RouteTable& routes, const Member& member, std::stri
 /// An id of 16 characters at the phantom domain, irreversible, for where no room is.
 std::string short_id(const Member& member, std::string_view id);
 
-/// A Content-ID of the same length in which nothing names a host or holds an address; most stay as they are.
+/// A Content-ID of the same length in which nothing names a host or holds an address: letters and digits
+/// behind the '@' are others. One without '@', and Outlook's, which has a time there, stay as they are.
 std::string masked_content_id(const Member& member, std::string_view id);
 
 /// To whom an outward copy goes, as far as ids care.

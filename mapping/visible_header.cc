@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "mapping/rewrite_ids.h"
+#include "mapping/visible_header_quick.h"
 #include "mapping/visible_header_write.h"
 
 namespace kage::mapping {
@@ -105,28 +106,32 @@ Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> me
   return {.routes = &routes, .member = chooser.member(), .own = fields && chooser.own()};
 }
 
-struct HeaderView::State {};
+struct HeaderView::State {
+  Deriver deriver;
+  QuickView quick;
+
+  unsigned show_whole(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
+                      std::vector<PhantomWrite>& fresh);
+};
 
 HeaderView::HeaderView() : state_(std::make_unique<State>()) {}
 HeaderView::~HeaderView() = default;
 
-unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
-                          std::vector<PhantomWrite>& fresh) {
-  if (viewer.own) {
-    out += block;
-    return 0;
-  }
+/// The long way, by all steps.
+unsigned HeaderView::State::show_whole(const Viewer& viewer, BlockKind kind, std::string_view block,
+                                       std::string& out, std::vector<PhantomWrite>& fresh) {
   const BlockText text(block);
   const Extent room = extent_of(text.fields);
   const std::size_t base = out.size();
   Step step = Step::all;
   VisibleScan scan;
   if (scan.scan(kind, text.fields)) {
-    VisibleWriter writer(viewer, scan, text.ends);
+    VisibleWriter writer(deriver, viewer, scan, text.ends);
     for (step = Step::none; step != Step::all; step = static_cast<Step>(static_cast<unsigned>(step) + 1)) {
       Draft draft{out, base, {}};
       writer.write(draft, step, room);
-      if (fit(draft, room, text.ends) && out.ends_with(text.added)) break;
+      const Extent used = extent_of(std::string_view(out).substr(base));
+      if (fit(draft, used, room, text.ends) && out.ends_with(text.added)) break;
       out.resize(base);
     }
     if (step != Step::all) writer.report(fresh);
@@ -138,10 +143,27 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   return static_cast<unsigned>(step);
 }
 
+unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
+                          std::vector<PhantomWrite>& fresh) {
+  if (viewer.own) {
+    out += block;
+    return 0;
+  }
+  const std::size_t base = out.size();
+  const std::size_t known = fresh.size();
+  if (state_->quick.show(state_->deriver, viewer, kind, block, out, fresh)) return 0;
+  out.resize(base);
+  fresh.resize(known);
+  return state_->show_whole(viewer, kind, block, out, fresh);
+}
+
 std::string HeaderView::content_id(const Viewer& viewer, std::string_view id) {
   return viewer.own ? std::string(id) : masked_content_id(*viewer.member, id);
 }
 
-void HeaderView::clear() {}
+void HeaderView::clear() {
+  state_->deriver.clear();
+  state_->quick.clear();
+}
 
 }  // namespace kage::mapping

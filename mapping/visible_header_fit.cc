@@ -22,27 +22,23 @@ std::size_t shortest(LineEnds ends) {
   return line_end(ends).size() + 2;
 }
 
-/// A line of exactly `size` octets with its end, as good as it gets.
-void append_line(std::string& out, std::size_t size, bool first, LineEnds ends) {
+/// Makes `size` octets that hold nothing but kFill a line with its end, as good as it gets.
+void shape_line(char* line, std::size_t size, bool first, LineEnds ends) {
   if (size < shortest(ends) && ends == LineEnds::mixed) ends = LineEnds::lf;
-  const std::string_view end = line_end(ends);
-  if (size < end.size()) {
-    out.push_back('\n');
-    return;
-  }
-  std::size_t content = size - end.size();
+  line[size - 1] = '\n';
+  const std::size_t end = std::min(size, line_end(ends).size());
+  if (end == 2) line[size - 2] = '\r';
+  const std::size_t content = size - end;
   if (first && content >= kFillerField.size() + 3) {
-    out.append(kFillerField).append(": ");
-    content -= kFillerField.size() + 2;
+    std::ranges::copy(kFillerField, line);
+    line[kFillerField.size()] = ':';
+    line[kFillerField.size() + 1] = ' ';
   } else if (first && content >= 2) {
-    out.append("X:");
-    content -= 2;
+    line[0] = 'X';
+    line[1] = ':';
   } else if (!first && content > 0) {
-    out.push_back(' ');
-    --content;
+    line[0] = ' ';
   }
-  out.append(content, kFill);
-  out += end;
 }
 
 /// Whether a fold may be made before the white space at `at`: text on both sides, and the field's first word
@@ -140,18 +136,21 @@ void append_filler(std::string& out, Extent room, LineEnds ends) {
   const std::size_t spare = room.octets - least * room.lines;
   std::size_t first = std::max(room.octets / room.lines, std::min(named, least + spare));
   if (room.lines == 1) first = room.octets;
-  append_line(out, first, true, ends);
+  std::size_t at = out.size();
+  out.append(room.octets, kFill);
   const std::size_t others = room.lines - 1;
-  if (others == 0) return;
   const std::size_t rest = room.octets - first;
+  shape_line(out.data() + at, first, true, ends);
+  at += first;
   for (std::size_t i = 0; i < others; ++i) {
-    append_line(out, rest / others + (i >= others - rest % others ? 1 : 0), false, ends);
+    const std::size_t size = rest / others + (i >= others - rest % others ? 1 : 0);
+    shape_line(out.data() + at, size, false, ends);
+    at += size;
   }
 }
 
-bool fit(Draft& draft, Extent room, LineEnds ends) {
+bool fit(Draft& draft, Extent used, Extent room, LineEnds ends) {
   const std::size_t end = line_end(ends).size();
-  Extent used = extent_of(std::string_view(draft.out).substr(draft.base));
   const auto joined = [&](std::size_t count) {
     const std::size_t done = join(draft, count);
     used.lines -= done;

@@ -37,7 +37,8 @@ struct Draft {
 
 /// Makes the draft as large as `room`, with one filler field at its end where something is left. False when
 /// it cannot be done without losing something; the draft is then to be thrown away.
-bool fit(Draft& draft, Extent room, LineEnds ends);
+/// `used`: what it takes so far.
+bool fit(Draft& draft, Extent used, Extent room, LineEnds ends);
 
 /// Appends exactly `room`: one filler field as well-formed as the room allows. No octets without a line end.
 void append_filler(std::string& out, Extent room, LineEnds ends);

@@ -2,8 +2,11 @@
 #include "mapping/visible_header_scan.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
+#include "message/encoded_word.h"
+#include "message/mime.h"
 
 namespace kage::mapping {
 namespace {
@@ -82,34 +85,114 @@ bool VisibleScan::scan(BlockKind kind, std::string_view block) {
     if (may_be_shown(rule, kind)) shown.push_back({&field, &rule, {}});
   }
   // Address fields first: other text is compared with what they hold.
+  return std::ranges::all_of(shown, [&](ScannedField& field) { return scan_address_field(field); }) &&
+         std::ranges::all_of(shown, [&](ScannedField& field) { return scan_other(field); });
+}
+
+bool VisibleScan::scan_alone(const message::Field& field, const FieldRule& rule) {
+  shown.push_back({&field, &rule, {}});
+  return scan_address_field(shown.back()) && scan_other(shown.back());
+}
+
+bool VisibleScan::scan_address_field(ScannedField& field) {
+  if (field.rule->towards_member != FieldClass::addresses) return true;
   Result<> status;
-  for (ScannedField& field : shown) {
-    if (field.rule->towards_member != FieldClass::addresses) continue;
-    field.scan = scan_addresses(field.field->body, index, status);
-    if (!status || index.full()) return false;
+  field.scan = scan_addresses(field.field->body, index, status);
+  return status.has_value() && !index.full();
+}
+
+bool VisibleScan::scan_other(ScannedField& field) {
+  const std::string_view body = field.field->body;
+  switch (field.rule->towards_member) {
+    case FieldClass::ids:
+      field.scan = scan_ids(body);
+      break;
+    case FieldClass::text:
+      field.scan = TextScan{scan_text(flat(body), false, care_of(body), index)};
+      break;
+    case FieldClass::parameters:
+      field.scan = scan_parameters(body, field.rule->name == "content-type", index);
+      break;
+    case FieldClass::pass:
+      field.scan = scan_pass(body);
+      break;
+    case FieldClass::addresses:
+    case FieldClass::drop:
+      break;
   }
-  for (ScannedField& field : shown) {
-    const std::string_view body = field.field->body;
-    switch (field.rule->towards_member) {
-      case FieldClass::ids:
-        field.scan = scan_ids(body);
-        break;
-      case FieldClass::text:
-        field.scan = TextScan{scan_text(flat(body), false, care_of(body), index)};
-        break;
-      case FieldClass::parameters:
-        field.scan = scan_parameters(body, field.rule->name == "content-type", index);
-        break;
-      case FieldClass::pass:
-        field.scan = scan_pass(body);
-        break;
-      case FieldClass::addresses:
-      case FieldClass::drop:
-        break;
-    }
-    if (index.full()) return false;
+  return !index.full();
+}
+
+namespace {
+
+constexpr char kEscape = '\x1b';
+
+/// Whether decoded text could hold a word with an '@', an escaped one included.
+bool may_hold_sign(std::string_view decoded) {
+  return decoded.find('@') != std::string_view::npos || decoded.find("=40") != std::string_view::npos ||
+         decoded.find("&#") != std::string_view::npos;
+}
+
+/// Octets that nothing is to be decided about by looking at them alone.
+bool has_odd_charset(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return c == kEscape || !is_ascii(c); });
+}
+
+/// All '@' of an address field are those of its addresses.
+bool has_other_signs(const AddressScan& scan, std::string_view body) {
+  if (has_odd_charset(body)) return true;
+  const std::string decoded = message::decode_words(flat(body), true);
+  const auto signs = std::ranges::count(decoded, '@');
+  const auto addresses =
+      std::ranges::count_if(scan.items, [](const AddressItem& item) { return item.found != kNoAddress; });
+  return signs != addresses || std::ranges::count(body, '@') != addresses ||
+         decoded.find("=40") != std::string::npos || decoded.find("&#") != std::string::npos;
+}
+
+/// '@' or a backslash, 8-bit, '%', '*', '&' and control octets but line ends.
+constexpr auto kSuspicious = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0; c < table.size(); ++c) table[c] = c < 0x20 || c >= 0x7f;
+  for (const char c : {'@', '\\', '%', '*', '&'}) table[static_cast<unsigned char>(c)] = true;
+  table['\r'] = table['\n'] = table['\t'] = false;
+  return table;
+}();
+
+/// "=?", "=40", "=\r\n": what stands behind a '=' decides.
+bool has_escape(std::string_view text) {
+  for (std::size_t at = text.find('='); at != std::string_view::npos; at = text.find('=', at + 1)) {
+    if (at + 1 == text.size()) return false;
+    const char next = text[at + 1];
+    if (next == '?' || next == '4' || next == '\r' || next == '\n') return true;
   }
-  return true;
+  return false;
+}
+
+}  // namespace
+
+bool needs_context(const ScannedField& scanned) {
+  const std::string_view body = scanned.field->body;
+  if (const auto* addresses = std::get_if<AddressScan>(&scanned.scan))
+    return has_other_signs(*addresses, body);
+  if (const auto* text = std::get_if<TextScan>(&scanned.scan)) {
+    return !text->text.harmless() || may_hold_sign(body) || has_odd_charset(body) ||
+           may_hold_sign(message::decode_words(flat(body)));
+  }
+  if (std::holds_alternative<ParameterScan>(scanned.scan)) {
+    const auto parsed = message::parse_parameters(flat(body));
+    return !parsed || std::ranges::any_of(parsed->parameters, [](const message::Parameter& parameter) {
+      return (parameter.name == "name" || parameter.name == "filename") && may_hold_sign(parameter.value);
+    });
+  }
+  return false;
+}
+
+bool is_surely_harmless(FieldClass what, std::string_view body) {
+  if (what == FieldClass::addresses || what == FieldClass::ids || what == FieldClass::drop) return false;
+  for (const char c : body) {
+    if (kSuspicious[static_cast<unsigned char>(c)]) return false;
+  }
+  return !has_escape(body) && (what != FieldClass::pass || !names_host(body));
 }
 
 }  // namespace kage::mapping

@@ -38,6 +38,19 @@ struct VisibleScan {
 
   /// False when a bound is exceeded: nothing of such a header is shown.
   bool scan(BlockKind kind, std::string_view block);
+  /// Looks at one field as if it stood alone, which is all the same where needs_context() says no.
+  bool scan_alone(const message::Field& field, const FieldRule& rule);
+
+ private:
+  bool scan_address_field(ScannedField& field);
+  bool scan_other(ScannedField& field);
 };
+
+/// Whether other fields of a message decide about this one: words with an '@' are compared with the addresses
+/// that they hold. `scanned` was scanned alone.
+bool needs_context(const ScannedField& scanned);
+
+/// Whether a body of this class surely leaves as it came: quick, and wrong in one direction only.
+bool is_surely_harmless(FieldClass what, std::string_view body);
 
 }  // namespace kage::mapping

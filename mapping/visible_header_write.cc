@@ -48,15 +48,15 @@ void to_lf(std::string& text) {
 
 }  // namespace
 
-VisibleWriter::VisibleWriter(const Viewer& viewer, const VisibleScan& scan, LineEnds ends)
-    : viewer_(viewer), scan_(scan), ends_(ends) {
+VisibleWriter::VisibleWriter(Deriver& deriver, const Viewer& viewer, const VisibleScan& scan, LineEnds ends)
+    : deriver_(deriver), viewer_(viewer), scan_(scan), ends_(ends) {
   const std::string& domain = viewer.member->address->domain->phantom_domain;
   stand_ins_.reserve(scan.index.all().size());
   for (const ParsedHeader::Found& found : scan.index.all()) {
     if (stays_in_view(*viewer.routes, *viewer.member, found.canonical)) {
       stand_ins_.push_back({Action::keep, {}});
     } else {
-      stand_ins_.push_back({Action::replace, phantom_local(*viewer.member, found.canonical) + "@" + domain});
+      stand_ins_.push_back({Action::replace, deriver.phantom(viewer, found.canonical) + "@" + domain});
     }
   }
   removals_ = stand_ins_;
@@ -120,7 +120,7 @@ bool VisibleWriter::is_given_up(const ScannedField& field) const {
 }
 
 /// Whether the field leaves byte for byte.
-bool VisibleWriter::stays(const ScannedField& field) const {
+bool VisibleWriter::stays(const ScannedField& field) {
   if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) return stays(*addresses);
   if (const auto* text = std::get_if<TextScan>(&field.scan)) return all_stay(text->text, stand_ins_);
   if (const auto* parameters = std::get_if<ParameterScan>(&field.scan)) return parameters->harmless;
@@ -130,7 +130,7 @@ bool VisibleWriter::stays(const ScannedField& field) const {
   if (field.rule->name == "message-id" && ids->ids.size() > 1) return false;
   return std::ranges::all_of(ids->ids, [&](const std::string& id) {
     if (field.rule->name == "content-id") return masked_content_id(*viewer_.member, id) == id;
-    return id_in_view(*viewer_.routes, *viewer_.member, id) == id;
+    return deriver_.id(viewer_, id) == id;
   });
 }
 
@@ -181,8 +181,7 @@ void VisibleWriter::write_id_field(const ScannedField& field, const IdScan& scan
   for (const std::string& id : scan.ids) {
     if (one && !ids.empty()) break;
     const bool shortened = one && step_ >= Step::ids;
-    ids.push_back(shortened ? short_id(*viewer_.member, id)
-                            : id_in_view(*viewer_.routes, *viewer_.member, id));
+    ids.push_back(shortened ? short_id(*viewer_.member, id) : deriver_.id(viewer_, id));
   }
   if (step_ >= Step::references && field.rule->name == "references" && ids.size() > 2) {
     // The beginning of the thread, and as many of the nearest as had room before.

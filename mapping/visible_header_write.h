@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mapping/visible_header_cache.h"
 #include "mapping/visible_header_scan.h"
 
 namespace kage::mapping {
@@ -25,10 +26,14 @@ enum class Step : unsigned char {
 
 class VisibleWriter {
  public:
-  VisibleWriter(const Viewer& viewer, const VisibleScan& scan, LineEnds ends);
+  /// All of them outlive the writer.
+  VisibleWriter(Deriver& deriver, const Viewer& viewer, const VisibleScan& scan, LineEnds ends);
 
   /// Appends the fields that are left at `step`, without filler. `room`: of the whole block.
   void write(Draft& draft, Step step, Extent room);
+
+  /// Whether field `number` leaves byte for byte.
+  [[nodiscard]] bool stays(std::size_t number) const { return stays_[number]; }
 
   /// Phantoms that may be in what was written.
   void report(std::vector<PhantomWrite>& fresh) const;
@@ -44,10 +49,11 @@ class VisibleWriter {
   void write_parameters(const ScannedField& field, const ParameterScan& scan);
   void limit_recipients(Draft& draft, Extent room);
   [[nodiscard]] bool is_given_up(const ScannedField& field) const;
-  [[nodiscard]] bool stays(const ScannedField& field) const;
+  [[nodiscard]] bool stays(const ScannedField& field);
   [[nodiscard]] bool stays(const AddressScan& scan) const;
   [[nodiscard]] bool hides_names() const;
 
+  Deriver& deriver_;
   const Viewer& viewer_;
   const VisibleScan& scan_;
   LineEnds ends_;

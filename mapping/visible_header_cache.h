@@ -1,0 +1,86 @@
+// What was derived of late for what was seen: fields, ids, phantoms (one worker's).
+//
+// Every answer is a pure function of the viewer and the key, so that it makes no difference whether it comes
+// from here. A slot holds one entry and a new one takes its place: bounded, and no choice of keys makes it
+// slow.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mapping/visible_header.h"
+
+namespace kage::mapping {
+
+/// Whose view: of another member, or after another change of the routes, nothing is found.
+struct ViewKey {
+  MemberId member = 0;
+  std::uint64_t generation = 0;
+
+  ViewKey() = default;
+  explicit ViewKey(const Viewer& viewer)
+      : member(viewer.member->id), generation(viewer.routes->generation()) {}
+  bool operator==(const ViewKey&) const = default;
+};
+
+template <class Value>
+class RecentMap {
+ public:
+  /// `slots`: a power of two. `longest`: keys above this are not kept.
+  RecentMap(std::size_t slots, std::size_t longest) : count_(slots), longest_(longest) {}
+
+  const Value* find(const ViewKey& view, std::string_view key) const {
+    if (slots_.empty()) return nullptr;
+    const Slot& slot = slots_[place(view, key)];
+    return slot.view == view && slot.key == key && slot.view.member != 0 ? &slot.value : nullptr;
+  }
+
+  void put(const ViewKey& view, std::string_view key, Value value) {
+    if (key.size() > longest_) return;
+    if (slots_.empty()) slots_.resize(count_);
+    Slot& slot = slots_[place(view, key)];
+    slot.view = view;
+    slot.key = key;
+    slot.value = std::move(value);
+  }
+
+  void clear() { slots_ = {}; }
+
+ private:
+  struct Slot {
+    ViewKey view;
+    std::string key;
+    Value value;
+  };
+
+  [[nodiscard]] std::size_t place(const ViewKey& view, std::string_view key) const {
+    const std::uint64_t hash = std::hash<std::string_view>()(key) ^ (view.member * 0x9E3779B97F4A7C15ULL);
+    return (hash ^ hash >> 32U) & (count_ - 1);
+  }
+
+  std::size_t count_;
+  std::size_t longest_;
+  std::vector<Slot> slots_;
+};
+
+/// What is derived with keys. A result is valid until the next question.
+class Deriver {
+ public:
+  /// The local part that stands for an address.
+  const std::string& phantom(const Viewer& viewer, std::string_view canonical);
+  /// id_in_view().
+  const std::string& id(const Viewer& viewer, std::string_view id);
+  void clear();
+
+ private:
+  RecentMap<std::string> phantoms_{8192, 320};
+  RecentMap<std::string> ids_{8192, 320};
+  std::string last_;
+};
+
+}  // namespace kage::mapping

@@ -1,0 +1,206 @@
+// One pass over the lines; a field that is dropped costs its line ends and a look-up.
+#include "mapping/visible_header_quick.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/text.h"
+#include "mapping/visible_header_scan.h"
+#include "mapping/visible_header_write.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr message::HeaderLimits kLimits;
+constexpr std::size_t kPreferredLine = 78;  // RFC 5322 §2.1.1
+constexpr std::size_t kMaxQuickIds = 50;    ///< more are thinned out, the long way
+constexpr std::size_t kMaxQuickWord = 500;  ///< octets of an id, so that no line is too long
+constexpr std::size_t kMaxQuickIdOctets = 7000;
+
+/// Lines of a block that end with CRLF, grouped into fields.
+class Cutter {
+ public:
+  explicit Cutter(std::string_view block) : rest_(block) {}
+
+  enum class Found : unsigned char { field, end, odd };
+
+  /// The next field; its last line end is in `raw` only. `end`: the empty line or nothing is left.
+  Found next(message::Field& field) {
+    if (rest_.empty() || rest_ == "\r\n") return Found::end;
+    std::size_t colon = 0;
+    while (colon < rest_.size() && rest_[colon] > 32 && rest_[colon] < 127 && rest_[colon] != ':') ++colon;
+    if (colon == 0 || colon > 60 || colon == rest_.size() || rest_[colon] != ':') return Found::odd;
+    std::size_t end = colon;
+    lines_ = 0;
+    do {
+      const void* const line_end = std::memchr(rest_.data() + end, '\n', rest_.size() - end);
+      if (line_end == nullptr) return Found::odd;
+      end = static_cast<std::size_t>(static_cast<const char*>(line_end) - rest_.data()) + 1;
+      if (rest_[end - 2] != '\r') return Found::odd;
+      ++lines_;
+    } while (end < rest_.size() && is_wsp(rest_[end]));
+    field.raw = rest_.substr(0, end);
+    field.name = rest_.substr(0, colon);
+    field.body = rest_.substr(colon + 1, end - colon - 3);
+    rest_.remove_prefix(end);
+    return Found::field;
+  }
+
+  [[nodiscard]] std::size_t lines() const { return lines_; }  ///< of the last field
+  [[nodiscard]] std::string_view rest() const { return rest_; }
+
+ private:
+  std::string_view rest_;
+  std::size_t lines_ = 0;
+};
+
+/// NUL, or a CR that ends no line.
+bool is_odd(std::string_view body, std::size_t lines) {
+  if (std::memchr(body.data(), '\0', body.size()) != nullptr) return true;
+  std::size_t returns = 0;
+  for (std::size_t at = body.find('\r'); at != std::string_view::npos; at = body.find('\r', at + 1))
+    ++returns;
+  return returns != lines - 1;
+}
+
+/// The ids of a body that holds nothing else; false when it is not that plain.
+bool plain_ids(std::string_view body, std::array<std::string_view, kMaxQuickIds>& ids, std::size_t& count) {
+  count = 0;
+  for (std::size_t at = 0; at < body.size();) {
+    const char c = body[at];
+    if (is_wsp(c) || c == '\r' || c == '\n') {
+      ++at;
+      continue;
+    }
+    if (c != '<' || count == ids.size()) return false;
+    const std::size_t begin = ++at;
+    while (at < body.size() && body[at] > ' ' && body[at] < 127 && body[at] != '<' && body[at] != '>') ++at;
+    if (at == begin || at == body.size() || body[at] != '>' || at - begin > kMaxQuickWord) return false;
+    ids[count++] = body.substr(begin, at - begin);
+    ++at;
+  }
+  return count > 0;
+}
+
+}  // namespace
+
+bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block,
+                     std::string& out, std::vector<PhantomWrite>& fresh) {
+  if (block.size() > kLimits.max_octets) return false;
+  Work work{deriver, viewer, {out, out.size(), {}}, {}, fresh};
+  Cutter cutter(block);
+  Extent room;
+  message::Field field;
+  std::size_t fields = 0;
+  while (true) {
+    const Cutter::Found found = cutter.next(field);
+    if (found == Cutter::Found::odd) return false;
+    if (found == Cutter::Found::end) break;
+    if (++fields > kLimits.max_fields) return false;
+    room.lines += cutter.lines();
+    const FieldRule& rule = find_rule(field.name);
+    if (may_be_shown(rule, kind) && !write(work, field, rule, cutter.lines())) return false;
+  }
+  room.octets = block.size() - cutter.rest().size();
+  if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return false;
+  out += cutter.rest();
+  return true;
+}
+
+bool QuickView::write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
+  if (is_odd(field.body, lines)) return false;
+  const auto as_it_came = [&] {
+    work.draft.out += field.raw;
+    work.used.octets += field.raw.size();
+    work.used.lines += lines;
+    return true;
+  };
+  if (is_surely_harmless(rule.towards_member, field.body)) return as_it_came();
+  if (rule.towards_member == FieldClass::ids && write_ids(work, field, rule, lines)) return true;
+  const ViewKey view(work.viewer);
+  const Form* form = forms_.find(view, field.raw);
+  Form made;
+  if (form == nullptr) {
+    made = look(work, field, rule);
+    form = &made;
+  }
+  if (form->kind == Form::Kind::context) return false;
+  if (form->kind == Form::Kind::stays) {
+    as_it_came();
+  } else if (!form->made.empty()) {
+    work.used.octets += form->made.size();
+    work.used.lines += form->lines;
+    work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + form->made.size()});
+    work.draft.out += form->made;
+  }
+  for (const auto& [local, spelling] : form->phantoms) {
+    work.fresh.push_back({work.viewer.member, local, spelling});
+  }
+  if (form == &made) forms_.put(view, field.raw, std::move(made));
+  return true;
+}
+
+/// Plain ids are looked up one by one: a thread's messages share most of them.
+bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
+  std::array<std::string_view, kMaxQuickIds> ids;
+  std::size_t count = 0;
+  if (rule.name == "content-id" || !plain_ids(field.body, ids, count)) return false;
+  if (rule.name == "message-id" && count > 1) return false;
+  std::string& out = work.draft.out;
+  const std::size_t begin = out.size();
+  out.append(field.name).push_back(':');
+  std::size_t column = field.name.size() + 1;
+  std::size_t made_lines = 1;
+  bool same = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string& id = work.deriver.id(work.viewer, ids[i]);
+    same = same && id == ids[i];
+    const std::size_t size = id.size() + 3;
+    // As message::write_field: the first stays beside the name.
+    if (i > 0 && column + size > kPreferredLine) {
+      out += "\r\n";
+      ++made_lines;
+      column = 0;
+    }
+    out.append(" <").append(id).push_back('>');
+    column += size;
+  }
+  out += "\r\n";
+  if (out.size() - begin > kMaxQuickIdOctets) {
+    out.resize(begin);
+    return false;
+  }
+  if (same) {
+    out.resize(begin);
+    out += field.raw;
+    work.used.lines += lines;
+  } else {
+    work.draft.rewritten.push_back({begin, out.size()});
+    work.used.lines += made_lines;
+  }
+  work.used.octets += out.size() - begin;
+  return true;
+}
+
+QuickView::Form QuickView::look(Work& work, const message::Field& field, const FieldRule& rule) {
+  Form form;
+  VisibleScan alone;
+  if (!alone.scan_alone(field, rule) || needs_context(alone.shown.front())) return form;
+  VisibleWriter writer(work.deriver, work.viewer, alone, LineEnds::crlf);
+  if (writer.stays(0)) {
+    form.kind = Form::Kind::stays;
+  } else {
+    form.kind = Form::Kind::made;
+    Draft draft{form.made, 0, {}};
+    writer.write(draft, Step::none, {});
+    form.lines = extent_of(form.made).lines;
+  }
+  std::vector<PhantomWrite> fresh;
+  writer.report(fresh);
+  for (PhantomWrite& each : fresh)
+    form.phantoms.emplace_back(std::move(each.local), std::move(each.spelling));
+  return form;
+}
+
+}  // namespace kage::mapping
