@@ -16,34 +16,44 @@ namespace {
 constexpr std::size_t kMaxLine = 2048;
 constexpr int kMaxLines = 100;
 
-/// Reads lines up to the last of a reply or response; `tag` is IMAP's, empty for SMTP. True: a positive one.
-net::Task<Result<bool>> read_answer(net::BufferedReader& reader, std::string tag) {
+using tls::Service;
+
+/// Reads lines up to the last of a reply or response; `tag` is what it begins with: IMAP's, nothing for
+/// others. True: a positive one.
+net::Task<Result<bool>> read_answer(net::BufferedReader& reader, Service service, std::string tag) {
   for (int i = 0; i < kMaxLines; ++i) {
     const auto line = co_await reader.line(kMaxLine);
     if (!line) co_return std::unexpected(line.error());
-    if (tag.empty()) {
-      if (line->size() < 3) co_return fail(Errc::protocol, "not SMTP");
-      if (line->size() == 3 || (*line)[3] != '-') co_return line->front() == '2';
-    } else if (line->starts_with(tag + " ")) {
-      co_return line->substr(tag.size() + 1).starts_with("OK");
+    switch (service) {
+      case Service::pop3:
+        if (!line->starts_with('+') && !line->starts_with('-')) co_return fail(Errc::protocol, "not POP3");
+        co_return line->starts_with("+OK");
+      case Service::submission:
+        if (line->size() < 3) co_return fail(Errc::protocol, "not SMTP");
+        if (line->size() == 3 || (*line)[3] != '-') co_return line->front() == '2';
+        break;
+      case Service::imap:
+        if (line->starts_with(tag + " ")) co_return line->substr(tag.size() + 1).starts_with("OK");
     }
   }
   co_return fail(Errc::limit, "an answer without end");
 }
 
-/// The dialog before the handshake of STARTTLS (RFC 3207, RFC 9051 §6.2.1).
-net::Task<Result<>> start_tls(net::Stream& stream, bool imap) {
+/// The dialog before the handshake (RFC 3207, RFC 9051 §6.2.1, RFC 2595 §4).
+net::Task<Result<>> start_tls(net::Stream& stream, Service service) {
   net::BufferedReader reader(stream);
-  auto greeting = co_await read_answer(reader, imap ? "*" : "");
+  auto greeting = co_await read_answer(reader, service, "*");
   if (!greeting) co_return std::unexpected(greeting.error());
-  const std::string dialog = imap ? "a STARTTLS\r\n" : "STARTTLS\r\n";
-  if (!imap) {
+  std::string dialog = "STARTTLS\r\n";
+  if (service == Service::imap) dialog = "a STARTTLS\r\n";
+  if (service == Service::pop3) dialog = "STLS\r\n";
+  if (service == Service::submission) {
     if (auto sent = co_await stream.write("EHLO localhost\r\n"); !sent) co_return sent;
-    auto hello = co_await read_answer(reader, "");
+    auto hello = co_await read_answer(reader, service, "");
     if (!hello) co_return std::unexpected(hello.error());
   }
   if (auto sent = co_await stream.write(dialog); !sent) co_return sent;
-  const auto answer = co_await read_answer(reader, imap ? "a" : "");
+  const auto answer = co_await read_answer(reader, service, "a");
   if (!answer) co_return std::unexpected(answer.error());
   if (!*answer) co_return fail(Errc::tls, "STARTTLS refused");
   co_return Result<>();
@@ -66,24 +76,24 @@ net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions o
   co_return Result<>();
 }
 
-net::Task<Result<>> check_provider(net::Loop& loop, submission::ProviderOptions options) {
+net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options, tls::Service service,
+                                   tls::Endpoint endpoint) {
   const net::TimePoint deadline = loop.now() + options.timeout;
   auto context = tls::ClientContext::create(
       {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
   if (!context) co_return std::unexpected(context.error());
-  auto plain = co_await net::connect_tcp(loop, options.host, options.port, deadline);
+  auto plain = co_await net::connect_tcp(loop, endpoint.host, endpoint.port, deadline);
   if (!plain) co_return std::unexpected(plain.error());
   (*plain)->set_deadline(deadline);
-  const bool imap = options.protocol == submission::ProviderOptions::Protocol::imap;
-  if (options.starttls) {
-    if (auto begun = co_await start_tls(**plain, imap); !begun) co_return begun;
+  if (endpoint.starttls) {
+    if (auto begun = co_await start_tls(**plain, service); !begun) co_return begun;
   }
-  auto stream = co_await tls::connect_tls(std::move(*plain), *context, options.host, deadline);
+  auto stream = co_await tls::connect_tls(std::move(*plain), *context, endpoint.host, deadline);
   if (!stream) co_return std::unexpected(stream.error());
-  if (!options.starttls) {
+  if (!endpoint.starttls) {
     (*stream)->set_deadline(deadline);
     net::BufferedReader reader(**stream);
-    const auto greeting = co_await read_answer(reader, imap ? "*" : "");
+    const auto greeting = co_await read_answer(reader, service, "*");
     if (!greeting) co_return std::unexpected(greeting.error());
     if (!*greeting) co_return fail(Errc::protocol, "an unfriendly greeting");
   }

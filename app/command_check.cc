@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -100,17 +101,38 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
   co_await access.close();
 }
 
+bool has_face(const Config& config, ListenConfig::Face a, ListenConfig::Face b) {
+  return std::ranges::any_of(
+      config.listen, [&](const ListenConfig& listen) { return listen.face == a || listen.face == b; });
+}
+
+/// The server that is asked about logins, and those that the faces of the proxy need.
+net::Task<void> check_services(net::Loop& loop, const Config& config, tls::ProviderOptions provider,
+                               Report& report) {
+  using Face = ListenConfig::Face;
+  const tls::Endpoint asked{provider.host, provider.port, provider.starttls};
+  const std::string name = "provider " + provider.name;
+  report.line(fmt::format("{} at {}", name, net::format_endpoint(asked.host, asked.port)),
+              co_await check_provider(loop, provider, provider.protocol, asked));
+  const auto imap = provider.endpoint(tls::Service::imap);
+  if (has_face(config, Face::imap, Face::imaps) && !imap.host.empty() && imap != asked) {
+    report.line(fmt::format("{} (imap) at {}", name, net::format_endpoint(imap.host, imap.port)),
+                co_await check_provider(loop, provider, tls::Service::imap, imap));
+  }
+  const auto pop3 = provider.endpoint(tls::Service::pop3);
+  if (has_face(config, Face::pop3, Face::pop3s) && !pop3.host.empty()) {
+    report.line(fmt::format("{} (pop3) at {}", name, net::format_endpoint(pop3.host, pop3.port)),
+                co_await check_provider(loop, provider, tls::Service::pop3, pop3));
+  }
+}
+
 net::Task<void> check_network(net::Loop& loop, const Config& config, Report& report) {
   for (const auto& hop : config.next_hops) {
     const std::string what =
         fmt::format("next hop {} at {}", hop.name, net::format_endpoint(hop.host, hop.port));
     report.line(what, co_await check_next_hop(loop, hop, config.session.hostname));
   }
-  for (const auto& provider : config.providers) {
-    const std::string what =
-        fmt::format("provider {} at {}", provider.name, net::format_endpoint(provider.host, provider.port));
-    report.line(what, co_await check_provider(loop, provider));
-  }
+  for (const auto& provider : config.providers) co_await check_services(loop, config, provider, report);
 }
 
 net::Task<void> check_all(net::Loop& loop, const Config& config, Report& report, bool& ended) {

@@ -27,8 +27,32 @@ net::Millis millis(const SectionValues& values, std::string_view key) {
   return net::Millis(values.number(key));
 }
 
-std::uint16_t port_of(const SectionValues& values) {
-  return static_cast<std::uint16_t>(values.number("port"));
+std::uint16_t port_of(const SectionValues& values, std::string_view key = "port") {
+  return static_cast<std::uint16_t>(values.number(key));
+}
+
+using Face = ListenConfig::Face;
+
+struct FaceName {
+  std::string_view name;
+  Face face;
+  enum class Kind : std::uint8_t { smtp, proxy, other } kind;
+};
+constexpr FaceName kFaces[] = {
+    {"inbound", Face::inbound, FaceName::Kind::smtp},
+    {"submission", Face::submission, FaceName::Kind::smtp},
+    {"submissions", Face::submissions, FaceName::Kind::smtp},
+    {"imap", Face::imap, FaceName::Kind::proxy},
+    {"imaps", Face::imaps, FaceName::Kind::proxy},
+    {"pop3", Face::pop3, FaceName::Kind::proxy},
+    {"pop3s", Face::pop3s, FaceName::Kind::proxy},
+    {"http", Face::http, FaceName::Kind::other},
+};
+
+/// Where a service of a provider is by its own keys. No port: the usual one of its kind of TLS.
+tls::Endpoint endpoint_of(const std::string& host, std::uint16_t port, bool starttls,
+                          std::uint16_t implicit_port, std::uint16_t starttls_port) {
+  return {host, port != 0 ? port : starttls ? starttls_port : implicit_port, starttls};
 }
 
 std::vector<net::Network> networks(const std::vector<std::string>& texts) {
@@ -59,6 +83,7 @@ class Builder {
     certificates();
     limits();
     inbound();
+    proxy();
     listeners();
     providers();
     next_hops();
@@ -220,21 +245,34 @@ class Builder {
     }
   }
 
+  void proxy() {
+    const SectionValues& values = document_.one("proxy");
+    proxy::ProxyOptions& proxy = config_.proxy;
+    proxy.hostname = config_.session.hostname;
+    proxy.require_tls = values.flag("require_tls");
+    proxy.login_timeout = millis(values, "login_timeout");
+    proxy.idle_timeout = millis(values, "idle_timeout");
+    proxy.upstream_timeout = millis(values, "upstream_timeout");
+    proxy.max_command = static_cast<std::size_t>(values.number("max_command"));
+    proxy.max_append = static_cast<std::uint64_t>(values.number("max_append"));
+    proxy.max_errors = static_cast<std::size_t>(values.number("max_errors"));
+    proxy.max_connections_per_login = static_cast<std::size_t>(values.number("max_connections_per_login"));
+    proxy.proxy_peers = networks(values.list("proxy_protocol"));
+    proxy.gmail = values.flag("gmail");
+  }
+
   void listeners() {
-    using Face = ListenConfig::Face;
     std::map<std::pair<std::string, std::uint16_t>, std::size_t> taken;
-    bool smtp = false;
     for (const SectionValues& values : document_.all("listen")) {
       ListenConfig listen;
-      const std::string& face = values.text("face");
-      listen.face = face == "submission"    ? Face::submission
-                    : face == "submissions" ? Face::submissions
-                    : face == "http"        ? Face::http
-                                            : Face::inbound;
+      const auto known = std::ranges::find(kFaces, values.text("face"), &FaceName::name);
+      const FaceName& face = known == std::ranges::end(kFaces) ? kFaces[0] : *known;
+      listen.face = face.face;
       listen.address = net::format_ip(*net::parse_ip(values.text("address")));
       listen.port = port_of(values);
-      smtp = smtp || listen.face != Face::http;
-      need_certificate(values, listen.face);
+      smtp_ = smtp_ || face.kind == FaceName::Kind::smtp;
+      if (face.kind == FaceName::Kind::proxy) need_provider(values);
+      need_certificate(values, face);
       if (listen.port != 0 && values.given("port")) {
         const auto [at, fresh] = taken.try_emplace({listen.address, listen.port}, values.line("port"));
         if (!fresh) {
@@ -246,29 +284,40 @@ class Builder {
       }
       config_.listen.push_back(std::move(listen));
     }
-    if (use_ == ConfigUse::serve && !smtp) {
-      problems_.add(1, "listen", "no SMTP face",
-                    "at least one [[listen]] with face \"inbound\", \"submission\" or \"submissions\"");
+    if (use_ == ConfigUse::serve && !smtp_ && !proxy_) {
+      problems_.add(1, "listen", "no mail face", "at least one [[listen]] with another face than \"http\"");
     }
   }
 
-  void need_certificate(const SectionValues& values, ListenConfig::Face face) {
-    if (!config_.certificates.empty()) return;
-    if (face == ListenConfig::Face::submissions) {
-      wrong(values, "face", "\"submissions\" without a certificate",
-            "\"submissions\" together with a [[tls.certificate]]");
-    } else if (face == ListenConfig::Face::submission && config_.session.require_tls) {
-      wrong(values, "face", "\"submission\" without a certificate",
-            "\"submission\" together with a [[tls.certificate]], or with submission.require_tls = false");
+  void need_provider(const SectionValues& values) {
+    proxy_ = true;
+    if (document_.all("provider").empty()) {
+      wrong(values, "face", quote(values.text("face")) + " without a provider",
+            quote(values.text("face")) + " together with a [[provider]]");
+    }
+  }
+
+  void need_certificate(const SectionValues& values, const FaceName& face) {
+    if (!config_.certificates.empty() || face.face == Face::inbound || face.face == Face::http) return;
+    const bool implicit =
+        face.face == Face::submissions || face.face == Face::imaps || face.face == Face::pop3s;
+    const bool proxy = face.kind == FaceName::Kind::proxy;
+    const std::string found = fmt::format("\"{}\" without a certificate", face.name);
+    if (implicit) {
+      wrong(values, "face", found, fmt::format("\"{}\" together with a [[tls.certificate]]", face.name));
+    } else if (proxy ? config_.proxy.require_tls : config_.session.require_tls) {
+      wrong(values, "face", found,
+            fmt::format("\"{}\" together with a [[tls.certificate]], or with {}.require_tls = false",
+                        face.name, proxy ? "proxy" : "submission"));
     }
   }
 
   void providers() {
-    using Protocol = submission::ProviderOptions::Protocol;
+    using Protocol = tls::ProviderOptions::Protocol;
     std::set<std::string> names;
     std::map<std::string, std::string> owners;
     for (const SectionValues& values : document_.all("provider")) {
-      submission::ProviderOptions provider;
+      tls::ProviderOptions provider;
       unique_name(values, names);
       provider.name = values.text("name");
       provider.domains = values.list("domains");
@@ -277,13 +326,34 @@ class Builder {
       provider.host = values.text("host");
       provider.starttls = values.text("tls") == "starttls";
       const bool imap = provider.protocol == Protocol::imap;
-      provider.port = values.given("port") && port_of(values) != 0 ? port_of(values)
-                      : imap                                       ? (provider.starttls ? 143 : 993)
-                                                                   : (provider.starttls ? 587 : 465);
+      const auto own =
+          endpoint_of(provider.host, port_of(values), provider.starttls, imap ? 993 : 465, imap ? 143 : 587);
+      provider.port = own.port;
+      services(values, provider);
       provider.ca_file = authorities(values, true);
       provider.timeout = millis(values, "timeout");
       config_.providers.push_back(std::move(provider));
     }
+  }
+
+  /// Where the proxy finds the mailboxes.
+  void services(const SectionValues& values, tls::ProviderOptions& provider) {
+    const bool imap = provider.protocol == tls::Service::imap;
+    const std::string& imap_host = values.text("imap_host");
+    const bool imap_starttls = values.text("imap_tls") == "starttls";
+    const std::uint16_t imap_port = port_of(values, "imap_port");
+    if (!imap_host.empty()) {
+      provider.imap = endpoint_of(imap_host, imap_port, imap_starttls, 993, 143);
+    } else if (imap && (values.given("imap_port") || values.given("imap_tls"))) {
+      const bool starttls = values.given("imap_tls") ? imap_starttls : provider.starttls;
+      provider.imap = endpoint_of(provider.host, imap_port, starttls, 993, 143);
+    } else if (!imap) {
+      only_with(values, "imap_port", false, "imap_port together with imap_host");
+      only_with(values, "imap_tls", false, "imap_tls together with imap_host");
+    }
+    const std::string& pop3_host = values.text("pop3_host");
+    provider.pop3 = endpoint_of(pop3_host.empty() ? provider.host : pop3_host, port_of(values, "pop3_port"),
+                                values.text("pop3_tls") == "starttls", 995, 110);
   }
 
   void unique_domains(const SectionValues& values, const std::string& name,
@@ -306,7 +376,8 @@ class Builder {
       unique_domains(values, hop.name, hop.domains, owners);
       config_.next_hops.push_back(std::move(hop));
     }
-    if (use_ == ConfigUse::serve && !owners.contains("*")) {
+    // A gateway that only lets members read needs none.
+    if (use_ == ConfigUse::serve && (smtp_ || !proxy_) && !owners.contains("*")) {
       problems_.add(1, "next_hop", "no default next hop", "one [[next_hop]] with domains = [\"*\"]");
     }
   }
@@ -357,22 +428,15 @@ class Builder {
   ConfigUse use_;
   Problems& problems_;
   Config config_;
+  bool smtp_ = false;   // there is a face that takes mail
+  bool proxy_ = false;  // there is one that shows mailboxes
 };
 
 }  // namespace
 
 std::string_view to_string(ListenConfig::Face face) {
-  switch (face) {
-    case ListenConfig::Face::inbound:
-      return "inbound";
-    case ListenConfig::Face::submission:
-      return "submission";
-    case ListenConfig::Face::submissions:
-      return "submissions";
-    case ListenConfig::Face::http:
-      return "http";
-  }
-  return "http";
+  const auto known = std::ranges::find(kFaces, face, &FaceName::face);
+  return known == std::ranges::end(kFaces) ? std::string_view("http") : known->name;
 }
 
 Config build_config(const SettingsDocument& document, ConfigUse use, Problems& problems) {

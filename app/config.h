@@ -14,6 +14,7 @@
 #include "app/problems.h"
 #include "base/log.h"
 #include "net/redis.h"
+#include "proxy/sessions.h"
 #include "submission/auth.h"
 #include "submission/next_hop.h"
 #include "submission/session.h"
@@ -21,12 +22,21 @@
 namespace kage::app {
 
 struct ListenConfig {
-  enum class Face : std::uint8_t { inbound, submission, submissions, http } face = Face::inbound;
+  enum class Face : std::uint8_t {
+    inbound,
+    submission,
+    submissions,
+    imap,
+    imaps,
+    pop3,
+    pop3s,
+    http
+  } face = Face::inbound;
   std::string address;
   std::uint16_t port = 0;
 };
 
-/// "inbound", "submission", "submissions" or "http".
+/// As the configuration names it.
 std::string_view to_string(ListenConfig::Face face);
 
 struct RedisConfig {
@@ -51,7 +61,8 @@ struct Config {
   std::vector<tls::CertificateFiles> certificates;
   std::vector<ListenConfig> listen;
   submission::SessionOptions session;  ///< hostname included
-  std::vector<submission::ProviderOptions> providers;
+  proxy::ProxyOptions proxy;           ///< hostname included
+  std::vector<tls::ProviderOptions> providers;
   std::vector<submission::NextHopOptions> next_hops;
 };
 

@@ -43,7 +43,12 @@ class Process {
   Process(const Config& config, net::RedisOptions redis, std::shared_ptr<tls::ServerContext> tls)
       : config_(config),
         retry_(loop_),
-        shared_{config, std::move(redis), std::move(tls), mapping::SharedRoutes(config.master_key)} {}
+        shared_{.config = config,
+                .redis = std::move(redis),
+                .tls = std::move(tls),
+                .routes = mapping::SharedRoutes(config.master_key),
+                .upstreams = proxy::Upstreams(config.providers),
+                .throttle = net::LoginThrottle()} {}
 
   int run(const std::string& ready_file);
 

@@ -1,7 +1,11 @@
 // Wires one worker together.
 #include "app/serve_worker.h"
 
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/metrics.h"
 
@@ -19,10 +23,40 @@ submission::Face smtp_face(ListenConfig::Face face) {
   }
 }
 
-/// Says why before closing (RFC 5321 §3.8), to a client that reads it within a second.
-net::Task<void> refuse(net::StreamPtr stream, std::string hostname) {
+std::optional<proxy::Face> proxy_face(ListenConfig::Face face) {
+  switch (face) {
+    case ListenConfig::Face::imap:
+      return proxy::Face::imap;
+    case ListenConfig::Face::imaps:
+      return proxy::Face::imaps;
+    case ListenConfig::Face::pop3:
+      return proxy::Face::pop3;
+    case ListenConfig::Face::pop3s:
+      return proxy::Face::pop3s;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// What a client that is one too many hears (RFC 5321 §3.8, RFC 9051 §7.1.5, RFC 3206 §4); nothing where TLS
+/// comes first.
+std::string refusal(ListenConfig::Face face, const std::string& hostname) {
+  switch (face) {
+    case ListenConfig::Face::inbound:
+    case ListenConfig::Face::submission:
+      return "421 4.3.2 " + hostname + " Too many connections, try again later\r\n";
+    case ListenConfig::Face::imap:
+      return "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
+    case ListenConfig::Face::pop3:
+      return "-ERR [SYS/TEMP] Too many connections, try again later\r\n";
+    default:
+      return {};
+  }
+}
+
+/// Says why before closing, to a client that reads it within a second.
+net::Task<void> refuse(net::StreamPtr stream, std::string answer) {
   stream->set_timeout(net::Millis(1000));
-  const std::string answer = "421 4.3.2 " + hostname + " Too many connections, try again later\r\n";
   if (co_await stream->write(answer)) (void)co_await stream->shutdown();
   stream->close();
 }
@@ -37,9 +71,12 @@ ServeWorker::ServeWorker(net::Loop& loop, Shared& shared, bool first)
       directory_(loop, redis_, shared.routes),
       hops_(loop, shared.config.session.hostname, shared.config.next_hops),
       authenticator_(loop, shared.config.providers),
-      sessions_(
-          submission::Services{loop, directory_, hops_, authenticator_, shared.tls, shared.config.session}),
+      sessions_(submission::Services{loop, directory_, hops_, authenticator_, shared.throttle, shared.tls,
+                                     shared.config.session}),
+      proxy_sessions_(proxy::Services{loop, directory_, view_, shared.upstreams, shared.throttle, shared.tls,
+                                      shared.config.proxy}),
       http_(loop, [this](const http::Request& request) { return respond(request); }) {
+  directory_.on_change([this] { on_routes_changed(); });
   if (first_) {
     net::spawn(watch(*this));
   } else {
@@ -48,6 +85,11 @@ ServeWorker::ServeWorker(net::Loop& loop, Shared& shared, bool first)
 }
 
 ServeWorker::~ServeWorker() = default;
+
+void ServeWorker::on_routes_changed() {
+  view_.clear();
+  proxy_sessions_.routes_changed();
+}
 
 net::Task<void> ServeWorker::watch(ServeWorker& self) {
   co_await self.directory_.watch();
@@ -75,12 +117,17 @@ void ServeWorker::accept(ListenConfig::Face face, net::StreamPtr stream, net::Pe
     http_.start(std::move(stream));
     return;
   }
-  if (sessions_.size() >= shared_.config.max_connections) {
-    if (face == ListenConfig::Face::submissions) {
+  if (sessions_.size() + proxy_sessions_.size() >= shared_.config.max_connections) {
+    std::string answer = refusal(face, shared_.config.session.hostname);
+    if (answer.empty()) {
       stream->close();
     } else {
-      net::spawn(refuse(std::move(stream), shared_.config.session.hostname));
+      net::spawn(refuse(std::move(stream), std::move(answer)));
     }
+    return;
+  }
+  if (const auto shown = proxy_face(face)) {
+    proxy_sessions_.start(*shown, std::move(stream), std::move(peer));
     return;
   }
   sessions_.start(smtp_face(face), std::move(stream), std::move(peer));
@@ -110,7 +157,10 @@ net::Task<void> ServeWorker::stop(net::TimePoint deadline) {
   stopping_ = true;
   for (const auto& listener : listeners_) listener->close();
   listeners_.clear();
-  co_await sessions_.stop(deadline);
+  std::vector<net::Task<void>> ends;
+  ends.push_back(sessions_.stop(deadline));
+  ends.push_back(proxy_sessions_.stop(deadline));
+  co_await net::when_all(std::move(ends));
   co_await http_.stop(std::max(deadline, loop_.now() + net::Millis(100)));
   directory_.stop();
   redis_.close();

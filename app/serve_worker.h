@@ -10,7 +10,11 @@
 #include "app/config.h"
 #include "http/server.h"
 #include "mapping/directory.h"
+#include "mapping/visible_header.h"
 #include "net/listener.h"
+#include "net/login_throttle.h"
+#include "proxy/sessions.h"
+#include "proxy/upstream.h"
 #include "submission/session.h"
 #include "tls/server_context.h"
 
@@ -22,6 +26,8 @@ struct Shared {
   net::RedisOptions redis;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no certificate is configured
   mapping::SharedRoutes routes;
+  proxy::Upstreams upstreams;
+  net::LoginThrottle throttle;
 };
 
 class ServeWorker {
@@ -44,6 +50,7 @@ class ServeWorker {
 
  private:
   void accept(ListenConfig::Face face, net::StreamPtr stream, net::PeerAddress peer);
+  void on_routes_changed();
   [[nodiscard]] http::Response respond(const http::Request& request) const;
   static net::Task<void> watch(ServeWorker& self);
 
@@ -56,6 +63,8 @@ class ServeWorker {
   submission::NextHops hops_;
   submission::Authenticator authenticator_;
   submission::SessionSet sessions_;
+  mapping::HeaderView view_;
+  proxy::Sessions proxy_sessions_;
   http::Server http_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   net::Event watch_ended_;

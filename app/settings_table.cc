@@ -33,9 +33,11 @@ constexpr Section kSections[] = {
      "Networks whose mail is taken as its header says, such as a carrier's gateway that checks its own "
      "users."},
     {"submission", false, "Members' mail clients, on the faces `submission` and `submissions`."},
+    {"proxy", false,
+     "Members' mail clients that read their mailbox, on the faces `imap`, `imaps`, `pop3` and `pop3s`."},
     {"provider", true,
-     "Mail providers that are asked whether a member's password is right, for members without a "
-     "`password_hash`."},
+     "Mail providers of the members: where the proxy finds their mailboxes, and who is asked whether a "
+     "member's password is right, for members without a `password_hash`."},
     {"next_hop", true,
      "Mail servers that take the rewritten messages, chosen by the recipient's domain. `serve` needs one "
      "with the domain "
@@ -52,6 +54,10 @@ constexpr Setting required(std::string_view section, std::string_view key, Kind 
 constexpr Setting choice(std::string_view section, std::string_view key, std::string_view choices,
                          std::string_view fallback, std::string_view help) {
   return {section, key, Kind::choice, fallback, 0, 0, choices, fallback.empty(), help};
+}
+constexpr Setting optional_choice(std::string_view section, std::string_view key, std::string_view choices,
+                                  std::string_view help) {
+  return {section, key, Kind::choice, "", 0, 0, choices, false, help};
 }
 constexpr Setting range(std::string_view section, std::string_view key, Kind kind, std::string_view fallback,
                         std::int64_t minimum, std::int64_t maximum, std::string_view help) {
@@ -101,10 +107,13 @@ constexpr Setting kSettings[] = {
     required("tls.certificate", "certificate", Kind::file, "PEM file: the certificate and its chain."),
     required("tls.certificate", "key", Kind::file, "PEM file: its private key."),
 
-    choice("listen", "face", "inbound|submission|submissions|http", "",
-           "`inbound`: port 25, strangers and plain replies. `submission`: port 587, members with STARTTLS. "
-           "`submissions`: "
-           "port 465, members with TLS from the start. `http`: /healthz, /readyz and /metrics."),
+    choice(
+        "listen", "face", "inbound|submission|submissions|imap|imaps|pop3|pop3s|http", "",
+        "`inbound`: port 25, strangers and plain replies. `submission`: port 587, members with STARTTLS. "
+        "`submissions`: "
+        "port 465, members with TLS from the start. `imap` (port 143) and `pop3` (port 110): the proxy with "
+        "STARTTLS; `imaps` (993) and `pop3s` (995): with TLS from the start. `http`: /healthz, /readyz and "
+        "/metrics."),
     text("listen", "address", Kind::ip, "127.0.0.1", "IP address to listen on; `0.0.0.0` and `::` mean all."),
     required_port("listen", 0, "Port; 0 means any free one."),
 
@@ -143,6 +152,26 @@ constexpr Setting kSettings[] = {
 
     text("submission", "require_tls", Kind::boolean, "true", "Whether AUTH is offered only after TLS."),
 
+    text("proxy", "require_tls", Kind::boolean, "true", "Whether logins are taken only after TLS."),
+    text("proxy", "proxy_protocol", Kind::networks, "",
+         "Peers that begin with a PROXY header (version 1 or 2), on the faces of the proxy."),
+    range("proxy", "login_timeout", Kind::duration, "1m", kSecond, kHour,
+          "How long a client may take from connecting to a successful login."),
+    range(
+        "proxy", "idle_timeout", Kind::duration, "31m", kMinute, 24 * kHour,
+        "How long an IMAP client may be silent after its login; RFC 9051 wants 30 minutes at least. POP3: 10 "
+        "minutes at most."),
+    range("proxy", "upstream_timeout", Kind::duration, "1m", kSecond, kHour,
+          "How long a provider's server may take to go on with an answer."),
+    range("proxy", "max_command", Kind::size, "64kB", 8 * kKilo, 16 * kMega,
+          "Longest command, with the literals in it."),
+    range("proxy", "max_append", Kind::size, "50MB", 64 * kKilo, 2 * kGiga,
+          "Largest message that a client may store (APPEND)."),
+    range("proxy", "max_errors", Kind::integer, "20", 3, 1000, "Bad commands before a connection is closed."),
+    range("proxy", "max_connections_per_login", Kind::integer, "0", 0, 100'000,
+          "Most connections of one login to one worker; 0: as many as the provider allows."),
+    text("proxy", "gmail", Kind::boolean, "false", "Whether Gmail's extension X-GM-EXT-1 is offered."),
+
     required("provider", "name", Kind::text, "The name that a routes file uses."),
     required("provider", "domains", Kind::domains, "Logins of these domains are asked here."),
     choice("provider", "protocol", "imap|submission", "imap", "How it is asked."),
@@ -151,8 +180,21 @@ constexpr Setting kSettings[] = {
           "Its port; default: 993 (imap) and 465 (submission) with implicit TLS, 143 and 587 with STARTTLS."),
     choice("provider", "tls", "implicit|starttls", "implicit",
            "How TLS begins. The certificate is always verified."),
+    text("provider", "imap_host", Kind::host, "",
+         "Its IMAP server for the proxy; default: `host`, when the protocol is `imap`."),
+    range("provider", "imap_port", Kind::integer, "", 1, 65535,
+          "Its port; default: `port`, when the protocol is `imap` and `imap_host` is not given, else 993 or "
+          "143."),
+    optional_choice(
+        "provider", "imap_tls", "implicit|starttls",
+        "How its TLS begins; default: `tls`, when the protocol is `imap` and `imap_host` is not given, "
+        "else `implicit`."),
+    text("provider", "pop3_host", Kind::host, "", "Its POP3 server for the proxy; default: `host`."),
+    range("provider", "pop3_port", Kind::integer, "", 1, 65535,
+          "Its port; default: 995 with implicit TLS, 110 with STLS."),
+    choice("provider", "pop3_tls", "implicit|starttls", "implicit", "How its TLS begins."),
     text("provider", "ca_file", Kind::file, "",
-         "PEM file of the authorities that may sign it; default: the system's."),
+         "PEM file of the authorities that may sign its certificates; default: the system's."),
     range("provider", "timeout", Kind::duration, "15s", kSecond, 5 * kMinute, "For one question."),
 
     required("next_hop", "name", Kind::text, "A name for logs and metrics."),

@@ -35,6 +35,7 @@ constexpr std::array<Row, kCount> kTable = {{
     {Answer::try_again, false, "451 4.3.2 Not now, try again later\r\n"},
     {Answer::delivery_deferred, false, "451 4.4.0 Delivery deferred, try again later\r\n"},
     {Answer::auth_unavailable, false, "454 4.7.0 Temporary authentication failure\r\n"},
+    {Answer::auth_throttled, false, "454 4.7.0 Too many failed logins, try again later\r\n"},
     {Answer::auth_no_mapping, false, "454 4.7.0 Temporary failure: mapping not available\r\n"},
     {Answer::tls_unavailable, false, "454 4.7.0 TLS not available\r\n"},
     {Answer::too_many_recipients, false, "452 4.5.3 Too many recipients\r\n"},

@@ -30,6 +30,7 @@ enum class Answer : std::uint8_t {
   try_again,
   delivery_deferred,
   auth_unavailable,
+  auth_throttled,
   auth_no_mapping,
   tls_unavailable,
   too_many_recipients,

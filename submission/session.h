@@ -8,6 +8,7 @@
 
 #include "mapping/directory.h"
 #include "net/cidr.h"
+#include "net/login_throttle.h"
 #include "net/stream.h"
 #include "submission/auth.h"
 #include "submission/next_hop.h"
@@ -54,6 +55,7 @@ struct Services {
   mapping::Directory& directory;
   NextHops& hops;
   Authenticator& authenticator;
+  net::LoginThrottle& throttle;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no STARTTLS offered
   const SessionOptions& options;
 };

@@ -111,6 +111,13 @@ net::Task<std::optional<std::string>> SmtpSession::challenge(std::string_view te
 }
 
 net::Task<void> SmtpSession::check(Credentials credentials) {
+  const std::string name = mapping::login_name(credentials.login);
+  net::LoginThrottle& throttle = services_.throttle;
+  if (throttle.wait(name, peer_.ip, services_.loop.now()) > net::Millis(0)) {
+    wipe(credentials);
+    metrics::add(metrics::Counter::logins_throttled);
+    co_return reply(Answer::auth_throttled);
+  }
   auto routes = services_.directory.known_routes();
   if (!routes) {
     wipe(credentials);
@@ -120,12 +127,13 @@ net::Task<void> SmtpSession::check(Credentials credentials) {
   std::string login = credentials.login;
   const mapping::Routes snapshot = *routes;
   const auto checked = co_await services_.authenticator.check(snapshot, std::move(credentials));
-  const auto tag = snapshot->master().log_tag(mapping::login_name(login));
+  const auto tag = snapshot->master().log_tag(name);
   const auto log_result = [&tag](std::string_view result) {
     log::info("login", {{"login", std::string_view(tag)}, {"result", result}});
   };
   if (checked) {
     login_ = std::move(login);
+    throttle.succeeded(name, peer_.ip, services_.loop.now());
     log_result("accepted");
     metrics::add(metrics::Counter::logins_accepted);
     co_return reply(Answer::auth_ok);
@@ -135,6 +143,7 @@ net::Task<void> SmtpSession::check(Credentials credentials) {
     co_return reply(Answer::auth_unavailable);
   }
   log_result("refused");
+  throttle.failed(name, peer_.ip, services_.loop.now());
   metrics::add(metrics::Counter::logins_refused);
   co_await refuse_login(bearer);
 }

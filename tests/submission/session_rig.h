@@ -59,6 +59,7 @@ class SessionRig {
   std::shared_ptr<SmtpSink> sink;
   std::unique_ptr<NextHops> hops;
   Authenticator authenticator;
+  net::LoginThrottle throttle;
   std::shared_ptr<tls::ServerContext> tls;
   std::unique_ptr<SessionSet> sessions;
   mapping::Routes routes;

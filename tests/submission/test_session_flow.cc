@@ -169,7 +169,7 @@ TEST_CASE("without routes everything is a 4xx") {
   mapping::SharedRoutes none("/nonexistent/master.key");
   mapping::Directory blind(rig.loop, rig.redis, none);
   rig.sessions = std::make_unique<SessionSet>(
-      Services{rig.loop, blind, *rig.hops, rig.authenticator, rig.tls, rig.options});
+      Services{rig.loop, blind, *rig.hops, rig.authenticator, rig.throttle, rig.tls, rig.options});
   play_inbound(
       rig,
       [](SessionRig&, Client& client) -> net::Task<void> {
