@@ -4,6 +4,7 @@ Between its faults it is a small honest server whose mailbox is `messages`, kept
 no real server at hand keeps). Every connection has a thread of its own.
 """
 
+import base64
 import contextlib
 import re
 import socket
@@ -98,7 +99,6 @@ class Connection:
         if name == b"LOGIN":
             self.logged_in(re.match(rb'"?([^" ]+)', arguments).group(1).decode())
         elif name == b"AUTHENTICATE":
-            import base64
             data = arguments.split(b" ")[1] if b" " in arguments else b""
             if not data:
                 self.send(b"+ \r\n")
@@ -202,7 +202,6 @@ class Connection:
                 self.send(b"+OK\r\n")
             elif name in (b"PASS", b"AUTH"):
                 if name == b"AUTH":
-                    import base64
                     data = words[2] if len(words) > 2 else (self.send(b"+ \r\n"), self.line())[1]
                     user = base64.b64decode(data).split(b"\0")[1].decode()
                 self.fault = user.split("@")[0]
@@ -224,6 +223,7 @@ class Connection:
                 if name == b"TOP":
                     head, _, body = text.partition(b"\r\n\r\n")
                     text = head + b"\r\n\r\n" + b"".join(line + b"\r\n" for line in body.split(b"\r\n")[:int(words[2])] if line)
+                text += b"" if text.endswith(b"\r\n") else b"\r\n"
                 self.send(b"+OK\r\n" + re.sub(rb"(?m)^\.", b"..", text) + b".\r\n")
             elif name == b"QUIT":
                 self.send(b"+OK bye\r\n")
@@ -291,11 +291,10 @@ class FaultyUpstream:
 
     def _serve(self, protocol, sock):
         with contextlib.suppress(Gone, OSError, ValueError, IndexError, AttributeError):
-            self.connections.add(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.context.wrap_socket(sock, server_side=True) as wrapped:
+                self.connections.add(wrapped)
                 getattr(Connection(self, wrapped), protocol)()
-        self.connections.discard(sock)
         sock.close()
 
     def stop(self):

@@ -244,8 +244,6 @@ class Cursor:
                 if self.peek() == b"<":
                     name += self.match(rb"<\d+>", "origin")
             self.expect(b" ")
-            if name in found and name != b"FLAGS":
-                self.fail(f"{name!r} twice")
             if name == b"FLAGS":
                 value = self.value()
                 if not isinstance(value, list) or not all(isinstance(v, Atom) for v in value):
@@ -271,6 +269,8 @@ class Cursor:
                 value = self.value()
             else:
                 self.fail(f"unknown FETCH item {name!r}")
+            if name in found and found[name] != value:
+                self.fail(f"{name!r} twice, not the same")
             found[name] = value
             if self.take(b")"):
                 break
@@ -399,7 +399,7 @@ class Imap:
             size = int(mark.group(1))
             data = self.file.read(size)
             if len(data) != size:
-                raise Closed(f"closed within a literal: {len(data)} of {size}")
+                raise Closed(f"closed within a literal: {len(data)} of {size} behind {pieces[-1][-200:]!r}")
             pieces += [data, self.line()]
         return b"".join(pieces)[:-2]
 

@@ -109,7 +109,7 @@ class Maker:
             text = base64.b64encode(octets)
             return b"".join(text[i:i + 76] + b"\r\n" for i in range(0, len(text), 76))
         if cte == "quoted-printable":
-            return quopri.encodestring(octets).replace(b"\n", b"\r\n")
+            return quopri.encodestring(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
         return octets
 
     def leaf(self, kind=None):
@@ -193,8 +193,8 @@ class Maker:
             text = "".join(f"{line}\r\n" for line in JAPANESE)
             octets = text.encode(codec, "replace")
             for cte in ("8bit", "base64", "quoted-printable"):
-                if charset == "utf-16" and cte == "8bit":
-                    continue  # holds NUL
+                if charset == "utf-16" and cte != "base64":
+                    continue  # holds NUL, and line ends of its own
                 for how in "bq":
                     self.add(f"{charset} {cte} {how}",
                              [*self.basic(subject=self.word(JAPANESE[0], charset, how),
