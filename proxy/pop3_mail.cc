@@ -100,7 +100,7 @@ net::Task<void> Pop3Session::pass_listing(std::string_view verb, std::string res
     if (line.empty()) co_return lose_upstream();
     co_return reply("+OK " + line + "\r\n");
   }
-  reply("+OK\r\n");
+  reply(pop3_status_line(*status));
   while (true) {
     std::string_view line;
     const auto more = co_await upstream_->line(line);

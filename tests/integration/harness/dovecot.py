@@ -42,7 +42,7 @@ service imap-login {{
 }}
 service pop3-login {{
   inet_listener pop3 {{
-    port = 0
+    port = {pop3}
   }}
   inet_listener pop3s {{
     port = {pop3s}
@@ -70,7 +70,7 @@ class Dovecot:
         self.base = space.folder(name)
         self.hostname = hostname
         self.certificate, self.key = authority.issue(hostname, "localhost", "127.0.0.1", file=name)
-        self.imap, self.imaps, self.pop3s = free_port(), free_port(), free_port()
+        self.imap, self.imaps, self.pop3, self.pop3s = (free_port() for _ in range(4))
         self.process = None
         space.add(self)
 
@@ -79,7 +79,7 @@ class Dovecot:
         self.space.write(f"{self.name}/users", "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in self.users.items()))
         conf = self.space.write(f"{self.name}/dovecot.conf", CONF.format(
             base=self.base, certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap,
-            imaps=self.imaps, pop3s=self.pop3s))
+            imaps=self.imaps, pop3=self.pop3, pop3s=self.pop3s))
         self.process = Process(["dovecot", "-F", "-c", conf], os.path.join(self.base, "out"))
         wait_for(lambda: accepts(self.imaps), 20, "Dovecot")
         return self
