@@ -2,8 +2,11 @@
 // or something that is masked. What can hold nothing passes as it is.
 #include "mapping/visible_message.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+#include "mapping/visible_message_cid.h"
 #include "mapping/visible_message_mask.h"
 #include "mapping/visible_message_report.h"
 #include "message/boundary_scanner.h"
@@ -39,7 +42,8 @@ struct VisibleMessage::State {
   enum class Role : std::uint8_t { whole, message, part, headers, report };
   struct Level {
     bool digest = false;
-    unsigned depth = 0;  ///< of what its parts hold
+    unsigned depth = 0;       ///< of what its parts hold
+    bool like_a_url = false;  ///< its delimiter lines could be taken for `cid:` URLs
   };
 
   explicit State(HeaderView& header_view) : view(&header_view) {}
@@ -47,6 +51,9 @@ struct VisibleMessage::State {
 
   std::string_view next(std::string_view& input);
   std::string_view finish();
+  std::string_view scan(std::string_view& input);
+  std::string_view scan_html(std::string_view& input);
+  void show_cid();
   std::string_view gather(std::string_view& input);
   std::string_view end_block(std::string_view block, std::string_view delimiter);
   void overflow();
@@ -69,6 +76,7 @@ struct VisibleMessage::State {
   BoundaryScanner boundaries;
   std::vector<Level> levels;  ///< beside `boundaries`
   unsigned depth = 0;
+  std::optional<CidFilter> cids;  ///< in a leaf of HTML
   StreamMask mask;
   ContentKind masked_kind;  ///< of what follows a header block that is masked
 
@@ -92,6 +100,7 @@ void VisibleMessage::State::begin_mask(StreamMask::Style style) {
 }
 
 void VisibleMessage::State::on_hit(BoundaryScanner::Hit hit) {
+  cids.reset();
   boundaries.truncate(hit.level + 1);
   levels.resize(hit.level + 1);
   depth = levels.back().depth;
@@ -121,8 +130,8 @@ void VisibleMessage::State::enter(ContentKind kind) {
   }
   switch (kind.kind) {
     case Kind::multipart:
+      levels.push_back({kind.digest, ++depth, lower(kind.boundary).find("cid:") != std::string::npos});
       boundaries.push(std::move(kind.boundary));
-      levels.push_back({kind.digest, ++depth});
       mode = Mode::scan;
       break;
     case Kind::message:
@@ -137,7 +146,8 @@ void VisibleMessage::State::enter(ContentKind kind) {
       break;
     default:
       boundaries.restart();
-      mode = levels.empty() ? Mode::pass : Mode::scan;
+      if (kind.html && std::ranges::none_of(levels, &Level::like_a_url)) cids.emplace(kind.encoding);
+      mode = levels.empty() && !cids ? Mode::pass : Mode::scan;
   }
 }
 
@@ -251,19 +261,51 @@ std::string_view VisibleMessage::State::gather(std::string_view& input) {
   }
 }
 
+std::string_view VisibleMessage::State::scan(std::string_view& input) {
+  std::optional<BoundaryScanner::Hit> hit;
+  const std::string_view piece = input.substr(0, boundaries.scan(input, hit));
+  input.remove_prefix(piece.size());
+  if (hit) on_hit(*hit);
+  return piece;
+}
+
+/// As scan(), with the ids of `cid:` URLs held and replaced.
+std::string_view VisibleMessage::State::scan_html(std::string_view& input) {
+  if (!cids->holding()) {
+    std::string_view piece = input.substr(0, cids->skip(input));
+    const std::size_t size = piece.size();
+    const std::string_view shown = scan(piece);
+    input.remove_prefix(size - piece.size());
+    return shown;
+  }
+  bool done = false;
+  const std::string_view piece = input.substr(0, cids->gather(input, done));
+  std::optional<BoundaryScanner::Hit> hit;
+  const std::size_t size = boundaries.scan(piece, hit);
+  input.remove_prefix(size);
+  if (hit) {
+    cids->pass(piece.size() - size, out);  // a URL in the delimiter line itself
+    on_hit(*hit);
+  } else if (done) {
+    show_cid();
+  }
+  return out;
+}
+
+void VisibleMessage::State::show_cid() {
+  cids->show([this](std::string_view id) { return view->content_id(viewer, id); }, out);
+}
+
 std::string_view VisibleMessage::State::next(std::string_view& input) {
   release(out);
   while (!input.empty()) {
     switch (mode) {
       case Mode::pass:
         return std::exchange(input, {});
-      case Mode::scan: {
-        std::optional<BoundaryScanner::Hit> hit;
-        const std::string_view piece = input.substr(0, boundaries.scan(input, hit));
-        input.remove_prefix(piece.size());
-        if (hit) on_hit(*hit);
-        return piece;
-      }
+      case Mode::scan:
+        if (!cids) return scan(input);
+        if (const std::string_view shown = scan_html(input); !shown.empty()) return shown;
+        break;
       case Mode::block:
         if (const std::string_view shown = gather(input); !shown.empty()) return shown;
         break;
@@ -278,7 +320,9 @@ std::string_view VisibleMessage::State::next(std::string_view& input) {
 
 std::string_view VisibleMessage::State::finish() {
   release(out);
-  if (mode == Mode::mask) {
+  if (cids && cids->holding()) {
+    show_cid();
+  } else if (mode == Mode::mask) {
     mask.finish(boundaries, out);
   } else if (mode == Mode::block && !held.empty()) {
     const std::string all = std::exchange(held, {});
@@ -328,7 +372,9 @@ std::string_view VisibleMessage::finish() {
   return state_->finish();
 }
 std::size_t VisibleMessage::held() const {
-  return state_->held.size() + (state_->mode == State::Mode::mask ? state_->mask.held() : 0);
+  const State& state = *state_;
+  return state.held.size() + (state.mode == State::Mode::mask ? state.mask.held() : 0) +
+         (state.cids ? state.cids->held() : 0);
 }
 std::vector<PhantomWrite> VisibleMessage::take_fresh() {
   return std::exchange(state_->fresh, {});

@@ -11,8 +11,7 @@
 #include "visible_message_seam.h"
 
 using namespace kage::mapping;
-using kage::mapping::test::audience;
-using kage::mapping::test::stand_in;
+using namespace kage::mapping::test;
 
 namespace {
 
@@ -39,80 +38,6 @@ class Script {
     return *this;
   }
 };
-
-/// Feeds one piece; views are copied before the next call, as they may have to be.
-void feed(VisibleMessage& walker, std::string_view piece, std::string& out) {
-  const std::string copy(piece);  // its own allocation: a view that outlives it is a finding of the sanitizer
-  std::string_view input = copy;
-  while (!input.empty()) {
-    const std::string_view shown = walker.next(input);
-    if (shown.empty()) REQUIRE(input.empty());
-    out += shown;
-  }
-}
-
-void finish(VisibleMessage& walker, std::string& out) {
-  while (true) {
-    const std::string_view shown = walker.finish();
-    if (shown.empty()) return;
-    out += shown;
-  }
-}
-
-using Make = std::function<VisibleMessage(HeaderView&)>;
-
-const Make kWhole = [](HeaderView& view) { return VisibleMessage::whole(view, audience()); };
-
-Make content_of(ContentKind kind) {
-  return [kind](HeaderView& view) {
-    const Audience who = audience();
-    return VisibleMessage::content(view, {.routes = who.routes.get(), .member = who.members.front()}, kind);
-  };
-}
-
-std::string run(const Make& make, std::string_view message, std::size_t step) {
-  HeaderView view;
-  VisibleMessage walker = make(view);
-  std::string out;
-  for (std::size_t at = 0; at < message.size(); at += step) {
-    feed(walker, message.substr(at, step), out);
-    if (at + step < message.size()) CHECK(out.size() + walker.held() == at + step);
-  }
-  finish(walker, out);
-  CHECK(walker.held() == 0);
-  return out;
-}
-
-/// The message in two pieces, a copy of the walker going on with the second one.
-std::string run_cut(const Make& make, std::string_view message, std::size_t cut) {
-  HeaderView view;
-  VisibleMessage walker = make(view);
-  std::string out;
-  feed(walker, message.substr(0, cut), out);
-  VisibleMessage copy = walker;
-  std::string copied = out;
-  feed(walker, message.substr(cut), out);
-  finish(walker, out);
-  feed(copy, message.substr(cut), copied);
-  finish(copy, copied);
-  CHECK(copied == out);
-  return out;
-}
-
-void check_cuts(const Make& make, std::string_view message, std::string_view expected,
-                std::size_t stride = 1) {
-  CHECK(run(make, message, message.size() + 1) == expected);
-  CHECK(run(make, message, 1) == expected);
-  CHECK(run(make, message, 7) == expected);
-  for (std::size_t cut = 0; cut <= message.size(); cut += stride) {
-    const std::string got = run_cut(make, message, cut);
-    if (got != expected) {
-      INFO("cut at " << cut);
-      CHECK(got == expected);
-      return;
-    }
-  }
-}
 
 void check(const Script& script, const Make& make = kWhole) {
   check_cuts(make, script.input, script.expected);
