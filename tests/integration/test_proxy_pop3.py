@@ -159,18 +159,16 @@ class Pop3(Proxied):
                             "RETR", "RETR x", "RETR -1", "RETR 1 2", "DELE", "TOP 1", "TOP 1 x", "LIST x"):
                 self.assertTrue(pop.command(command).status.startswith(b"-ERR"), command)
             self.assertTrue(pop.ok("NOOP").ok)
-            for _ in range(10):
-                pop.send(b"BAD\r\n")
-            with self.assertRaises(Closed):
+            with self.assertRaises((Closed, OSError)):
                 while True:
-                    pop.reply()
+                    self.assertFalse(pop.command("BAD").ok)
 
     def test_overlong_lines(self):
         with self.proxied_pop() as pop:
             self.assertFalse(pop.command("RETR " + "1" * 100_000).ok)
             self.assertTrue(pop.command("NOOP").ok)
-            pop.send(b"x" * (3 << 20))
             with self.assertRaises((Closed, OSError)):
+                pop.send(b"x" * (3 << 20))
                 while True:
                     pop.reply()
 
