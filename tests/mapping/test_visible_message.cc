@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "mapping/visible_message_report.h"
 #include "message/boundary_scanner.h"
+#include "message/header.h"
 #include "visible_message_seam.h"
 
 using namespace kage::mapping;
@@ -408,6 +409,22 @@ TEST_CASE("sample messages: same octets in any cuts, same lines") {
     CHECK(expected.size() == message.size());
     for (std::size_t i = 0; i < message.size(); ++i) CHECK((message[i] == '\n') == (expected[i] == '\n'));
     check_cuts(kWhole, message, expected, message.size() / 200 + 1);
+    ++count;
+  }
+  CHECK(count > 0);
+}
+
+TEST_CASE("sample messages: a content alone reads as in the whole message") {
+  std::size_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(KAGEMUSHA_SOURCE_DIR "/tests/integration/samples")) {
+    if (entry.path().extension() != ".eml") continue;
+    const std::string message = read_file(entry.path());
+    const std::size_t end = kage::message::HeaderEnd().find(message);
+    if (end == kage::message::HeaderEnd::npos) continue;
+    const std::string whole = run(kWhole, message, message.size());
+    const ContentKind kind = content_kind(std::string_view(message).substr(0, end));
+    CHECK(run(content_of(kind), message.substr(end), 100) == whole.substr(end));
     ++count;
   }
   CHECK(count > 0);
