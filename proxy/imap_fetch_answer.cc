@@ -53,6 +53,7 @@ class Answerer final : public FetchSink {
   net::Task<Result<>> stream(const ImapFetchItem& item, const std::string& label, VisibleMessage walker,
                              std::string* prefix);
   net::Task<Result<>> flush_text();
+  std::string part_block(const MessageFacts& facts, const std::string& ask, const std::string& block);
   void on_envelope(std::string value);
   void on_structure(const std::string& name, std::string value);
   void resolve_held();
@@ -208,16 +209,31 @@ void Answerer::on_structure(const std::string& name, std::string value) {
   m_.held.structures.emplace_back(name, std::move(value));
 }
 
+/// The visible form of BODY[2.MIME] or BODY[2.HEADER].
+std::string Answerer::part_block(const MessageFacts& facts, const std::string& ask,
+                                 const std::string& block) {
+  using Kind = mapping::ContentKind::Kind;
+  const auto* kind = facts_.kind(facts, ask);
+  const bool mime = ask.ends_with("MIME]");
+  // The first part of an encoded message reads as in BODY[2], where nobody sees through it; but a server
+  // might have decoded it, and base64 has no colons.
+  const bool encoded = !mime && kind != nullptr && kind->kind == Kind::leaf &&
+                       (kind->encoding != mapping::ContentKind::Encoding::base64 || !block.contains(':'));
+  if (encoded) return block;
+  const bool part = mime && (kind == nullptr || kind->kind != Kind::message);
+  std::string visible;
+  show_block(core_, facts.viewer, part ? mapping::BlockKind::part : mapping::BlockKind::message, block,
+             visible);
+  return visible;
+}
+
 /// BODY[2.MIME], BODY[2.HEADER]
 net::Task<Result<>> Answerer::on_part(const ImapFetchItem& item, const std::string& ask) {
   const MessageFacts* facts = facts_.find(m_.uid, m_.number);
   auto text = co_await read_text(core_, item, kMaxHeaderBlock);
   if (!text) co_return std::unexpected(text.error());
   if (facts == nullptr) co_return Result<>();  // it came after the question was asked
-  std::string visible;
-  const bool mime = ask.ends_with("MIME]");
-  show_block(core_, facts->viewer, mime ? mapping::BlockKind::part : mapping::BlockKind::message, text->text,
-             visible);
+  std::string visible = part_block(*facts, ask, text->text);
   // Nothing is told of a block that is longer than any that is read; its size holds.
   if (text->too_large) visible.assign(item.size, ' ');
   for (const FetchItem& wanted : items_) {

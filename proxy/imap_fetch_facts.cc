@@ -31,12 +31,37 @@ ContentKind kind_of(const SectionContent& content, bool binary) {
   return mapping::content_kind(block + "\r\n");
 }
 
+/// Whether what BODY[section.MIME] gives is the header of a whole message: servers answer so for the one part
+/// of a message that is no multipart.
+bool is_message_header(std::string_view section, std::string_view structure) {
+  const std::size_t dot = section.rfind('.');
+  if (section.substr(dot == std::string_view::npos ? 0 : dot + 1) != "1") return false;
+  const std::string around(section.substr(0, dot == std::string_view::npos ? 0 : dot));
+  if (!around.empty()) {
+    const auto content = section_content(structure, around);
+    if (!content || content->type == "multipart") return false;
+  }
+  const auto inner = section_content(structure, around.empty() ? "TEXT" : around + ".TEXT");
+  return inner && inner->type != "multipart";
+}
+
+/// What an item's octets are. Of a header, what the part around it is: of an encoded message it is no header
+/// but the first part of the encoded text.
 ContentKind kind_of(const FetchItem& item, std::string_view structure, const ContentKind& text) {
   if (item.section == "TEXT") return text;
-  if (const auto content = section_content(structure, item.section)) return kind_of(*content, item.binary);
-  ContentKind nobody_knows;
-  nobody_knows.kind = ContentKind::Kind::hidden;
-  return nobody_knows;
+  std::string_view section = item.section;
+  const bool mime = section.ends_with(".MIME");
+  const bool header = section.ends_with(".HEADER");
+  if (mime || header) section = section.substr(0, section.rfind('.'));
+  ContentKind kind;
+  if (mime) {
+    if (is_message_header(section, structure)) kind.kind = ContentKind::Kind::message;
+    return kind;
+  }
+  const auto content = section_content(structure, section);
+  if (content && (!header || content->type == "message")) return kind_of(*content, item.binary);
+  kind.kind = header ? ContentKind::Kind::message : ContentKind::Kind::hidden;
+  return kind;
 }
 
 class FactsReader final : public FetchSink {
@@ -142,7 +167,7 @@ net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& 
   std::vector<const FetchItem*> contents;
   bool needs_structure = false;
   for (const FetchItem& item : request.items) {
-    if (item.kind != FetchKind::content ||
+    if ((item.kind != FetchKind::content && item.kind != FetchKind::part) ||
         std::ranges::find(result.table.asks, item.ask) != result.table.asks.end()) {
       continue;
     }

@@ -76,7 +76,7 @@ struct MessageFacts {
   std::vector<mapping::ContentKind> kinds;  ///< one for each of FactTable::asks
 };
 struct FactTable {
-  std::vector<std::string> asks;  ///< of items of FetchKind::content
+  std::vector<std::string> asks;  ///< of items of FetchKind::content and FetchKind::part
   std::vector<MessageFacts> messages;
   bool renumbered = false;  ///< numbers may be wrong: UIDs only
 

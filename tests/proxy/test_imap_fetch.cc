@@ -381,6 +381,38 @@ TEST_CASE("the member's own writing reads as it was written") {
   CHECK(rig.value("ENVELOPE") == message.envelope);
 }
 
+TEST_CASE("headers of parts that are none") {
+  FetchRig rig;
+  FakeMessage message = fake_message(7, header("Content-Type: text/plain\r\n"), "text\r\n");
+  message.structure = R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 6 1))";
+  // What servers say of the one part of a message that is no multipart.
+  message.sections["1"] = message.sections["TEXT"];
+  message.sections["1.MIME"] = message.sections["1.HEADER"] = message.sections["HEADER"];
+  rig.upstream.messages = {message};
+  CHECK(rig.run("FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[1.MIME] BODY.PEEK[1.HEADER])") == "OK");
+  CHECK(rig.value("BODY[1.MIME]") == rig.value("BODY[HEADER]"));
+  CHECK(rig.value("BODY[1.HEADER]") == rig.value("BODY[HEADER]"));
+  CHECK_FALSE(leaks(rig.raw()));
+
+  // An encoded message is text that nobody looks into, unless the server decoded it.
+  const std::string multipart = header("Content-Type: multipart/mixed; boundary=b\r\n");
+  message = fake_message(9, multipart,
+                         "--b\r\nContent-Type: message/rfc822\r\n"
+                         "Content-Transfer-Encoding: base64\r\n\r\nRnJvbTog\r\n--b--\r\n");
+  message.structure =
+      R"((("MESSAGE" "RFC822" NIL NIL NIL "BASE64" 10 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) )"
+      R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 0 0) 1) "MIXED"))";
+  message.sections["1"] = message.sections["1.HEADER"] = "RnJvbTog\r\n";
+  rig.upstream.messages = {message};
+  rig.core.upstream_selected = "2";
+  CHECK(rig.run("FETCH 1 (BODY.PEEK[1] BODY.PEEK[1.HEADER])") == "OK");
+  CHECK(rig.value("BODY[1]") == "RnJvbTog\r\n");
+  CHECK(rig.value("BODY[1.HEADER]") == "RnJvbTog\r\n");
+  rig.upstream.messages[0].sections["1.HEADER"] = header();
+  CHECK(rig.run("FETCH 1 (BODY.PEEK[1.HEADER])") == "OK");
+  CHECK_FALSE(leaks(rig.raw()));
+}
+
 TEST_CASE("what is remembered saves asking again, and ends with the mailbox") {
   FetchRig rig;
   rig.upstream.messages = {nested_message(7)};
