@@ -96,6 +96,7 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   Outcome on_id(ImapCommand command);
   Outcome on_logout(ImapCommand command);
   Outcome on_pass(ImapCommand command);
+  Outcome pass(ImapCommand command);
   Outcome on_select(ImapCommand command);
   Outcome on_close(ImapCommand command);
   Outcome on_enable(ImapCommand command);

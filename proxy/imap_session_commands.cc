@@ -114,8 +114,13 @@ net::Task<Result<ImapStatus>> ImapSession::on_logout(ImapCommand command) {
 
 /// Commands that pass as they are once their arguments were looked at.
 net::Task<Result<ImapStatus>> ImapSession::on_pass(ImapCommand command) {
-  ImapCore& core = in_->core;
+  const ImapCore& core = in_->core;
   if (!arguments_fit(command.name, command.rest, core.capabilities, core.gmail)) co_return bad_arguments();
+  co_return co_await pass(std::move(command));
+}
+
+net::Task<Result<ImapStatus>> ImapSession::pass(ImapCommand command) {
+  ImapCore& core = in_->core;
   std::string text = std::move(command.name);
   if (!command.rest.empty()) text.append(" ").append(command.rest);
   std::string tag = core.new_tag();
@@ -133,7 +138,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_select(ImapCommand command) {
   core.exists = 0;
   core.upstream_selected = std::to_string(core.last_tag + 1);
   in_->memory.clear();
-  auto status = co_await on_pass(std::move(command));
+  auto status = co_await pass(std::move(command));
   core.selected = status && status->name == "OK";
   co_return status;
 }
@@ -160,7 +165,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_enable(ImapCommand command) {
   }
   const std::string wanted = " " + *names + " ";
   command.rest = std::move(*names);
-  auto status = co_await on_pass(std::move(command));
+  auto status = co_await pass(std::move(command));
   if (status && status->name == "OK") {
     core.utf8 = core.utf8 || wanted.find(" UTF8=ACCEPT ") != std::string::npos ||
                 wanted.find(" IMAP4REV2 ") != std::string::npos;

@@ -32,16 +32,32 @@ TEST_CASE("a full configuration") {
   CHECK(config->redis.options.unix_path.empty());
   CHECK(config->redis.options.command_timeout == net::Millis(4000));
 
-  REQUIRE(config->listen.size() == 4);
+  REQUIRE(config->listen.size() == 6);
   CHECK(config->listen[1].face == ListenConfig::Face::submission);
   CHECK(config->listen[1].address == "::");
   CHECK(config->listen[2].address == "192.0.2.7");
-  CHECK(config->listen[3].address == "127.0.0.1");
+  CHECK(config->listen[3].face == ListenConfig::Face::imaps);
+  CHECK(config->listen[4].face == ListenConfig::Face::pop3);
+  CHECK(config->listen[5].face == ListenConfig::Face::http);
+  CHECK(config->listen[5].address == "127.0.0.1");
   CHECK(config->certificates.size() == 1);
   CHECK(config->max_connections == 500);
   CHECK(config->session.max_message_size == 20u << 20);
   CHECK(config->session.max_header_size == 131'072);
   CHECK(config->session.min_data_rate == 2048);
+
+  CHECK(config->proxy.max_append == 30u << 20);
+  CHECK(config->proxy.idle_timeout == net::Millis(3'600'000));
+  CHECK(config->proxy.proxy_peers[0].contains("10.9.8.7"));
+  CHECK(config->proxy.gmail);
+  const auto endpoint = [&](std::size_t provider, tls::Service service) {
+    return config->providers[provider].endpoint(service);
+  };
+  CHECK(endpoint(0, tls::Service::imap) == tls::Endpoint{"imap.gmail.com", 993, false, false});
+  CHECK(endpoint(0, tls::Service::pop3) == tls::Endpoint{"imap.gmail.com", 995, false, false});
+  CHECK(endpoint(1, tls::Service::imap) == tls::Endpoint{"imap.spmode.ne.jp", 993, false, false});
+  CHECK(endpoint(1, tls::Service::pop3) == tls::Endpoint{"pop.spmode.ne.jp", 110, true, false});
+  CHECK(endpoint(1, tls::Service::submission) == tls::Endpoint{"mail.spmode.ne.jp", 587, true, false});
 
   CHECK(config->session.authserv_ids.size() == 2);
   REQUIRE(config->session.fronts.size() == 2);

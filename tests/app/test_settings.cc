@@ -136,8 +136,8 @@ TEST_CASE("defaults equal those of the structures that they fill") {
   CHECK(config->providers[0].port == provider.port);
   CHECK(config->providers[0].starttls == provider.starttls);
   CHECK(config->providers[0].timeout == provider.timeout);
-  CHECK(config->providers[0].endpoint(tls::Service::imap) == tls::Endpoint{"b.example", 993, false});
-  CHECK(config->providers[0].endpoint(tls::Service::pop3) == tls::Endpoint{"b.example", 995, false});
+  CHECK(config->providers[0].endpoint(tls::Service::imap) == tls::Endpoint{"b.example", 993, false, false});
+  CHECK(config->providers[0].endpoint(tls::Service::pop3) == tls::Endpoint{"b.example", 995, false, false});
   const proxy::ProxyOptions proxy;
   CHECK(config->proxy.hostname == "a.example");
   CHECK(config->proxy.require_tls == proxy.require_tls);

@@ -1,22 +1,528 @@
 """IMAP sessions through the proxy: ways to log in, what is offered, IDLE, APPEND, COMPRESS, and a provider that fails
 (contract R3.5, R8.4, R8.5)."""
 
+import base64
+import time
 import unittest
+import zlib
 
-from harness.proxied import PASSWORD, READER, Proxied
+from harness.certificates import Authority
+from harness.faulty_upstream import FaultyUpstream
+from harness.imap_client import Closed, Imap, Literal
+from harness.proxied import PASSWORD, PUBLIC, READER, Proxied, provider
+from harness.waiting import wait_for
+
+OTHER = "other@gmail.test"
+STRANGER = "stranger@gmail.test"  # has a mailbox at the provider, but is no member
+MESSAGE = b"From: a <a@x.test>\r\nTo: pta@school.example\r\nSubject: hello\r\n\r\nbody\r\n"
+REFUSED = b"[AUTHENTICATIONFAILED] Wrong login or password"
+
+
+def plain(user, password):
+    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+
+
+class Lines:
+    """A connection on which a test says and reads plain lines."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def ask(self, *lines):
+        """Sends lines and reads up to the tagged answer of the last, whose tag is its first word."""
+        self.client.send("".join(line + "\r\n" for line in lines).encode("latin-1"))
+        return self.until(lines[-1].split(" ")[0])
+
+    def until(self, tag):
+        found = []
+        while True:
+            line = self.client.line().decode("latin-1").rstrip("\r\n")
+            found.append(line)
+            if line.startswith(tag + " "):
+                return found
+
+
+class Logins(Proxied):
+    users = (READER, STRANGER)
+    config = {"proxy": {"login_timeout": "60s"}}
+
+    @classmethod
+    def routes(cls, users=None):
+        return super().routes([READER])
+
+    def bare(self):
+        return Imap(self.gateway.imaps, self.tls)
+
+    def test_ways_to_log_in(self):
+        way = plain(READER, PASSWORD)
+        login, secret = (base64.b64encode(t.encode()).decode() for t in (READER, PASSWORD))
+        for lines in (
+                [f'a LOGIN {READER} "{PASSWORD}"'],
+                [f'a login "{READER.upper()}" "{PASSWORD}"'],
+                [f"a LOGIN {{{len(READER)}+}}", f"{READER} {{{len(PASSWORD)}+}}", PASSWORD],
+                [f"a AUTHENTICATE PLAIN {way}"],
+                [f"a authenticate plain {way}"]):
+            with self.subTest(lines[0].split(" ")[1] + str(len(lines))), self.bare() as client:
+                client.send("".join(line + "\r\n" for line in lines).encode())
+                answer = Lines(client).until("a")[-1]
+                self.assertTrue(answer.startswith("a OK [CAPABILITY IMAP4rev1 "), answer)
+                client.select()
+        for first, *more in (["a AUTHENTICATE PLAIN", way], ["a AUTHENTICATE LOGIN", login, secret],
+                             [f"a AUTHENTICATE LOGIN {login}", secret],
+                             [f"a LOGIN {{{len(READER)}}}", f"{READER} {{{len(PASSWORD)}}}", PASSWORD]):
+            with self.subTest(first), self.bare() as client:
+                client.send(first.encode() + b"\r\n")
+                for line in more:
+                    self.assertTrue(client.line().startswith(b"+ "))
+                    client.send(line.encode() + b"\r\n")
+                self.assertTrue(Lines(client).until("a")[-1].startswith("a OK "))
+
+    def test_wrong_logins_look_alike(self):
+        answers = set()
+        for user, password in ((READER, "wrong"), (STRANGER, PASSWORD), ("nobody@nowhere.test", PASSWORD), ("x", "y")):
+            with self.bare() as client:
+                answers.add(client.command("LOGIN", f'"{user}"', f'"{password}"').status.text)
+        self.assertEqual(answers, {REFUSED})
+        self.assertNotIn(STRANGER, self.server.text())  # contract R8.5: never passed on
+        with self.bare() as client:
+            self.assertEqual(client.command(f"AUTHENTICATE PLAIN {plain(READER, 'wrong')}").status.text, REFUSED)
+
+    def test_malformed_logins(self):
+        with self.bare() as client:
+            lines = Lines(client)
+            for line in ("a LOGIN", "a LOGIN x", 'a LOGIN "x', "a LOGIN x y z", "a AUTHENTICATE PLAIN !!!",
+                         "a AUTHENTICATE PLAIN " + base64.b64encode(b"x").decode()):
+                self.assertIn(" BAD ", lines.ask(line)[-1], line)
+            self.assertIn(" NO ", lines.ask("a AUTHENTICATE CRAM-MD5")[-1])
+            client.send(b"a AUTHENTICATE PLAIN\r\n")
+            self.assertEqual(client.line(), b"+ \r\n")
+            self.assertIn(" BAD ", lines.ask("*", "b NOOP")[0])
+            for line in ("a SELECT INBOX", "a FETCH 1 ALL", 'a LIST "" "*"', "a IDLE", "a APPEND INBOX {3+}\r\nabc"):
+                self.assertIn(" BAD ", lines.ask(line)[-1], line)
+
+    def test_bearer_tokens_are_refused_as_their_rfc_wants(self):
+        """Dovecot here knows no token: the provider offers no mechanism for it."""
+        token = base64.b64encode(f"user={READER}\x01auth=Bearer abc\x01\x01".encode()).decode()
+        with self.bare() as client:
+            answer = client.command(f"AUTHENTICATE XOAUTH2 {token}")
+            self.assertTrue(answer.status.text.startswith(b"[UNAVAILABLE]"), answer)
+        token = base64.b64encode(b"user=nobody@gmail.test\x01auth=Bearer abc\x01\x01").decode()
+        with self.bare() as client:
+            client.send(f"a AUTHENTICATE XOAUTH2 {token}\r\n".encode())
+            self.assertTrue(client.line().startswith(b"+ "))
+            self.assertEqual(Lines(client).ask("", "b NOOP")[0], "a NO " + REFUSED.decode())
+
+    def test_three_failures_end_the_connection(self):
+        with self.bare() as client:
+            for _ in range(3):
+                answer = client.command('LOGIN nobody@elsewhere.test x')
+            self.assertEqual(answer.status.text, REFUSED)
+            self.assertEqual(client.response().name, b"BYE")
+            with self.assertRaises(Closed):
+                client.line()
+
+    def test_tls(self):
+        with Imap(self.gateway.imap) as client:
+            capabilities = client.greeting.code.split()
+            self.assertIn(b"STARTTLS", capabilities)
+            self.assertIn(b"LOGINDISABLED", capabilities)
+            self.assertFalse([c for c in capabilities if c.startswith(b"AUTH=")])
+            for line in (f"LOGIN {READER} x", f"AUTHENTICATE PLAIN {plain(READER, PASSWORD)}"):
+                self.assertTrue(client.command(line).status.text.startswith(b"[PRIVACYREQUIRED]"))
+        with Imap(self.gateway.imap, self.tls, READER, PASSWORD, starttls=True) as client:
+            self.assertNotIn("STARTTLS", client.capabilities)
+            client.select()
+        with self.bare() as client:
+            self.assertIn(b"AUTH=PLAIN", client.greeting.code.split())
+            self.assertEqual(client.command("STARTTLS").status.name, b"BAD")
+
+    def test_nothing_from_before_the_handshake_is_used(self):
+        with Imap(self.gateway.imap) as client:
+            client.send(b"a STARTTLS\r\nb NOOP\r\n")
+            self.assertTrue(client.line().startswith(b"a BAD "))
+            self.assertTrue(client.line().startswith(b"* BYE "))
+
+    def test_before_login(self):
+        with self.bare() as client:
+            client.ok("NOOP")
+            client.ok("ID NIL")
+            self.assertEqual(client.ok('ID ("name" "x")').one(b"ID").data, [[b"name", b"Kagemusha"]])
+            self.assertIn("IMAP4REV1", client.ok("CAPABILITY") and client.capabilities)
+            self.assertEqual(client.command("NONSENSE").status.name, b"BAD")
+            client.logout()
+
+
+class Throttled(Proxied):
+    def attempt(self, password):
+        with Imap(self.gateway.imaps, self.tls) as client:
+            return client.command("LOGIN", READER, f'"{password}"').status
+
+    def test_who_guesses_has_to_wait(self):
+        for _ in range(5):
+            self.assertEqual(self.attempt("wrong").text, REFUSED)
+        # The right password has to wait as well; then it is taken.
+        before = time.monotonic()
+        self.assertIn(b"[UNAVAILABLE] Too many failed logins", self.attempt(PASSWORD).text)
+        wait_for(lambda: self.attempt(PASSWORD).name == b"OK", 20, "the wait to end")
+        self.assertGreater(time.monotonic() - before, 0.3)
+        metrics = self.gateway.metrics()
+        self.assertEqual(metrics['kagemusha_proxy_logins_total{answer="refused"}'], 5)
+        self.assertGreaterEqual(metrics['kagemusha_proxy_logins_total{answer="throttled"}'], 1)
+        self.assertGreaterEqual(metrics['kagemusha_connections_total{face="imap"}'], 7)
 
 
 class Sessions(Proxied):
-    def test_a_session(self):
-        self.put(READER, [])
+    users = (READER, OTHER)
+    config = {"proxy": {"max_append": "1MB", "max_command": "16kB"}}
+
+    @classmethod
+    def fill(cls):
+        with cls.direct() as client:
+            for _ in range(3):
+                client.append("INBOX", MESSAGE)
+
+    def lines(self, user=READER):
+        return Lines(self.proxied(user))
+
+    def test_capabilities_are_an_allow_list(self):
+        with self.proxied() as client, self.direct() as straight:
+            ours = {"IMAP4REV1", "LITERAL+", "SASL-IR", "ID", "COMPRESS=DEFLATE"}
+            self.assertEqual(set(), client.capabilities - straight.capabilities - ours)
+            for name in ("LITERAL+", "IDLE", "UIDPLUS", "MOVE", "CONDSTORE", "QRESYNC", "ESEARCH", "SORT", "THREAD=REFERENCES",
+                         "MULTIAPPEND", "BINARY", "ENABLE", "LIST-STATUS", "UNSELECT", "COMPRESS=DEFLATE"):
+                self.assertIn(name, client.capabilities)
+            for name in ("NOTIFY", "CATENATE", "URLAUTH", "LOGIN-REFERRALS", "SEARCH=FUZZY", "CONTEXT=SEARCH", "METADATA",
+                         "PREVIEW", "ESORT", "I18NLEVEL=1", "IMAP4REV2"):
+                self.assertNotIn(name, client.capabilities)
+
+    def test_what_is_not_known_is_not_passed(self):
         with self.proxied() as client:
-            client.append("INBOX", b"Subject: a\r\n\r\nbody\r\n")
             client.select()
-            self.assertEqual(client.exists, 1)
-            found = client.fetch("1", "(UID FLAGS BODY.PEEK[])")
-            print(found)
-            client.ok("SEARCH ALL")
+            for line in ("XLIST \"\" *", "GETACL INBOX", "NOTIFY NONE", "GETMETADATA INBOX /private", "SETQUOTA x (STORAGE 1)",
+                         "STATUS INBOX (DELETED-STORAGE)", "SELECT INBOX (ANNOTATE)", "STORE 1 ANNOTATION (x)",
+                         "STORE 1:x +FLAGS (\\Seen)", "COPY 1", "LIST (ACL) \"\" *", 'LIST "" * RETURN (MYRIGHTS)',
+                         "RENAME a", "EXPUNGE 1", "UID EXPUNGE", "UID NOOP", "ENABLE", "CHECK x"):
+                self.assertEqual(client.command(line).status.name, b"BAD", line)
+            client.ok("NOOP")
+
+    def test_mailboxes(self):
+        with self.proxied(OTHER) as client:
+            client.ok("CREATE one")
+            client.ok("CREATE", Literal("二".encode("utf-7")))
+            client.ok('RENAME one "two {3}"')
+            client.ok("SUBSCRIBE", Literal(b"two {3}"))
+            names = {r.data[2] for r in client.ok('LIST "" "*"').all(b"LIST")}
+            self.assertIn(b"two {3}", names)
+            self.assertEqual([r.data[2] for r in client.ok('LSUB "" *').all(b"LSUB")], [b"two {3}"])
+            answer = client.ok('LIST (SUBSCRIBED) "" (tw% INBOX) RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))')
+            self.assertEqual(len(answer.all(b"STATUS")), 1)
+            self.assertEqual(client.ok('STATUS "two {3}" (MESSAGES UNSEEN HIGHESTMODSEQ)').one(b"STATUS").data[1][b"MESSAGES"], b"0")
+            client.ok("NAMESPACE")
+            client.ok('UNSUBSCRIBE "two {3}"')
+            client.ok('DELETE "two {3}"')
+            self.assertEqual(client.command("SELECT nowhere").status.name, b"NO")
+            self.assertEqual(client.command("FETCH 1 FLAGS").status.name, b"BAD")
             client.logout()
+
+    def test_flags_copies_and_moves(self):
+        with self.proxied(OTHER) as client:
+            client.ok("CREATE box")
+            client.ok("CREATE away")
+            for _ in range(4):
+                client.append("box", MESSAGE, "\\Seen $Mine")
+            client.select("box")
+            self.assertEqual(client.exists, 4)
+            self.assertEqual(client.ok("STORE 1 +FLAGS (\\Flagged $Other)").fetched[1][b"FLAGS"][-1:], [b"$Other"])
+            client.ok("UID STORE 1:2 -FLAGS.SILENT \\Seen")
+            client.ok("STORE 2 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)")
+            client.ok("COPY 1 away")
+            self.assertIn(b"COPYUID", client.ok("UID COPY 2 away").status.text)
+            client.ok("UID MOVE 2 away")
+            client.ok("STORE 1 +FLAGS (\\Deleted)")
+            client.ok("UID EXPUNGE 1")
+            client.ok("EXPUNGE")
+            self.assertEqual(client.exists, 2)
+            client.ok("SEARCH RETURN (SAVE) ALL")
+            client.ok("STORE $ +FLAGS (\\Answered)")
+            client.ok("UNSELECT")
+            self.assertEqual(client.command("EXPUNGE").status.name, b"BAD")
+            client.ok("SELECT away (CONDSTORE)")
+            client.ok("CLOSE")
+
+    def test_quick_resync(self):
+        with self.proxied() as client:
+            client.ok("ENABLE QRESYNC X-UNKNOWN")
+            answer = client.ok("SELECT INBOX (QRESYNC (1 1 1:10))")
+            self.assertTrue(any(r.code.startswith(b"UIDVALIDITY") for r in answer.all(b"OK")))
+            client.ok("UNSELECT")
+        with self.proxied() as client:
+            self.assertEqual(client.ok("ENABLE UNKNOWN").one(b"ENABLED").data, [])
+
+    def test_pipelined_commands(self):
+        with self.proxied() as client:
+            client.select()
+            client.send(b"".join(b"p%d NOOP\r\n" % n for n in range(10_000)))
+            for n in range(10_000):
+                self.assertTrue(Lines(client).until(f"p{n}")[-1].startswith(f"p{n} OK"))
+            client.ok("NOOP")
+
+    def test_large_commands(self):
+        with self.proxied() as client:
+            lines = Lines(client)
+            self.assertIn("BAD", lines.ask("a LOGIN {20000}")[-1])
+            self.assertIn("BAD", lines.ask("a CREATE {20000+}", "x" * 20000 + " {30000+}", "y" * 30000, "b NOOP")[0])
+            client.send(b"a NOOP " + b"x" * 40000 + b"\r\nb NOOP\r\n")
+            self.assertTrue(client.line().startswith(b"* BAD "))
+            self.assertTrue(lines.until("b")[-1].startswith("b OK"))
+            client.send(b"a CREATE {1000000000+}\r\n")
+            self.assertTrue(client.line().startswith(b"* BYE "))
+
+    def test_append(self):
+        """What the client stores is there octet for octet (issue: APPEND), and reads the same."""
+        with self.proxied(OTHER) as client, self.direct(OTHER) as straight:
+            client.ok("CREATE sent")
+            written = [b"From: other@gmail.test\r\nTo: 0123456789abcdef@p.school.example\r\n\r\n" + body
+                       for body in (b"", b"x\r\n", b"y" * 200_000 + b"\r\n", "日本語\r\n".encode())]
+            for data in written:
+                answer = client.ok('APPEND sent (\\Seen) "01-Jan-2026 10:51:00 +0900"', Literal(data))
+                self.assertIn(b"APPENDUID", answer.status.text)
+            client.ok("APPEND", Literal(b"sent"), Literal(written[1]))
+            client.literal_plus = False
+            client.ok("APPEND", Literal(b"sent"), "()", Literal(written[1]))
+            self.assertTrue(client.command("APPEND nowhere", Literal(b"x")).status.text.startswith(b"[TRYCREATE]"))
+            client.literal_plus = True
+            self.assertTrue(client.command("APPEND nowhere", Literal(b"x")).status.text.startswith(b"[TRYCREATE]"))
+            straight.select("sent")
+            client.select("sent")
+            expected = written + [written[1]] * 2
+            for side in (straight, client):
+                got = side.fetch("1:*", "(BODY.PEEK[])")
+                self.assertEqual([bytes(got[n][b"BODY[]"]) for n in sorted(got)], expected)
+
+    def test_append_of_several_messages(self):
+        with self.proxied(OTHER) as client:
+            client.ok("CREATE multi")
+            client.ok("APPEND multi (\\Seen)", Literal(MESSAGE), '"01-Jan-2026 10:51:00 +0900"', Literal(MESSAGE),
+                      Literal(MESSAGE))
+            self.assertEqual(client.ok("STATUS multi (MESSAGES)").one(b"STATUS").data[1][b"MESSAGES"], b"3")
+
+    def test_append_beyond_the_bound(self):
+        with self.proxied() as client:
+            client.literal_plus = False
+            self.assertTrue(client.command("APPEND INBOX", Literal(b"x" * (1 << 20) + b"y")).status.text.startswith(b"[TOOBIG]"))
+            client.literal_plus = True
+            self.assertTrue(client.command("APPEND INBOX", Literal(b"x" * (1 << 20) + b"y")).status.text.startswith(b"[TOOBIG]"))
+            client.ok("NOOP")
+            client.send(b"a APPEND INBOX {1000000000+}\r\n")
+            self.assertTrue(client.line().startswith(b"* BYE "))
+        with self.proxied() as client:
+            for line in ("APPEND INBOX", "APPEND", "APPEND INBOX (\\Seen"):
+                self.assertEqual(client.command(line).status.name, b"BAD", line)
+            self.assertEqual(client.command("APPEND INBOX x", Literal(b"abc")).status.name, b"BAD")
+            client.ok("NOOP")
+
+    def test_idle(self):
+        with self.proxied(OTHER) as client, self.direct(OTHER) as straight:
+            straight.ok("CREATE idle")
+            client.select("idle")
+            client.send(b"i IDLE\r\n")
+            self.assertTrue(client.line().startswith(b"+ "))
+            for count in (1, 2):
+                straight.append("idle", MESSAGE)
+                self.assertEqual(client.line(), b"* %d EXISTS\r\n" % count)
+                self.assertTrue(client.line().endswith(b" RECENT\r\n"))
+            straight.select("idle")
+            straight.ok("STORE 1 +FLAGS (\\Flagged)")
+            self.assertRegex(client.line(), rb"^\* 1 FETCH \((UID 1 )?FLAGS \(.*\\Flagged.*\)\)")
+            client.send(b"DONE\r\n")
+            self.assertTrue(Lines(client).until("i")[-1].startswith("i OK"))
+            client.ok("NOOP")
+            client.send(b"i IDLE\r\nDONE\r\nj IDLE\r\ndone\r\nk NOOP\r\n")
+            self.assertTrue(Lines(client).until("k")[-1].startswith("k OK"))
+            client.send(b"i IDLE\r\nNOOP\r\n")
+            self.assertTrue(client.line().startswith(b"+ "))
+            self.assertTrue(client.line().startswith(b"* BYE "))
+
+    def test_compression(self):
+        with self.proxied() as client:
+            client.ok("COMPRESS DEFLATE")
+            deflate, inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+            sock = client.sock
+
+            def ask(text):
+                sock.sendall(deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH))
+                answer = b""
+                while not (answer.endswith(b"\r\n") and answer.rpartition(b"\r\n")[0].rpartition(b"\r\n")[2].startswith(b"a ")):
+                    answer += inflate.decompress(sock.recv(65536))
+                return answer
+            self.assertNotIn(b"COMPRESS", ask(b"a CAPABILITY\r\n"))
+            self.assertIn(b"COMPRESSIONACTIVE", ask(b"a COMPRESS DEFLATE\r\n"))
+            self.assertIn(b"a OK", ask(b"a SELECT INBOX\r\n"))
+            self.assertIn(b"Subject: hello", ask(b"a FETCH 1:3 BODY.PEEK[]\r\n"))
+            self.assertIn(b"* BYE", ask(b"a LOGOUT\r\n"))
+
+    def test_a_login_that_is_no_longer_registered(self):
+        """Contract R3.5: within a second in sessions that are open."""
+        gateway = self.make_gateway(self.space, "forgetting")
+        gateway.start()
+        gateway.apply(self.routes())
+        gateway.settle(PUBLIC)
+        idle, waiting, staying = (self.proxied(user, gateway) for user in (OTHER, OTHER, READER))
+        idle.select()
+        idle.send(b"i IDLE\r\n")
+        self.assertTrue(idle.line().startswith(b"+ "))
+        self.assertEqual(gateway.forget(PUBLIC, OTHER).returncode, 0)
+        before = time.monotonic()
+        for client in (idle, waiting):
+            self.assertTrue(client.line().startswith(b"* BYE "))
+        self.assertLess(time.monotonic() - before, 5)
+        staying.select()
+        staying.close()
+        gateway.stop()
+
+    def test_a_stop_says_goodbye(self):
+        gateway = self.make_gateway(self.space, "stopping")
+        gateway.start()
+        gateway.apply(self.routes())
+        gateway.settle(PUBLIC)
+        one, two = self.proxied(READER, gateway), self.proxied(READER, gateway)
+        two.select()
+        two.send(b"i IDLE\r\n")
+        self.assertTrue(two.line().startswith(b"+ "))
+        gateway.stop()
+        for client in (one, two):
+            self.assertTrue(client.line().startswith(b"* BYE "))
+            client.close()
+
+    def test_too_many_connections(self):
+        gateway = self.make_gateway(self.space, "crowded", limits={"max_connections": 2})
+        gateway.start()
+        first, second = Imap(gateway.imap), Imap(gateway.imap)
+        third = Imap(gateway.imap, greet=False)
+        self.assertEqual(third.line(), b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
+        for client in (first, second, third):
+            client.close()
+        gateway.stop()
+
+
+class ManyOfOneLogin(Proxied):
+    config = {"proxy": {"max_connections_per_login": 2}}
+
+    def test_a_bound(self):
+        held = [self.proxied(), self.proxied()]
+        with Imap(self.gateway.imaps, self.tls) as client:
+            self.assertTrue(client.command(f'LOGIN {READER} "{PASSWORD}"').status.text.startswith(b"[LIMIT]"))
+        held[0].logout()
+
+        def again():
+            with Imap(self.gateway.imaps, self.tls) as client:
+                return client.command(f'LOGIN {READER} "{PASSWORD}"').ok
+        wait_for(again, 10, "room for another connection")
+        held[1].close()
+
+
+FAULTS = {
+    "hang": {"login": lambda c: c.hang()},
+    "bye": {"login": lambda c: (c.send(b"* BYE overloaded\r\n"), c.close())},
+    "unavailable": {"login": lambda c: (c.tagged(b"NO [UNAVAILABLE] mail.secret.test is down"), c.line())},
+    "inuse": {"login": lambda c: (c.tagged(b"NO [INUSE] busy"), c.line())},
+    "denied": {"login": lambda c: (c.tagged(b"NO [ALERT] visit https://secret.test/"), c.line())},
+    "garbage": {"login": lambda c: (c.send(b"\0\xff what is this\r\n" * 10), c.hang())},
+    "cut": {"login": lambda c: c.close()},
+    "endless": {"login": lambda c: c.pour(b"x" * 65536, 64 << 20)},
+    "otherstag": {"login": lambda c: (c.send(b"zz OK yes\r\n"), c.hang())},
+    "dies": {"NOOP": lambda c: c.close()},
+    "byes": {"NOOP": lambda c: (c.send(b"* BYE reader@secret.test\r\n"), c.close())},
+    "hangs": {"NOOP": lambda c: c.hang()},
+    "idles": {"IDLE": lambda c: (c.send(b"+ go\r\n* 4 EXISTS\r\n"), c.close())},
+    "noidle": {"IDLE": lambda c: (c.tagged(b"NO not now"), c.obey(b"NOOP", b""))},
+    "early": {"APPEND": lambda c: (c.tagged(b"NO [OVERQUOTA] full"), None)},
+    "late": {"IDLE": lambda c: (c.send(b"+ go\r\n"), c.tagged(b"OK enough"), c.line())},
+}
+
+
+class Faults(Proxied):
+    """Each local part is a login whose provider fails in its own way."""
+
+    users = tuple(sorted(f"{name}@gmail.test" for name in FAULTS)) + ("down@down.test", "wrongca@wrongca.test", "name@name.test",
+                                                                       "nothing@nothing.test")
+    config = {"proxy": {"upstream_timeout": "3s"}}
+
+    @staticmethod
+    def make_server(space, authority, users):
+        return FaultyUpstream(space, authority, FAULTS).start()
+
+    @classmethod
+    def make_gateway(cls, space, name, **more):
+        gateway = super().make_gateway(space, name, **more)
+        here = (cls.server.imaps, cls.server.pop3s)
+        hanging = FaultyUpstream(space, cls.authority, {})
+        hanging.greeting = lambda c: c.hang()
+        hanging.start()
+        gateway.config["provider"] = [
+            provider(cls.authority, *here, ["gmail.test"], timeout="3s"),
+            provider(cls.authority, 9, 9, ["down.test"], name="down", timeout="3s"),
+            provider(Authority(space, "stranger"), *here, ["wrongca.test"], name="wrongca", timeout="3s"),
+            {**provider(cls.authority, *here, ["name.test"], name="name", timeout="3s"), "imap_host": "127.0.0.2"},
+            provider(cls.authority, hanging.imaps, hanging.pop3s, ["nothing.test"], name="nothing", timeout="1s")]
+        return gateway
+
+    def log_in(self, user):
+        client = Imap(self.gateway.imaps, self.tls)
+        return client, client.command("LOGIN", user, "x").status
+
+    def test_logins_that_nobody_can_judge(self):
+        for user in ("hang@gmail.test", "bye@gmail.test", "unavailable@gmail.test", "inuse@gmail.test", "garbage@gmail.test",
+                     "cut@gmail.test", "endless@gmail.test", "otherstag@gmail.test", "down@down.test", "wrongca@wrongca.test",
+                     "name@name.test", "nothing@nothing.test"):
+            with self.subTest(user):
+                client, status = self.log_in(user)
+                self.assertEqual(status.text, b"[UNAVAILABLE] The mail server is not available, try again later")
+                client.ok("NOOP")
+                client.close()
+        metrics = self.gateway.metrics()
+        for reason in ("unreachable", "tls", "timed_out", "protocol", "unavailable"):
+            self.assertGreaterEqual(metrics['kagemusha_upstream_failures_total{reason="%s"}' % reason], 1, reason)
+
+    def test_a_refusal_in_our_words(self):
+        client, status = self.log_in("denied@gmail.test")
+        self.assertEqual(status.text, REFUSED)
+        client.close()
+
+    def test_a_session_whose_provider_goes(self):
+        for name in ("dies", "byes", "hangs"):
+            with self.subTest(name):
+                client, status = self.log_in(f"{name}@gmail.test")
+                self.assertEqual(status.name, b"OK")
+                client.select()
+                client.send(b"a NOOP\r\n")
+                line = client.line()
+                self.assertTrue(line.startswith(b"* BYE [UNAVAILABLE]"), line)
+                with self.assertRaises(Closed):
+                    client.line()
+
+    def test_idle_at_a_provider_that_goes(self):
+        client, _ = self.log_in("idles@gmail.test")
+        client.select()
+        client.send(b"a IDLE\r\n")
+        self.assertEqual([client.line()[:4] for _ in range(3)], [b"+ id", b"* 4 ", b"* BY"])
+        with self.assertRaises(Closed):
+            client.line()
+
+    def test_idle_that_the_provider_does_not_want(self):
+        client, _ = self.log_in("noidle@gmail.test")
+        client.select()
+        self.assertEqual(client.command("IDLE").status.name, b"NO")
+        client.close()
+
+    def test_idle_that_the_provider_ends(self):
+        client, _ = self.log_in("late@gmail.test")
+        client.select()
+        client.send(b"a IDLE\r\n")
+        self.assertTrue(client.line().startswith(b"+ "))
+        client.send(b"DONE\r\n")
+        self.assertTrue(Lines(client).until("a")[-1].startswith("a OK"))
+        client.close()
 
 
 if __name__ == "__main__":
