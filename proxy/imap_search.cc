@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/text.h"
 #include "proxy/imap_search_ask.h"
 #include "proxy/imap_search_leaves.h"
+#include "proxy/imap_search_local.h"
 #include "proxy/imap_search_tree.h"
 #include "proxy/imap_sort.h"
 
@@ -18,10 +20,6 @@ using Verb = SearchRequest::Verb;
 
 /// Octets of a command that every upstream takes.
 constexpr std::size_t kMaxCommand = 60'000;
-
-ImapStatus too_many() {
-  return {"NO", "[LIMIT] too many messages match; ask for less at once"};
-}
 
 /// What a result may consist of: numbers, sets, thread parentheses, names of ESEARCH.
 bool is_result(std::string_view text) {
@@ -65,10 +63,23 @@ std::string head(const SearchRequest& request) {
 
 net::Task<Result<ImapStatus>> run(ImapCore& core, std::string tag, const SearchRequest& request,
                                   std::string keys) {
-  if (keys.size() > kMaxCommand) co_return too_many();
   if (request.verb == Verb::sort) co_return co_await run_sort(core, request, std::move(keys));
   ImapWatch watch = [&core, &tag](const ImapResponse& response) { return pass_result(core, tag, response); };
   co_return co_await ask(core, UpstreamCommand(head(request) + keys), &watch);
+}
+
+/// Message numbers in a UID command mean what they mean now: while its keys are resolved, EXPUNGE may come
+/// (RFC 9051 §7.5.1). A status: the answer to give instead.
+net::Task<Result<std::optional<ImapStatus>>> fix_numbers(ImapCore& core, SearchRequest& request) {
+  for (SearchKey& key : request.keys) {
+    if (key.kind != SearchKey::Kind::plain || !is_sequence_set(key.written)) continue;
+    auto found = co_await ask_numbers(core, UpstreamCommand("UID SEARCH " + key.written));
+    if (!found) co_return std::unexpected(std::move(found.error()));
+    if (found->status.name != "OK") co_return std::move(found->status);
+    std::ranges::sort(found->numbers);
+    key.written = found->numbers.empty() ? kNoMessage : "UID " + write_set(found->numbers);
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace
@@ -80,11 +91,20 @@ net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
   const auto request = std::make_unique<SearchRequest>(std::move(*parsed));
   std::string keys;
   if (std::ranges::any_of(request->keys, &SearchKey::sensitive)) {
+    if (request->uid) {
+      auto answer = co_await fix_numbers(core, *request);
+      if (!answer) co_return std::unexpected(std::move(answer.error()));
+      if (*answer) co_return std::move(**answer);
+    }
     const auto leaves = std::make_unique<SearchLeaves>(core, *request);
     auto outcome = co_await leaves->resolve();
     if (!outcome) co_return std::unexpected(std::move(outcome.error()));
     if (outcome->status) co_return std::move(*outcome->status);
     keys = write_keys(request->keys, 0, outcome->instead);
+    if (keys.size() > kMaxCommand) {
+      MatchesOf matches = [&leaves](std::size_t key) -> const auto& { return leaves->matches(key); };
+      co_return co_await answer_here(core, std::move(command.tag), *request, std::move(matches));
+    }
   } else {
     keys = write_keys(request->keys, 0);
   }

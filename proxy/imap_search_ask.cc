@@ -116,6 +116,7 @@ net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapW
 bool read_numbers(const ImapResponse& response, FoundNumbers& found) {
   if (response.name == "ESEARCH") {
     read_esearch(response.text, found);
+    found.esearch = true;
     return true;
   }
   if (response.name != "SEARCH" && response.name != "SORT") return false;

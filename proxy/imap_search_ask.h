@@ -34,6 +34,7 @@ net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapW
 struct FoundNumbers {
   ImapStatus status;
   std::vector<std::uint32_t> numbers;  ///< in the order of the answer
+  bool esearch = false;                ///< it came as ESEARCH
   std::string modseq;                  ///< of the answer, digits; empty: none
 };
 net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command);
@@ -47,6 +48,8 @@ using SeenOctets = std::move_only_function<void(std::uint32_t number, std::strin
 net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
                          std::string item, std::size_t max, SeenOctets* seen);
 
+/// A search key that matches nothing on any server.
+inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";
 /// Ascending numbers as a sequence set: "1:3,7".
 std::string write_set(const std::vector<std::uint32_t>& numbers);
 

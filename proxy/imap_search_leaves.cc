@@ -16,11 +16,10 @@ namespace {
 constexpr std::size_t kMaxLeaves = 16;
 constexpr std::size_t kMaxContext = 8192;
 constexpr std::size_t kMaxHeader = 256 * 1024;
-constexpr std::size_t kMaxBody = 2u << 20;
+/// Octets of a message whose parts have to be looked at: texts stand at its front.
+constexpr std::size_t kMaxBody = 512 * 1024;
 /// In a mailbox of this size all messages can be looked at, so that pieces of phantoms are found as well.
 constexpr std::uint32_t kSmallMailbox = 2000;
-/// Matches nothing anywhere.
-constexpr std::string_view kNever = "(SEEN UNSEEN)";
 
 bool is_ids(std::string_view field) {
   return mapping::find_rule(field).towards_member == mapping::FieldClass::ids;
@@ -222,7 +221,9 @@ void SearchLeaves::see_header(std::uint32_t number, std::string_view block) {
     if (!has_number(leaf.candidates, number)) continue;
     if (may_be_in_header(leaf, header)) {
       leaf.matches.push_back(number);
-    } else if (has_number(leaf.in_body, number)) {
+    } else if (leaf.key->kind != SearchKey::Kind::field && !leaf.everywhere) {
+      // TEXT may mean the header of a part or of a nested message.
+      if (plain && !has_number(leaf.in_body, number)) continue;
       // The upstream is right about a body that is shown as it is, unless what it calls a body holds hidden
       // fields.
       const bool sure = plain && leaf.needle.upstream.empty() && !header.hides(leaf.needle.form);
@@ -293,7 +294,7 @@ std::vector<std::string> SearchLeaves::written() {
     if (key.kind != SearchKey::Kind::field && key.value.empty()) {
       out[i] = "ALL";
     } else if (leaf.matches.empty()) {
-      out[i] = kNever;
+      out[i] = kNoMessage;
     } else {
       out[i] = (request_.uid ? "UID " : "") + write_set(leaf.matches);
     }

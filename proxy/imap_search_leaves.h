@@ -27,6 +27,10 @@ class SearchLeaves {
     std::vector<std::string> instead;
   };
   net::Task<Result<Outcome>> resolve();
+  /// After resolve(): what a sensitive key matches, ascending.
+  [[nodiscard]] const std::vector<std::uint32_t>& matches(std::size_t key) const {
+    return leaves_.at(leaf_of_.at(key)).matches;
+  }
 
  private:
   using Numbers = std::vector<std::uint32_t>;

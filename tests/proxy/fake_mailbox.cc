@@ -28,7 +28,10 @@ bool field_has(std::string_view octets, const SearchKey& key) {
          });
 }
 
-bool in_set(std::string_view set, std::uint32_t number, std::uint32_t last) {
+using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+Ranges ranges_of(std::string_view set, std::uint32_t last) {
+  Ranges ranges;
   while (!set.empty()) {
     const std::size_t comma = std::min(set.find(','), set.size());
     const auto range = set.substr(0, comma);
@@ -38,16 +41,38 @@ bool in_set(std::string_view set, std::uint32_t number, std::uint32_t last) {
     };
     const auto a = value(range.substr(0, colon));
     const auto b = colon == range.npos ? a : value(range.substr(colon + 1));
-    if (number >= std::min(a, b) && number <= std::max(a, b)) return true;
+    ranges.emplace_back(std::min(a, b), std::max(a, b));
     set.remove_prefix(std::min(comma + 1, set.size()));
   }
-  return false;
+  return ranges;
+}
+
+bool in_ranges(const Ranges& ranges, std::uint32_t number) {
+  return std::ranges::any_of(
+      ranges, [&](const auto& range) { return number >= range.first && number <= range.second; });
+}
+
+bool in_set(std::string_view set, std::uint32_t number, std::uint32_t last) {
+  return in_ranges(ranges_of(set, last), number);
+}
+
+/// Lines behind the header that have no ": ".
+std::string without_fields(std::string_view octets) {
+  std::string out;
+  octets.remove_prefix(header_size(octets));
+  while (!octets.empty()) {
+    const auto line = octets.substr(0, octets.find('\n') + 1);
+    if (line.find(": ") == line.npos) out += line;
+    octets.remove_prefix(line.empty() ? octets.size() : line.size());
+  }
+  return out;
 }
 
 struct Judge {
   const std::vector<SearchKey>& keys;
   const StoredMessage& message;
   std::uint32_t number, count, last_uid;
+  bool plain_bodies;
 
   [[nodiscard]] bool holds(std::size_t at) const {
     const SearchKey& key = keys[at];
@@ -59,7 +84,7 @@ struct Judge {
       case SearchKey::Kind::text:
         return has(octets, key.value);
       case SearchKey::Kind::body:
-        return has(octets.substr(header_size(octets)), key.value);
+        return has(plain_bodies ? without_fields(octets) : octets.substr(header_size(octets)), key.value);
       case SearchKey::Kind::plain:
         if (key.written == "ALL" || key.written == "SEEN") return true;
         if (key.written == "UNSEEN") return false;
@@ -149,7 +174,8 @@ std::string FakeMailbox::search(std::string_view tag, std::string_view command) 
     // SORT: the last comes first.
     const std::uint32_t number = sort ? count + 1 - n : n;
     const StoredMessage& message = messages_[number - 1];
-    if (!Judge{request->keys, message, number, count, messages_.back().uid}.holds(0)) continue;
+    if (!Judge{request->keys, message, number, count, messages_.back().uid, body_without_headers}.holds(0))
+      continue;
     if (!numbers.empty()) numbers += rev2 ? ',' : ' ';
     numbers += std::to_string(request->uid ? message.uid : number);
   }
@@ -162,12 +188,13 @@ std::string FakeMailbox::search(std::string_view tag, std::string_view command) 
 std::string FakeMailbox::fetch(std::string_view command) {
   const bool uid = command.starts_with("UID ");
   ImapCursor cursor(command.substr(uid ? 10 : 6));
-  const std::string set(cursor.atom());
+  const auto last = uid ? messages_.back().uid : static_cast<std::uint32_t>(messages_.size());
+  const Ranges ranges = ranges_of(cursor.atom(), last);
   const bool header = command.find("[HEADER]") != command.npos;
   std::string out;
   for (std::uint32_t number = 1; number <= messages_.size(); ++number) {
     const StoredMessage& message = messages_[number - 1];
-    if (!in_set(set, uid ? message.uid : number, messages_.back().uid)) continue;
+    if (!in_ranges(ranges, uid ? message.uid : number)) continue;
     const auto octets =
         std::string_view(message.octets).substr(0, header ? header_size(message.octets) : SIZE_MAX);
     out += "* " + std::to_string(number) + " FETCH (" +

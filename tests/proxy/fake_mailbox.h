@@ -30,6 +30,7 @@ class FakeMailbox final : public net::Stream {
 
   std::vector<std::string> commands;  ///< without their tags
   std::string beside;                 ///< untagged responses that come before the next answer
+  bool body_without_headers = false;  ///< BODY finds nothing that looks like a field
   bool rev2 = false;                  ///< answers SEARCH by ESEARCH
 
  private:

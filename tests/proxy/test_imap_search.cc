@@ -168,6 +168,14 @@ TEST_CASE("a refused search is the client's answer") {
   CHECK(rig.run("SEARCH", "ALL") == "BAD");
 }
 
+TEST_CASE("message numbers in a UID search are fixed before anything else") {
+  Rig rig(three_messages());
+  CHECK(rig.found("2:3 SUBJECT lunch") == Uids{20});
+  CHECK(rig.mailbox.commands[0] == "UID SEARCH 2:3");
+  CHECK(rig.mailbox.commands[1] == "UID SEARCH UID 15,20 SUBJECT \"lunch\"");
+  CHECK(rig.mailbox.commands.back() == "UID SEARCH UID 15,20 UID 20");
+}
+
 TEST_CASE("equal keys are asked once") {
   Rig rig(three_messages());
   CHECK(rig.found("OR FROM hana (NOT FROM hana)") == Uids{11, 15, 20});
@@ -219,6 +227,23 @@ TEST_CASE("sealed ids find the message") {
   CHECK(rig.found("HEADER Message-ID \"Lun@hidden.example\"").empty());
 }
 
+TEST_CASE("sets that are too long for a command are put together here") {
+  std::vector<StoredMessage> messages;
+  for (std::uint32_t i = 0; i < 11400; ++i) {
+    const std::string name = i % 2 == 0 ? "Even" : i % 3 == 0 ? "Third" : "Odd";
+    messages.push_back({1'000'000'000 + i, mail(name + " <x@y.example>", "abc", "x\n")});
+  }
+  Rig rig(messages);
+  const std::string all = rig.run("UID SEARCH", "RETURN (COUNT MIN MAX) FROM even");
+  CHECK(all == "* ESEARCH (TAG \"c1\") UID MIN 1000000000 MAX 1000011398 COUNT 5700\r\n");
+  CHECK(rig.mailbox.commands.back().size() < 60'000);
+  CHECK(rig.run("UID SEARCH", "RETURN (COUNT) NOT (OR FROM even FROM third)") ==
+        "* ESEARCH (TAG \"c1\") UID COUNT 3800\r\n");
+  CHECK(rig.found("OR (FROM even UID 1000000004:1000000006) NOT (OR FROM even FROM odd) UID 1:1000000009") ==
+        Uids{1000000003, 1000000004, 1000000006, 1000000009});
+  CHECK(rig.run("UID SEARCH", "RETURN (SAVE) FROM even") == "NO");
+}
+
 TEST_CASE("nested messages and parts are searched as they are shown") {
   const std::string parts =
       "--b\nContent-Type: text/plain\n\nfirst words\n--b\nContent-Type: message/rfc822\n\n"
@@ -230,6 +255,10 @@ TEST_CASE("nested messages and parts are searched as they are shown") {
   CHECK(rig.found("BODY \"second words\"") == Uids{5});
   CHECK(rig.found("TEXT \"inner subject\"") == Uids{5});
   CHECK(rig.found("BODY ida") == Uids{5});
+  // A server whose BODY knows no nested headers, as Dovecot's.
+  rig.mailbox.body_without_headers = true;
+  CHECK(rig.found("TEXT \"inner subject\"") == Uids{5});
+  CHECK(rig.found("TEXT hidden.example").empty());
   for (const char* hidden : {"ida@", "nested.example", "inner.hidden", "somebody"}) {
     INFO(hidden);
     CHECK(rig.found("BODY " + std::string(hidden)).empty());
