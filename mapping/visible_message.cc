@@ -19,6 +19,8 @@ using Kind = ContentKind::Kind;
 
 constexpr std::size_t kMaxBlock = 256 * 1024;
 constexpr unsigned kMaxDepth = 32;
+constexpr unsigned kMaxBlocks = 10'000;  // of one message; each costs much more than its octets
+constexpr unsigned kMaxCids = 10'000;
 constexpr std::size_t kKeep = 4096;  // capacity that is worth keeping for the next small block
 
 void release(std::string& buffer) {
@@ -76,6 +78,8 @@ struct VisibleMessage::State {
   BoundaryScanner boundaries;
   std::vector<Level> levels;  ///< beside `boundaries`
   unsigned depth = 0;
+  unsigned blocks = 0;  ///< header blocks so far
+  unsigned shown_cids = 0;
   std::optional<CidFilter> cids;  ///< in a leaf of HTML
   StreamMask mask;
   ContentKind masked_kind;  ///< of what follows a header block that is masked
@@ -88,6 +92,10 @@ struct VisibleMessage::State {
 };
 
 void VisibleMessage::State::begin_block(Role as) {
+  if (++blocks > kMaxBlocks) {
+    begin_mask(StreamMask::Style::blank);
+    return;
+  }
   role = as;
   mode = Mode::block;
   release(held);
@@ -293,6 +301,10 @@ std::string_view VisibleMessage::State::scan_html(std::string_view& input) {
 }
 
 void VisibleMessage::State::show_cid() {
+  if (++shown_cids > kMaxCids) {
+    cids->pass(0, out);
+    return;
+  }
   cids->show([this](std::string_view id) { return view->content_id(viewer, id); }, out);
 }
 

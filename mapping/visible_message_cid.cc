@@ -10,7 +10,6 @@ namespace {
 using Encoding = ContentKind::Encoding;
 
 constexpr std::size_t kMaxHeld = 1536;  // an id of 500 octets in its longest spelling
-constexpr unsigned kMaxShown = 10'000;  // of one part; each costs a keyed hash
 constexpr std::string_view kScheme = "cid:";
 constexpr std::string_view kHex = "0123456789ABCDEF";
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -186,7 +185,7 @@ std::vector<std::size_t> CidFilter::sextets() const {
 }
 
 void CidFilter::show(const std::function<std::string(std::string_view)>& replacement, std::string& out) {
-  const bool readable = raw_.size() < kMaxHeld && shown_++ < kMaxShown;
+  const bool readable = raw_.size() < kMaxHeld;
   const std::vector<Unit> url = readable ? units() : std::vector<Unit>();
   std::string id;
   std::vector<std::size_t> places;  // of each octet of the id: its first unit

@@ -74,7 +74,6 @@ class CidFilter {
   unsigned matched_ = 0;           ///< octets of "cid:"
   bool in_word_ = false;           ///< the last octet was a letter or digit: "acid:" is none
   bool holding_ = false;
-  unsigned shown_ = 0;
   std::string raw_;  ///< from the octet that completed the ':'
 };
 

@@ -430,6 +430,23 @@ TEST_CASE("sample messages: a content alone reads as in the whole message") {
   CHECK(count > 0);
 }
 
+TEST_CASE("parts and URLs have a bound, then parts are blanked and URLs stay") {
+  std::string message = multipart("b") + "\r\n\r\n";
+  const std::string part = "--b\r\nContent-ID: <a@b>\r\n\r\nx\r\n";
+  for (int i = 0; i < 10'010; ++i) message += part;
+  const std::string out = run(kWhole, message, 4000);
+  CHECK(out.size() == message.size());
+  const std::string blanked = "--b\r\n.................\r\n\r\n.\r\n";
+  CHECK(out.ends_with(blanked + blanked));
+  CHECK(out.find(blanked) == message.size() - 10 * part.size());
+
+  ContentKind html;
+  html.html = true;
+  std::string urls;
+  for (int i = 0; i < 10'010; ++i) urls += "cid:a ";
+  CHECK(run(content_of(html), urls, 1000).find("cid:a ") == 60'000);
+}
+
 TEST_CASE("hostile structures cost linear time") {
   const auto lines = [](std::string_view line, std::size_t count) {
     std::string out;
