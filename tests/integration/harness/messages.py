@@ -79,7 +79,7 @@ class Maker:
 
     def person(self):
         local, domain = self.pair()
-        names = ["", "Taro Yamada ", f'"{local}" ', self.word(self.japanese()) + " ",
+        names = ["", "Taro Yamada ", f'"{local}@{domain}" ', self.word(self.japanese()) + " ",
                  self.word("山田先生", "iso-2022-jp") + " ", self.word("表示名", "shift_jis", "q") + " ",
                  '"Yamada, Taro (PTA)" ']
         return f"{self.random.choice(names)}<{local}@{domain}>"
