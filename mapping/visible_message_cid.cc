@@ -1,3 +1,4 @@
+// Decoding keeps where each octet stood, so that a changed id can be written back into the same octets.
 #include "mapping/visible_message_cid.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Holds only what may be the beginning of a delimiter line, or a CR that may belong to a line end.
 #include "mapping/visible_message_mask.h"
 
 #include <algorithm>
