@@ -18,6 +18,19 @@ struct Entry {
   bool group = false;
 };
 
+/// Text for people: folds and tabs are one space, as are several.
+std::string one_line(std::string_view body) {
+  std::string out;
+  for (const char c : message::unfold(body)) {
+    if (!is_wsp(c)) {
+      out.push_back(c);
+    } else if (!out.empty() && out.back() != ' ') {
+      out.push_back(' ');
+    }
+  }
+  return out;
+}
+
 /// A phrase without quotes and escapes, its white space outside quotes made one space.
 std::string plain_phrase(std::string_view phrase) {
   std::string out;
@@ -122,7 +135,8 @@ std::string address_slot(const ImapValue& value, std::uint32_t node, const SlotV
   return write_addresses(read_addresses(view.visible), utf8);
 }
 
-std::string string_slot(const ImapValue& value, std::uint32_t node, const SlotView& view, bool utf8) {
+std::string string_slot(const ImapValue& value, std::uint32_t node, Slot slot, const SlotView& view,
+                        bool utf8) {
   if (view.visible.empty()) return "NIL";
   if (view.same() && view.vouches(value, node)) return std::string(value.raw(node));
   const std::string told = essence(value.text(node));
@@ -130,7 +144,8 @@ std::string string_slot(const ImapValue& value, std::uint32_t node, const SlotVi
   while (index > 0 && essence(view.original[index - 1].body) != told) --index;
   index = index > 0 ? visible_index(view, index - 1) : view.visible.size() - 1;
   // Dovecot tells an empty field as "", others as NIL.
-  const std::string text = message::unfold(view.visible[index].body);
+  const std::string_view body = view.visible[index].body;
+  const std::string text = slot == Slot::subject ? one_line(body) : slot_text(body);
   return text.empty() && value.is_nil(node) ? "NIL" : imap_value_string(text, utf8);
 }
 
@@ -165,7 +180,7 @@ Result<std::string> write_envelope(const ImapValue& value, std::uint32_t node, c
     if (auto checked = check_slot(value, slots[i], slot); !checked) return std::unexpected(checked.error());
     const SlotView view(fields, slot);
     std::string text = is_address_slot(slot) ? address_slot(value, slots[i], view, utf8)
-                                             : string_slot(value, slots[i], view, utf8);
+                                             : string_slot(value, slots[i], slot, view, utf8);
     if (slot == Slot::from) from = text;
     // RFC 9051 §7.5.2: without these fields, or with empty ones, the server puts From in their place.
     if ((slot == Slot::sender || slot == Slot::reply_to) && (text == "NIL" || view.visible.empty()))

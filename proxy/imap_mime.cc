@@ -164,7 +164,7 @@ std::string write_mime_slot(const ImapValue& value, std::uint32_t node, Slot slo
     case Slot::content_language:
       return write_language(visible, utf8);
     default:
-      return imap_nstring(message::unfold(visible), utf8);
+      return imap_value_string(slot_text(visible), utf8);
   }
 }
 

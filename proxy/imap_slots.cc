@@ -98,6 +98,16 @@ bool SlotView::same() const {
   return std::ranges::equal(original, visible, {}, &message::Field::raw, &message::Field::raw);
 }
 
+std::string slot_text(std::string_view body) {
+  std::string out;
+  out.reserve(body.size());
+  for (const char c : body) {
+    const bool leading = out.empty() && is_wsp(c);
+    if (c != '\r' && c != '\n' && c != '\0' && !leading) out.push_back(c);
+  }
+  return out;
+}
+
 std::string essence(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -72,6 +72,9 @@ struct SlotView {
 /// in any disguise. Prefers to say yes.
 bool may_hold_address(std::string_view text);
 
+/// A field's body as servers tell it: without line ends and leading white space; what pads its end stays.
+std::string slot_text(std::string_view body);
+
 /// Strings that differ only in white space, 8-bit octets and quoting are alike.
 std::string essence(std::string_view text);
 
