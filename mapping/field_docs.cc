@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "mapping/field_policy.h"
+#include "mapping/visible_header_fit.h"
 
 namespace kage::mapping {
 namespace {
@@ -29,6 +30,31 @@ direction. What has to be changed is written anew as UTF-8, folded at 78 octets;
 
 Our own `Received` field stands first. A message without a readable From gets one: the phantom of the envelope sender, or
 `postmaster@` the public domain. A message without Message-ID gets one of ours.
+)";
+
+constexpr std::string_view kFetched = R"(
+## Mail that is fetched
+
+A member who reads a mailbox through the proxy sees its messages by the column "towards a member", with these differences:
+
+- A header keeps its octets and its lines (contract R8.1). What is left is taken by one field at its end, `%`, which means
+  nothing and may be ignored.
+- Every field stays in its place, of two with one name both; nothing is invented, neither From nor Message-ID.
+- The member's own mailbox stays, in From too, and so do addresses and ids at our phantom domains: they came through here.
+- Content-ID keeps its length: letters and digits behind its '@' are others. The `cid:` URLs that name it follow.
+- The header of a part shows the fields of class pass and those that begin with "Content-".
+
+Where there is no room, this gives way, one after the other; `kagemusha_size_fallbacks_total` counts it by step:
+
+| step | what gives way |
+|---|---|
+| references | References but for the first and the nearest; fields that ENVELOPE does not show |
+| names | display names and comments beside addresses that were replaced |
+| ids | In-Reply-To and References; Message-ID becomes a short one |
+| text | what stands for an address in Subject and in file names |
+| recipients | recipients that do not fit |
+| fields | every field that cannot stay as it came, but for what the structure of the body needs |
+| all | everything |
 )";
 
 std::string_view name_of(FieldClass what) {
@@ -99,7 +125,9 @@ std::string field_rules_markdown() {
     }
     out += "| " + std::string(group) + " | " + names + " |\n";
   }
-  return out;
+  std::string fetched(kFetched);
+  fetched.replace(fetched.find('%'), 1, kFillerField);
+  return out + fetched;
 }
 
 }  // namespace kage::mapping

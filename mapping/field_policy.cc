@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
 #include "base/text.h"
 
@@ -171,28 +169,54 @@ constexpr auto kRules = std::to_array<FieldRule>({
 
 constexpr FieldRule kDefault = dropped("*", "everything else");
 
-/// Names and families by hash. A family is found by the beginnings of a name that have a family's length.
+constexpr std::size_t kSlots = 512;  ///< a power of two, well above the number of rules
+constexpr std::uint32_t kHashSeed = 2166136261U;
+
+constexpr std::uint32_t hashed(std::uint32_t hash, char c) {  // FNV-1a
+  return (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+}
+
+constexpr bool is_family(const FieldRule& rule) {
+  return rule.name.ends_with('*');
+}
+
+/// The name, or what the names of a family begin with.
+constexpr std::string_view key_of(const FieldRule& rule) {
+  return rule.name.substr(0, rule.name.size() - (is_family(rule) ? 1 : 0));
+}
+
+/// All rules by the hash of their key, made by the compiler: a look-up is one pass over the name, which looks
+/// for a family wherever one could end.
 struct Index {
-  std::unordered_map<std::string_view, const FieldRule*> names;
-  std::unordered_map<std::string_view, const FieldRule*> families;
-  std::vector<std::size_t> family_lengths;
+  std::array<std::uint8_t, kSlots> slots{};  ///< number of a rule, from 1
+  std::uint64_t family_ends = 0;             ///< bit n: a family's key has n octets
   std::size_t longest = 0;
 
-  Index() {
-    for (const FieldRule& rule : kRules) {
-      longest = std::max(longest, rule.name.size());
-      if (!rule.name.ends_with('*')) {
-        names.emplace(rule.name, &rule);
-        continue;
-      }
-      const std::string_view family = rule.name.substr(0, rule.name.size() - 1);
-      families.emplace(family, &rule);
-      if (std::ranges::find(family_lengths, family.size()) == family_lengths.end()) {
-        family_lengths.push_back(family.size());
-      }
+  constexpr Index() {
+    static_assert(kRules.size() < 255 && kRules.size() < kSlots / 2);
+    for (std::size_t i = 0; i < kRules.size(); ++i) {
+      const std::string_view key = key_of(kRules[i]);
+      std::uint32_t hash = kHashSeed;
+      for (const char c : key) hash = hashed(hash, c);
+      std::size_t slot = hash % kSlots;
+      while (slots[slot] != 0) slot = (slot + 1) % kSlots;
+      slots[slot] = static_cast<std::uint8_t>(i + 1);
+      longest = std::max(longest, key.size());
+      if (is_family(kRules[i])) family_ends |= std::uint64_t{1} << key.size();
     }
   }
+
+  [[nodiscard]] const FieldRule* find(std::uint32_t hash, std::string_view key, bool family) const {
+    for (std::size_t slot = hash % kSlots; slots[slot] != 0; slot = (slot + 1) % kSlots) {
+      const FieldRule& rule = kRules[slots[slot] - 1U];
+      if (is_family(rule) == family && key_of(rule) == key) return &rule;
+    }
+    return nullptr;
+  }
 };
+
+constexpr Index kIndex;
+static_assert(kIndex.longest < 64);
 
 }  // namespace
 
@@ -201,15 +225,21 @@ std::span<const FieldRule> field_rules() {
 }
 
 const FieldRule& find_rule(std::string_view name) {
-  static const Index index;
-  const std::string key = lower(name.substr(0, index.longest + 1));
-  if (const auto found = index.names.find(key); found != index.names.end()) return *found->second;
-  for (const std::size_t length : index.family_lengths) {
-    if (key.size() < length) continue;
-    const auto family = index.families.find(std::string_view(key).substr(0, length));
-    if (family != index.families.end()) return *family->second;
+  std::array<char, 64> lowered;
+  const FieldRule* family = nullptr;
+  std::uint32_t hash = kHashSeed;
+  const std::size_t length = std::min(name.size(), kIndex.longest);
+  for (std::size_t i = 0; i < length; ++i) {
+    lowered[i] = to_lower(name[i]);
+    hash = hashed(hash, lowered[i]);
+    if ((kIndex.family_ends >> (i + 1) & 1U) == 0 || family != nullptr) continue;
+    family = kIndex.find(hash, std::string_view(lowered.data(), i + 1), true);
   }
-  return kDefault;
+  if (name.size() == length) {
+    const FieldRule* const rule = kIndex.find(hash, std::string_view(lowered.data(), length), false);
+    if (rule != nullptr) return *rule;
+  }
+  return family != nullptr ? *family : kDefault;
 }
 
 }  // namespace kage::mapping

@@ -37,6 +37,9 @@ std::string fitting(std::string text, std::size_t octets) {
   const std::size_t most = all_ascii(text) ? octets : octets > 16 ? (octets - 16) / 2 : 0;
   if (text.size() <= most) return text;
   std::size_t cut = most;
+  // Half an address would be another one.
+  const bool words = text.find('@') != std::string::npos || !message::find_addresses(text).empty();
+  if (words) cut = text.rfind(' ', cut) == std::string::npos ? 0 : text.rfind(' ', cut);
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;
   text.resize(cut);
   return text;
