@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace kage::proxy {
+namespace {
+
+constexpr net::Millis kWriteTime{300'000};  // for a client to take one bufferful
+
+}  // namespace
+
 void ClientOut::need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh) {
   if (fresh.empty()) return;
   // Members of an older snapshot die with it: what was gathered under it must not be stored under another.
@@ -23,6 +29,7 @@ net::Task<Result<>> ClientOut::flush() {
   }
   if (buffer_.empty()) co_return Result<>();
   const std::string octets = std::exchange(buffer_, {});
+  client_->set_timeout(kWriteTime);
   co_return co_await client_->write(octets);
 }
 

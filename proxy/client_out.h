@@ -23,7 +23,8 @@ class ClientOut {
   void need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh);
   /// Whether enough is gathered that flush() is worth it (64 kB).
   [[nodiscard]] bool full() const { return buffer_.size() >= kFull; }
-  /// Stores the phantoms, writes the buffer, and gives its memory back.
+  /// Stores the phantoms, writes the buffer, and gives its memory back. The client has five minutes for it;
+  /// whoever reads from it next sets another deadline.
   net::Task<Result<>> flush();
   /// Bulk octets, which may lie in the loop's shared buffer: gathered, and flushed when that is worth it.
   /// Returning is the backpressure.

@@ -52,7 +52,7 @@ constexpr std::array kTable = std::to_array<Row>({
     {"WITHIN", Pass::upstream},
     {"MULTIAPPEND", Pass::upstream},
     {"BINARY", Pass::upstream},
-    {"UTF8=ACCEPT", Pass::upstream},
+    {"UTF8=ACCEPT", Pass::off},
     {"OBJECTID", Pass::upstream},
     {"STATUS=SIZE", Pass::upstream},
     {"SAVEDATE", Pass::upstream},
