@@ -297,7 +297,7 @@ net::Task<Result<>> Answerer::stream(const ImapFetchItem& item, const std::strin
     }
     core_.out.need(core_.audience.routes, walker.take_fresh());
     if (!core_.out.full()) continue;
-    const auto flushed = co_await core_.out.flush();
+    const auto flushed = co_await flush_now(core_);
     if (!flushed) co_return flushed;
   }
   for (auto last = walker.finish(); !last.empty(); last = walker.finish()) {
@@ -322,7 +322,7 @@ void Answerer::begin() {
 net::Task<Result<>> Answerer::flush_text() {
   begin();
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await core_.out.flush();
+  co_return co_await flush_now(core_);
 }
 
 /// What can be told without asking for more.

@@ -109,14 +109,16 @@ bool take_names(ImapCursor& cursor, FetchItem& item, std::string& label) {
   do {
     while (cursor.take_space()) {
     }
+    // Told as it was asked for: clients compare the whole item.
+    const bool is_atom = cursor.peek() != '"' && cursor.peek() != '{';
     const auto name = cursor.astring();
     if (!name || name->empty() || item.names.size() == kMaxNames) return false;
     if (!std::ranges::all_of(*name, [](char c) { return c > ' ' && c < 0x7f; })) return false;
     item.names.push_back(upper(*name));
     const std::string& added = item.names.back();
-    const bool atom = added.find_first_of("(){%*\"\\]") == std::string::npos;
+    const bool safe = added.find_first_of("(){%*\"\\]") == std::string::npos;
     if (item.names.size() > 1) label += ' ';
-    label += atom ? added : imap_string(added);
+    label += is_atom && safe ? added : imap_string(added);
   } while (!cursor.take(')'));
   label += ')';
   return true;

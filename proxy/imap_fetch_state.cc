@@ -10,6 +10,8 @@ namespace kage::proxy {
 namespace {
 
 constexpr std::size_t kMaxDeferred = 1u << 20;
+/// For a client to take 64 kB; a session's own bound is of that order (RFC 9051 §5.4).
+constexpr net::Millis kClientPatience{30 * 60'000};
 
 bool is_empty_line(std::string_view line) {
   return line == "\r\n" || line == "\n";
@@ -67,10 +69,16 @@ net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::stri
     const auto taken = co_await take_untagged(core, std::move(*response), sink, deferred);
     if (!taken) co_return std::unexpected(taken.error());
     if (deferred != nullptr) continue;
-    const auto flushed = co_await flush_if_due(core);
+    if (core.in.has_more() && !core.out.full()) continue;
+    const auto flushed = co_await flush_now(core);
     if (!flushed) co_return std::unexpected(flushed.error());
   }
   co_return status;
+}
+
+net::Task<Result<>> flush_now(ImapCore& core) {
+  core.client->set_timeout(kClientPatience);
+  co_return co_await core.out.flush();
 }
 
 std::string canonical_name(std::string_view name) {

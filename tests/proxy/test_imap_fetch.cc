@@ -103,7 +103,7 @@ TEST_CASE("all ways to the octets of a message tell the same") {
 
   CHECK(rig.run("FETCH 1 (FLAGS BODY.PEEK[HEADER.FIELDS (subject \"From\" X-None)] "
                 "BODY.PEEK[HEADER.FIELDS.NOT (Subject)])") == "OK");
-  const std::string fields = rig.value("BODY[HEADER.FIELDS (SUBJECT FROM X-NONE)]");
+  const std::string fields = rig.value("BODY[HEADER.FIELDS (SUBJECT \"FROM\" X-NONE)]");
   CHECK(fields.starts_with("From: Hanako <"));
   CHECK(fields.ends_with("Subject: meeting\r\n\r\n"));
   const std::string from = fields.substr(0, fields.find("Subject:"));
