@@ -21,7 +21,7 @@ using Verb = SearchRequest::Verb;
 /// Octets of a command that every upstream takes.
 constexpr std::size_t kMaxCommand = 60'000;
 
-/// What a result may consist of: numbers, sets, thread parentheses, names of ESEARCH.
+/// What a result may consist of: numbers, sets, parentheses, names of ESEARCH.
 bool is_result(std::string_view text) {
   return std::ranges::all_of(text, [](char c) {
     return is_alnum(c) || c == ' ' || c == '(' || c == ')' || c == ':' || c == ',' || c == '*';
@@ -40,8 +40,7 @@ std::string_view behind_correlator(std::string_view text) {
 /// Passes what the upstream found; true when the response was such.
 bool pass_result(ImapCore& core, std::string_view tag, const ImapResponse& response) {
   const bool esearch = response.name == "ESEARCH";
-  if (!esearch && response.name != "SEARCH" && response.name != "SORT" && response.name != "THREAD")
-    return false;
+  if (!esearch && response.name != "SEARCH") return false;
   const auto text = esearch ? behind_correlator(response.text) : trim(response.text);
   if (!is_result(text)) return true;
   core.out.add("* " + response.name);
@@ -52,18 +51,40 @@ bool pass_result(ImapCore& core, std::string_view tag, const ImapResponse& respo
   return true;
 }
 
-/// The final command but its keys.
+/// The final SEARCH but its keys.
 std::string head(const SearchRequest& request) {
-  std::string out = request.uid ? "UID " : "";
-  if (request.verb == Verb::thread) return out + "THREAD " + request.algorithm + " UTF-8 ";
-  out += "SEARCH ";
+  std::string out = request.uid ? "UID SEARCH " : "SEARCH ";
   if (request.returns) out += "RETURN (" + *request.returns + ") ";
   return out;
+}
+
+/// THREAD. Messages whose subjects hold addresses stand alone: the upstream would put them beside one of the
+/// member's making that guesses the address right (RFC 5256 §3, both algorithms group by subject).
+net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& request, std::string keys) {
+  auto alone = co_await ask_address_subjects(core, request.uid, keys);
+  if (!alone) co_return std::unexpected(std::move(alone.error()));
+  if (alone->status.name != "OK") co_return std::move(alone->status);
+  std::ranges::sort(alone->numbers);
+  if (!alone->numbers.empty()) keys += (request.uid ? " NOT UID " : " NOT ") + write_set(alone->numbers);
+  std::string line = "* THREAD ";
+  ImapWatch watch = [&line](const ImapResponse& response) {
+    if (response.name != "THREAD") return false;
+    if (is_result(trim(response.text))) line += trim(response.text);
+    return true;
+  };
+  const std::string verb = (request.uid ? "UID THREAD " : "THREAD ") + request.algorithm + " UTF-8 ";
+  auto status = co_await ask(core, UpstreamCommand(verb + keys), &watch);
+  if (!status || status->name != "OK") co_return status;
+  for (const std::uint32_t number : alone->numbers) line += "(" + std::to_string(number) + ")";
+  if (line.ends_with(' ')) line.pop_back();
+  core.out.add(line + "\r\n");
+  co_return status;
 }
 
 net::Task<Result<ImapStatus>> run(ImapCore& core, std::string tag, const SearchRequest& request,
                                   std::string keys) {
   if (request.verb == Verb::sort) co_return co_await run_sort(core, request, std::move(keys));
+  if (request.verb == Verb::thread) co_return co_await run_thread(core, request, std::move(keys));
   ImapWatch watch = [&core, &tag](const ImapResponse& response) { return pass_result(core, tag, response); };
   co_return co_await ask(core, UpstreamCommand(head(request) + keys), &watch);
 }

@@ -133,6 +133,18 @@ std::string sort_value(By by, std::string_view visible_header) {
   return {};
 }
 
+net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, std::string keys) {
+  UpstreamCommand command(uid ? "UID SEARCH" : "SEARCH");
+  if (!core.utf8) command.add(" CHARSET UTF-8");
+  command.add(" " + keys);
+  for (const std::string_view form : {"%40", "=40", "&#", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
+    command.add(" OR SUBJECT ");
+    command.add_string(core, form);
+  }
+  command.add(" SUBJECT \"@\"");
+  co_return co_await ask_numbers(core, std::move(command));
+}
+
 namespace {
 
 class Sorter {
@@ -169,7 +181,7 @@ class Sorter {
   net::Task<Result<std::optional<ImapStatus>>> divide() {
     bool subjects = false;
     if (std::ranges::any_of(request_.sort, [](SortKey key) { return key.by == By::subject; })) {
-      auto found = co_await ask_subjects();
+      auto found = co_await ask_address_subjects(core_, request_.uid, keys_);
       if (!found) co_return std::unexpected(std::move(found.error()));
       if (found->status.name != "OK") co_return std::move(found->status);
       subjects = !found->numbers.empty();
@@ -183,20 +195,6 @@ class Sorter {
       }
     }
     co_return std::nullopt;
-  }
-
-  /// Messages whose subject may hold an address: all forms of '@' that are found as one
-  /// (message::find_addresses()).
-  net::Task<Result<FoundNumbers>> ask_subjects() {
-    UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
-    if (!core_.utf8) command.add(" CHARSET UTF-8");
-    command.add(" " + keys_);
-    for (const std::string_view form : {"@", "%40", "=40", "&#", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
-      if (form != "\xef\xb9\xab") command.add(" OR");
-      command.add(" SUBJECT ");
-      command.add_string(core_, form);
-    }
-    co_return co_await ask_numbers(core_, std::move(command));
   }
 
   net::Task<Result<>> read_values(std::vector<std::uint32_t> numbers) {

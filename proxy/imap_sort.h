@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/imap_search_ask.h"
 #include "proxy/imap_search_tree.h"
 
 namespace kage::proxy {
@@ -18,6 +19,10 @@ std::string sort_value(SortKey::By by, std::string_view visible_header);
 
 /// RFC 5256 §2.1, of a decoded subject.
 std::string base_subject(std::string_view subject);
+
+/// Those of the messages that `keys` match whose subject may hold an address: all forms of '@' that are found
+/// as one (message::find_addresses()).
+net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, std::string keys);
 
 /// Runs SORT. `keys`: the search keys as they go upstream.
 ///

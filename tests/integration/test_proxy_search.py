@@ -239,6 +239,10 @@ class Searching:
         text = self.client.ok("UID THREAD REFERENCES UTF-8 OR FROM hana FROM zoe").one(b"THREAD").text
         self.assertEqual({int(n) for n in re.findall(rb"\d+", text)}, {1, 4})
         self.assertEqual(self.client.ok("UID THREAD REFERENCES UTF-8 FROM secret-firm").one(b"THREAD").text, b"")
+        # A subject that holds an address stands alone, or a copy with the right guess would be put beside it.
+        text = self.client.ok("UID THREAD REFERENCES UTF-8 ALL").one(b"THREAD").text
+        self.assertIn(b"(7)", text)
+        self.assertEqual({int(n) for n in re.findall(rb"\d+", text)}, self.uids("ALL"))
 
     # Nothing unknown passes
 

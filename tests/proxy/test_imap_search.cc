@@ -266,6 +266,12 @@ TEST_CASE("nested messages and parts are searched as they are shown") {
   }
 }
 
+TEST_CASE("THREAD leaves out messages whose subjects hold addresses") {
+  Rig rig(three_messages());
+  CHECK(rig.run("UID THREAD", "REFERENCES UTF-8 ALL") == "* THREAD (1)(2 3)(15)\r\n");
+  CHECK(rig.mailbox.commands.back() == "UID THREAD REFERENCES UTF-8 ALL NOT UID 15");
+}
+
 TEST_CASE("SORT goes by what is visible") {
   Rig rig(three_messages());
   // The mailbox gives its own order backwards: 20, 15, 11.
