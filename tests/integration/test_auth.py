@@ -136,7 +136,14 @@ class Logins(Small):
         for password in ('a"b\\c', "x\r\nA1 LOGOUT\r\n", "{5}\r\nhello", "日本語", "x" * 1000):
             with self.subTest(password=password[:12]):
                 self.assertIn(self.login(user=ASKED, password=password).code, (535, 501))
-        self.assertReply(self.login(user=ASKED), 235)
+                self.assertReply(self.login(user=ASKED), 235)
+
+    def test_who_guesses_has_to_wait(self):
+        user = "guessed@nowhere.test"
+        for _ in range(5):
+            self.assertReply(self.login(user=user, password="wrong"), 535)
+        self.assertReply(self.login(user=user), 454, "4.7.0")
+        self.assertReply(self.login(user=OFFICER), 235)
 
     def test_oauth_with_a_provider_that_does_not_know_it(self):
         # Dovecot offers PLAIN and LOGIN only here: the token is refused, never taken for a password.

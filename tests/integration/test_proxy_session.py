@@ -9,7 +9,7 @@ import zlib
 from harness.certificates import Authority
 from harness.faulty_upstream import FaultyUpstream
 from harness.imap_client import Closed, Imap, Literal
-from harness.proxied import PASSWORD, PUBLIC, READER, Proxied, provider
+from harness.proxied import PASSWORD, PUBLIC, READER, Proxied, cyrus, provider
 from harness.waiting import wait_for
 
 OTHER = "other@gmail.test"
@@ -403,6 +403,54 @@ class Sessions(Proxied):
         for client in (first, second, third):
             client.close()
         gateway.stop()
+
+
+class AtCyrus(Proxied):
+    """What Dovecot does not have, or does in another way."""
+
+    make_server = staticmethod(cyrus)
+
+    def test_capabilities(self):
+        with self.proxied() as client:
+            for name in ("SPECIAL-USE", "CREATE-SPECIAL-USE", "OBJECTID", "QUOTA", "STATUS=SIZE", "SAVEDATE", "THREAD=REFS"):
+                self.assertIn(name, client.capabilities)
+            for name in ("ACL", "ANNOTATE-EXPERIMENT-1", "CATENATE", "METADATA", "URLAUTH", "XLIST", "MAILBOX-REFERRALS",
+                         "LIST-MYRIGHTS", "PREVIEW"):
+                self.assertNotIn(name, client.capabilities)
+
+    def test_what_only_this_server_has(self):
+        with self.proxied() as client:
+            client.ok("CREATE kept (USE (\\Archive))")
+            found = client.ok('LIST (SPECIAL-USE) "" "*"').all(b"LIST")
+            self.assertIn(b"kept", [r.data[2] for r in found])
+            found = client.ok('LIST "" "*" RETURN (SPECIAL-USE CHILDREN STATUS (MESSAGES SIZE))')
+            self.assertIn(b"\\Archive", [flag for r in found.all(b"LIST") for flag in r.data[0]])
+            self.assertEqual(len(found.all(b"STATUS")), len(found.all(b"LIST")))
+            client.append("kept", MESSAGE)
+            status = client.ok("STATUS kept (SIZE HIGHESTMODSEQ)").one(b"STATUS").data[1]
+            self.assertEqual(status[b"SIZE"], b"%d" % len(MESSAGE))
+            self.assertTrue(client.ok("GETQUOTAROOT kept").all(b"QUOTAROOT"))
+            client.ok("SELECT kept (CONDSTORE)")
+            item = client.fetch("1", "(UID EMAILID THREADID SAVEDATE MODSEQ)")[1]
+            self.assertEqual({b"UID", b"EMAILID", b"THREADID", b"SAVEDATE", b"MODSEQ"}, set(item))
+
+    def test_a_session(self):
+        with self.proxied() as client:
+            client.ok("CREATE box")
+            for _ in range(3):
+                client.append("box", MESSAGE)
+            client.ok("APPEND box", Literal(MESSAGE), Literal(MESSAGE))
+            client.select("box")
+            self.assertEqual(client.exists, 5)
+            client.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+            client.ok("UID MOVE 3 INBOX")
+            client.ok("EXPUNGE")
+            self.assertEqual(client.exists, 2)
+            client.send(b"i IDLE\r\n")
+            self.assertTrue(client.line().startswith(b"+ "))
+            client.send(b"DONE\r\n")
+            self.assertTrue(Lines(client).until("i")[-1].startswith("i OK"))
+            client.logout()
 
 
 class ManyOfOneLogin(Proxied):
