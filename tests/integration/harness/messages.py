@@ -45,6 +45,10 @@ class Maker:
     def who(self):
         return "%s@%s" % self.pair()
 
+    def part_id(self):
+        """Of a Content-ID: the left side names a part, the right side a host."""
+        return f"part{self.random.randrange(1000)}.{self.random.randrange(16**8):08x}@{self.pair()[1]}"
+
     def host(self):
         return "mx." + self.pair()[1]
 
@@ -118,7 +122,7 @@ class Maker:
         kind = kind or r.choice(["text", "text", "html", "image", "attachment", "bare", "empty", "calendar"])
         extra = []
         if r.random() < 0.3:
-            extra.append(f"Content-ID: <{self.who()}>")
+            extra.append(f"Content-ID: <{self.part_id()}>")
         if r.random() < 0.2:
             extra.append(f"Content-Description: {r.choice(['plain words', self.word(f'図 {self.who()}'), self.who()])}")
         if r.random() < 0.1:
@@ -139,7 +143,7 @@ class Maker:
             return [f"Content-Type: text/plain; charset={charset}{r.choice(['; format=flowed', ''])}", *lines], self.encode(
                 text, cte)
         if kind == "html":
-            cid = self.who()
+            cid = self.part_id()
             html = f'<p>hello <img src="cid:{cid}"> <img src=3D"cid:x"></p>\r\n'.encode() + text
             return [f'Content-Type: TEXT/HTML; CHARSET="{charset}"', *lines], self.encode(html, cte)
         if kind == "calendar":
@@ -219,7 +223,7 @@ class Maker:
                                        f"Message-ID: <{self.who()}>"])
         for form, make in text_forms.items():
             lines, body = self.multipart([(["Content-Type: text/plain; name=x", f"Content-Description: {make(*self.pair())}",
-                                            f"Content-ID: <{self.who()}>"], b"x\r\n")], "mixed")
+                                            f"Content-ID: <{self.part_id()}>"], b"x\r\n")], "mixed")
             self.add("text: " + form, [*self.basic(subject=make(*self.pair()), Comments=make(*self.pair()),
                                                    Keywords=make(*self.pair()), X_Unheard_Of=make(*self.pair()),
                                                    List_Id=make(*self.pair()), Thread_Topic=make(*self.pair()),
