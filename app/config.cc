@@ -50,9 +50,14 @@ constexpr FaceName kFaces[] = {
 };
 
 /// Where a service of a provider is by its own keys. No port: the usual one of its kind of TLS.
-tls::Endpoint endpoint_of(const std::string& host, std::uint16_t port, bool starttls,
-                          std::uint16_t implicit_port, std::uint16_t starttls_port) {
-  return {host, port != 0 ? port : starttls ? starttls_port : implicit_port, starttls};
+tls::Endpoint endpoint_of(const std::string& host, std::uint16_t port, std::string_view security,
+                          std::uint16_t implicit_port, std::uint16_t other_port) {
+  const bool implicit = security != "starttls" && security != "none";
+  return {host,
+          port != 0  ? port
+          : implicit ? implicit_port
+                     : other_port,
+          security == "starttls", security == "none"};
 }
 
 std::vector<net::Network> networks(const std::vector<std::string>& texts) {
@@ -327,7 +332,7 @@ class Builder {
       provider.starttls = values.text("tls") == "starttls";
       const bool imap = provider.protocol == Protocol::imap;
       const auto own =
-          endpoint_of(provider.host, port_of(values), provider.starttls, imap ? 993 : 465, imap ? 143 : 587);
+          endpoint_of(provider.host, port_of(values), values.text("tls"), imap ? 993 : 465, imap ? 143 : 587);
       provider.port = own.port;
       services(values, provider);
       provider.ca_file = authorities(values, true);
@@ -340,20 +345,27 @@ class Builder {
   void services(const SectionValues& values, tls::ProviderOptions& provider) {
     const bool imap = provider.protocol == tls::Service::imap;
     const std::string& imap_host = values.text("imap_host");
-    const bool imap_starttls = values.text("imap_tls") == "starttls";
     const std::uint16_t imap_port = port_of(values, "imap_port");
     if (!imap_host.empty()) {
-      provider.imap = endpoint_of(imap_host, imap_port, imap_starttls, 993, 143);
+      provider.imap = endpoint_of(imap_host, imap_port, values.text("imap_tls"), 993, 143);
     } else if (imap && (values.given("imap_port") || values.given("imap_tls"))) {
-      const bool starttls = values.given("imap_tls") ? imap_starttls : provider.starttls;
-      provider.imap = endpoint_of(provider.host, imap_port, starttls, 993, 143);
+      const std::string& security = values.text(values.given("imap_tls") ? "imap_tls" : "tls");
+      provider.imap = endpoint_of(provider.host, imap_port, security, 993, 143);
     } else if (!imap) {
       only_with(values, "imap_port", false, "imap_port together with imap_host");
       only_with(values, "imap_tls", false, "imap_tls together with imap_host");
     }
     const std::string& pop3_host = values.text("pop3_host");
     provider.pop3 = endpoint_of(pop3_host.empty() ? provider.host : pop3_host, port_of(values, "pop3_port"),
-                                values.text("pop3_tls") == "starttls", 995, 110);
+                                values.text("pop3_tls"), 995, 110);
+    plain_only_here(values, "imap_tls", provider.imap);
+    plain_only_here(values, "pop3_tls", provider.pop3);
+  }
+
+  /// Passwords and mail without TLS stay on this machine, whatever a name would be resolved to.
+  void plain_only_here(const SectionValues& values, std::string_view key, const tls::Endpoint& endpoint) {
+    if (!endpoint.plain || (net::parse_ip(endpoint.host) && is_loopback(endpoint.host))) return;
+    wrong(values, key, "\"none\" for another machine", "\"none\" with a loopback address as host");
   }
 
   void unique_domains(const SectionValues& values, const std::string& name,

@@ -186,13 +186,14 @@ constexpr Setting kSettings[] = {
           "Its port; default: `port`, when the protocol is `imap` and `imap_host` is not given, else 993 or "
           "143."),
     optional_choice(
-        "provider", "imap_tls", "implicit|starttls",
+        "provider", "imap_tls", "implicit|starttls|none",
         "How its TLS begins; default: `tls`, when the protocol is `imap` and `imap_host` is not given, "
-        "else `implicit`."),
+        "else `implicit`. `none`: for a server on this machine, whose host is then a loopback address."),
     text("provider", "pop3_host", Kind::host, "", "Its POP3 server for the proxy; default: `host`."),
     range("provider", "pop3_port", Kind::integer, "", 1, 65535,
           "Its port; default: 995 with implicit TLS, 110 with STLS."),
-    choice("provider", "pop3_tls", "implicit|starttls", "implicit", "How its TLS begins."),
+    choice("provider", "pop3_tls", "implicit|starttls|none", "implicit",
+           "How its TLS begins. `none`: as `imap_tls`."),
     text("provider", "ca_file", Kind::file, "",
          "PEM file of the authorities that may sign its certificates; default: the system's."),
     range("provider", "timeout", Kind::duration, "15s", kSecond, 5 * kMinute, "For one question."),

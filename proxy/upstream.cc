@@ -94,7 +94,7 @@ net::Task<Result<net::StreamPtr>> Upstreams::connect(net::Loop& loop, const tls:
   auto stream = co_await net::connect_tcp(loop, endpoint.host, endpoint.port, deadline);
   if (!stream) co_return stream;
   (*stream)->set_deadline(deadline);
-  if (endpoint.starttls) co_return stream;
+  if (endpoint.starttls || endpoint.plain) co_return stream;
   if (!known.context) co_return fail(Errc::tls, "the provider's authorities cannot be read");
   auto secured = co_await tls::connect_tls(std::move(*stream), known.context, endpoint.host, deadline);
   if (secured) (*secured)->set_deadline(deadline);

@@ -11,11 +11,12 @@ namespace kage::tls {
 
 enum class Service : std::uint8_t { imap, pop3, submission };
 
-/// Where a service is. TLS always; the certificate is always verified.
+/// Where a service is. TLS and a verified certificate, unless it is on this machine.
 struct Endpoint {
   std::string host;  ///< empty: the provider has no such service
   std::uint16_t port = 0;
   bool starttls = false;  ///< else implicit TLS
+  bool plain = false;     ///< no TLS: only for a loopback address
   bool operator==(const Endpoint&) const = default;
 };
 
