@@ -1,8 +1,8 @@
 // What was derived of late for what was seen: fields, ids, phantoms (one worker's).
 //
 // Every answer is a pure function of the viewer and the key, so that it makes no difference whether it comes
-// from here. A slot holds one entry and a new one takes its place: bounded, and no choice of keys makes it
-// slow.
+// from here. A key has two slots, and the older of two entries gives way: bounded, and no choice of keys
+// makes it slow.
 #pragma once
 
 #include <cstddef>
@@ -36,14 +36,21 @@ class RecentMap {
 
   const Value* find(const ViewKey& view, std::string_view key) const {
     if (slots_.empty()) return nullptr;
-    const Slot& slot = slots_[place(view, key)];
-    return slot.view == view && slot.key == key && slot.view.member != 0 ? &slot.value : nullptr;
+    const std::size_t at = place(view, key);
+    for (const std::size_t each : {at, at ^ 1U}) {
+      const Slot& slot = slots_[each];
+      if (slot.view == view && slot.key == key && slot.view.member != 0) return &slot.value;
+    }
+    return nullptr;
   }
 
+  /// For what find() did not find.
   void put(const ViewKey& view, std::string_view key, Value value) {
     if (key.size() > longest_) return;
     if (slots_.empty()) slots_.resize(count_);
-    Slot& slot = slots_[place(view, key)];
+    const std::size_t at = place(view, key);
+    Slot& slot = slots_[at];
+    if (slot.view.member != 0) slots_[at ^ 1U] = std::move(slot);
     slot.view = view;
     slot.key = key;
     slot.value = std::move(value);
@@ -79,7 +86,7 @@ class Deriver {
 
  private:
   RecentMap<std::string> phantoms_{8192, 320};
-  RecentMap<std::string> ids_{8192, 320};
+  RecentMap<std::string> ids_{16384, 320};
   std::string last_;
 };
 
