@@ -95,7 +95,7 @@ net::Task<Result<>> Answerer::on_item(ImapFetchItem& item) {
   const std::string name = canonical_name(item.name);
   if (name == "UID") {
     m_.uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-    if (tells_uid_) append_item(m_.text, name, item.value);
+    if (tells_uid_ && m_.uid != 0) append_item(m_.text, name, std::to_string(m_.uid));
     co_return Result<>();
   }
   const auto wanted = std::ranges::find(items_, name, &FetchItem::ask);

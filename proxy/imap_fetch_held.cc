@@ -87,8 +87,9 @@ class BlockReader final : public FetchSink {
         if (text->too_large || octets > kMaxBlockOctets) text->text.clear();
         blocks_.push_back({name.substr(5, name.size() - 6), std::move(text->text), {}});
       } else if (name == "UID") {
-        if (uid_) key = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-        append_item(news, name, item.value);
+        const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
+        if (uid_) key = static_cast<std::uint32_t>(uid);
+        if (uid != 0) append_item(news, name, std::to_string(uid));
       } else if (!item.streams && is_plain_fetch_item(core_, name)) {
         append_item(news, name, item.value);
       }
