@@ -1,3 +1,4 @@
+// Small writes are gathered into few large ones.
 #include "proxy/client_out.h"
 
 #include <iterator>

@@ -1,3 +1,4 @@
+// The dialog of APPEND with both sides: what is announced here is announced there.
 #include "proxy/imap_append.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The table of capabilities.
 #include "proxy/imap_capability.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// One object for the dialog, so that nothing of a login outlives it.
 #include "proxy/imap_login.h"
 
 #include <optional>

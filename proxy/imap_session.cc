@@ -318,8 +318,8 @@ net::Task<void> ImapSession::too_large(std::string text, LiteralMark mark) {
 net::Task<void> ImapSession::last_word(std::string_view text) {
   if (ended_) co_return;
   end();
-  stream_->set_timeout(kLastWordTime);
   if (!co_await out_.flush()) co_return;
+  stream_->set_timeout(kLastWordTime);
   const std::string line = "* BYE " + std::string(text) + "\r\n";
   if (co_await stream_->write(line)) (void)co_await stream_->shutdown();
 }

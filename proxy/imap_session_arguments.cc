@@ -1,3 +1,4 @@
+// One small function for the arguments of each command, and the words that may stand in them.
 #include "proxy/imap_session_arguments.h"
 
 #include <algorithm>

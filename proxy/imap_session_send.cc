@@ -1,3 +1,4 @@
+// Literals become what the upstream takes: unasked where it can (RFC 7888), else one after the other.
 #include "proxy/imap_session_send.h"
 
 #include "proxy/imap_command.h"

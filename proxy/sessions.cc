@@ -1,3 +1,4 @@
+// The sessions of a worker: started, counted, told of changes, stopped.
 #include "proxy/sessions.h"
 
 #include <algorithm>

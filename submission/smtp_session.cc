@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
-#include "net/proxy_protocol.h"
 #include "net/prefixed_stream.h"
+#include "net/proxy_protocol.h"
 #include "tls/tls_stream.h"
 
 namespace kage::submission {
