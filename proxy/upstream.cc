@@ -1,3 +1,4 @@
+// Providers by name and by domain, and the time that each takes to say no.
 #include "proxy/upstream.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Which of a provider's endpoints is meant.
 #include "tls/provider.h"
 
 namespace kage::tls {
