@@ -2,6 +2,7 @@
 #include "proxy/imap_parameters.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -95,6 +96,16 @@ class Writer {
     return found;
   }
 
+  /// Where the upstream would list it: as it listed the original; joined pieces of RFC 2231 come last.
+  [[nodiscard]] std::size_t place(const message::Parameter& parameter) const {
+    const auto found = std::ranges::find(names_, parameter.name);
+    const auto index = static_cast<std::size_t>(found - names_.begin());
+    const bool star = parameter.pieces.substr(0, parameter.pieces.find('=')).find('*') != std::string::npos;
+    const bool was =
+        index < names_.size() && value_.text(elements_[2 * index]).find('*') != std::string::npos;
+    return joins_ && star && !was ? names_.size() : index;
+  }
+
   void write(const message::Parameter& parameter) {
     auto pieces = read_pieces(parameter.pieces);
     if (joins_) pieces = {join_pieces(pieces, spelled(pieces, parameter.name))};
@@ -145,7 +156,13 @@ std::string write_parameters(const ImapValue& value, std::uint32_t node, std::st
   if (!before || !after) return "NIL";
   Writer writer(value, node, utf8);
   bool charset = false;
-  for (const message::Parameter& parameter : after->parameters) {
+  std::vector<std::pair<std::size_t, std::size_t>> ordered;
+  for (std::size_t i = 0; i < after->parameters.size(); ++i) {
+    ordered.emplace_back(writer.place(after->parameters[i]), i);
+  }
+  std::ranges::sort(ordered);
+  for (const auto& [place, index] : ordered) {
+    const message::Parameter& parameter = after->parameters[index];
     charset = charset || parameter.name == "charset";
     const bool same = std::ranges::any_of(before->parameters, [&](const message::Parameter& old) {
       return old.name == parameter.name && old.pieces == parameter.pieces && old.intact && parameter.intact;

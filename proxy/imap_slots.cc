@@ -101,8 +101,11 @@ bool SlotView::same() const {
 std::string slot_text(std::string_view body) {
   std::string out;
   out.reserve(body.size());
+  // One that is nothing but white space loses the first of it only.
+  if (trim(body).empty()) body.remove_prefix(std::min<std::size_t>(body.size(), 1));
+  const bool blank = trim(body).empty();
   for (const char c : body) {
-    const bool leading = out.empty() && is_wsp(c);
+    const bool leading = !blank && out.empty() && is_wsp(c);
     if (c != '\r' && c != '\n' && c != '\0' && !leading) out.push_back(c);
   }
   return out;

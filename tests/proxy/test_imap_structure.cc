@@ -279,7 +279,7 @@ TEST_CASE("parameters are joined, listed and capitalised as the upstream does") 
                   "100%25\") NIL NIL "
                   "\"7bit\" 1 1)",
                   {{"HEADER", original, visible}}) ==
-        "(\"text\" \"plain\" (\"charset\" \"utf-8\" \"name*\" \"utf-8''c%40d 100%25\" \"x\" \"q;\\\"r\") NIL "
+        "(\"text\" \"plain\" (\"charset\" \"utf-8\" \"x\" \"q;\\\"r\" \"name*\" \"utf-8''c%40d 100%25\") NIL "
         "NIL "
         "\"7bit\" 1 1)");
   CHECK(structure("(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\" \"NAME*0*\" \"utf-8''a%40\" \"NAME*1\" \"b "
