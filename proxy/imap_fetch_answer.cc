@@ -21,6 +21,8 @@ class Answerer final : public FetchSink {
   Answerer(ImapCore& core, FetchMemory::State& memory, std::vector<FetchItem> items, const FactTable& facts,
            bool uid, bool single)
       : core_(core), memory_(memory), items_(std::move(items)), facts_(facts), uid_(uid), single_(single) {
+    tells_envelope_ =
+        std::ranges::any_of(items_, [](const FetchItem& i) { return i.kind == FetchKind::envelope; });
     tells_uid_ = uid || std::ranges::any_of(items_, [](const FetchItem& i) { return i.ask == "UID"; });
   }
 
@@ -69,6 +71,7 @@ class Answerer final : public FetchSink {
   const bool uid_;
   const bool single_;
   bool tells_uid_ = false;
+  bool tells_envelope_ = false;
   Message m_;
 };
 
@@ -99,6 +102,8 @@ net::Task<Result<>> Answerer::on_item(ImapFetchItem& item) {
     co_return Result<>();
   }
   const auto wanted = std::ranges::find(items_, name, &FetchItem::ask);
+  // Not the client's wish, but what ENVELOPE is told from.
+  if (wanted == items_.end() && tells_envelope_ && name == "BODY[HEADER]") co_return co_await on_header(item);
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
     const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
     if (passes && !item.streams) append_item(m_.text, name, item.value);
