@@ -169,7 +169,7 @@ class Peer:
 class Kagemusha:
     def __init__(self, space, certificate, upstream):
         self.port = free_port()
-        self.gateway = Gateway(space, certificate=certificate, server={"log_level": "info"}, provider=[
+        self.gateway = Gateway(space, next_hop_port=free_port(), certificate=certificate, server={"log_level": "info"}, provider=[
             {"name": "provider", "domains": ["provider.test"], "host": "127.0.0.1", "imap_host": "127.0.0.1",
              "imap_port": upstream, "imap_tls": "none"}])
         self.gateway.config["listen"].append({"face": "imaps", "address": "127.0.0.1", "port": self.port})
