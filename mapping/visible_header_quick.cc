@@ -119,7 +119,8 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
   if (is_surely_harmless(rule.towards_member, field.body)) return as_it_came();
   if (rule.towards_member == FieldClass::ids && write_ids(work, field, rule, lines)) return true;
   const ViewKey view(work.viewer);
-  const Form* form = forms_.find(view, field.raw);
+  RecentMap<Form>& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
+  const Form* form = forms.find(view, field.raw);
   Form made;
   if (form == nullptr) {
     made = look(work, field, rule);
@@ -137,7 +138,7 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
   for (const auto& [local, spelling] : form->phantoms) {
     work.fresh.push_back({work.viewer.member, local, spelling});
   }
-  if (form == &made) forms_.put(view, field.raw, std::move(made));
+  if (form == &made) forms.put(view, field.raw, std::move(made));
   return true;
 }
 

@@ -22,7 +22,10 @@ class QuickView {
   /// Appends what a block shows and returns true; or returns false, and `out` is to be cut back.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
             std::vector<PhantomWrite>& fresh);
-  void clear() { forms_.clear(); }
+  void clear() {
+    people_.clear();
+    others_.clear();
+  }
 
  private:
   /// What one field looks like.
@@ -45,7 +48,9 @@ class QuickView {
   static bool write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static Form look(Work& work, const message::Field& field, const FieldRule& rule);
 
-  RecentMap<Form> forms_{8192, 512};
+  // Apart, since people come again and subjects do not.
+  RecentMap<Form> people_{16384, 512};
+  RecentMap<Form> others_{4096, 512};
 };
 
 }  // namespace kage::mapping
