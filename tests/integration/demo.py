@@ -6,17 +6,20 @@ Fails loudly when a step is not as told.
 import argparse
 import os
 import signal
+import smtplib
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import smtp_client  # noqa: E402
+from harness.imap_client import Imap  # noqa: E402
 from harness.mail import address, all_fields, find_traces, header_of, ids, message  # noqa: E402
 from harness.workspace import Workspace  # noqa: E402
 from harness.world import COLLEAGUE, OFFICER, PHANTOM_DOMAIN, PUBLIC, TEACHER, World  # noqa: E402
 
 STRANGER = "yamada@stranger.test"
+FRIEND = "sato@elsewhere.test"
 COLOUR = sys.stdout.isatty()
 
 
@@ -94,6 +97,7 @@ class Story:
         print(f"   stolen phantom: {stolen.code} {stolen.text}\n   never existed:  {unknown.code} {unknown.text}", flush=True)
         self.check(stolen == unknown and stolen.code == 550, "the two answers differ")
 
+        self.read_through_the_proxy()
         if self.world.stay:
             return
         self.step("After `kagemusha forget` the officer's phantom is dead, for the officer too.")
@@ -104,12 +108,50 @@ class Story:
         self.check(dead == unknown, "the phantom still lives")
 
 
+    def read_through_the_proxy(self):
+        world = self.world
+        self.step("Somebody writes straight to the officer's mailbox. Read directly, and through Kagemusha's IMAP proxy:")
+        with smtplib.SMTP("127.0.0.1", world.postfix.port) as client:
+            client.sendmail(FRIEND, [OFFICER], message(
+                f"Jiro Sato <{FRIEND}>", OFFICER, "Photos of Sunday", "Here they are.\r\n", message_id="photos@elsewhere.test",
+                extra=f"Cc: Taro Yamada <{STRANGER}>\nReply-To: {FRIEND}"))
+        world.mailbox(OFFICER, 2)
+        items = "(RFC822.SIZE ENVELOPE BODY.PEEK[])"
+        with Imap(world.dovecot.imaps, world.tls, OFFICER, world.passwords[OFFICER]) as direct, Imap(
+                world.gateway.imaps, world.tls, OFFICER, world.passwords[OFFICER]) as proxied:
+            direct.select()
+            proxied.select()
+            left, right = direct.fetch("1:*", items), proxied.fetch("1:*", items)
+            self.check(left.keys() == right.keys(), "other messages")
+            for number in left:
+                self.side_by_side(bytes(left[number][b"BODY[]"]), bytes(right[number][b"BODY[]"]))
+                sizes = {m[number][b"RFC822.SIZE"] for m in (left, right)} | {len(m[number][b"BODY[]"]) for m in (left, right)}
+                self.check(len(sizes) == 1, f"sizes {sizes}")
+                self.clean(bytes(right[number][b"BODY[]"]), "yamada@", "sato@", "stranger.test", "elsewhere.test")
+            friend = address(bytes(right[2][b"BODY[]"]))
+            for who in (FRIEND, friend):
+                found = proxied.ok(f"SEARCH FROM {who}").numbers
+                print(f"   SEARCH FROM {who}: {found or 'nothing'}", flush=True)
+                self.check(found == ([2] if who == friend else []), "searching shows what reading does not")
+        print(paint("2", "   The same sizes to the octet, the same flags and UIDs; the provider's password is kept nowhere."))
+
+    def side_by_side(self, left, right):
+        print(paint("2", f"   ┌ {'directly: ' + str(len(left)) + ' octets':<58}  through the proxy: {len(right)} octets"))
+        for name in ("From", "To", "Cc", "Message-ID"):
+            values = [next(iter(all_fields(data, name)), "") for data in (left, right)]
+            if any(values):
+                one, other = (f"{name}: {value}" for value in values)
+                print(f"   │ {one[:57] + '…' if len(one) > 58 else one:<58}  {other[:71] + '…' if len(other) > 72 else other}")
+        print(paint("2", "   └"), flush=True)
+
+
 def stay(world):
     """What a person types into a mail client."""
     gateway = world.gateway
     print(f"""
 {paint('1', 'All of it is running. In a mail client (this machine, any of these accounts):')}
-  read     IMAP   host localhost  port {world.dovecot.imaps}  SSL/TLS
+  read     IMAP   host localhost  port {gateway.imaps}  SSL/TLS   through the proxy (POP3: {gateway.pop3s})
+  or       IMAP   host localhost  port {world.dovecot.imaps}  SSL/TLS   the provider itself, to compare
   members  SMTP   host localhost  port {gateway.submission} STARTTLS, or {gateway.submissions} SSL/TLS, normal password
   stranger SMTP   host localhost  port {world.postfix.front_port}  no encryption, no login   (the MX of {PUBLIC.split('@')[1]})
   authority for the certificates: {world.authority.certificate}""")

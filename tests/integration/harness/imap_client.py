@@ -341,10 +341,12 @@ class Answer:
 
 
 class Imap:
-    """One connection. Strict about all that the server says; `exists` follows the open mailbox."""
+    """One connection. Strict about all that the server says; `exists` follows the open mailbox. `counts`: whether message
+    numbers have to fit."""
 
     def __init__(self, port, context=None, user=None, password=None, host="localhost", starttls=False, timeout=60,
-                 greet=True):
+                 greet=True, counts=True):
+        self.counts = counts
         self.sock = socket.create_connection((host, port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.host, self.context = host, context
@@ -447,15 +449,15 @@ class Imap:
         if name == b"EXISTS":
             if not self.selected_now:
                 raise ProtocolError(f"{raw!r} without a mailbox")
-            if number < self.exists:
+            if self.counts and number < self.exists:
                 raise ProtocolError(f"{raw!r}: EXISTS falls from {self.exists} without EXPUNGE")
             self.exists = number
         elif name == b"EXPUNGE":
-            if not 1 <= number <= self.exists:
+            if self.counts and not 1 <= number <= self.exists:
                 raise ProtocolError(f"{raw!r} of {self.exists}")
             self.exists -= 1
         elif name == b"FETCH":
-            if not 1 <= number <= self.exists:
+            if self.counts and not 1 <= number <= self.exists:
                 raise ProtocolError(f"{raw[:200]!r} of {self.exists}")
             cursor.expect(b" ")
             return Response("untagged", name, number=number, data=cursor.fetch_items(), raw=raw)
@@ -513,7 +515,7 @@ class Imap:
                 earlier = isinstance(data[0], list)
                 if not earlier:
                     self.exists -= sum(1 for _ in uid_set(data[-1]))
-                    if self.exists < 0:
+                    if self.counts and self.exists < 0:
                         raise ProtocolError(f"{raw!r}: more than there are")
         else:
             raise ProtocolError(f"unknown {raw[:200]!r}")

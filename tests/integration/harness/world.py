@@ -10,6 +10,7 @@ from . import smtp_client
 from .certificates import Authority
 from .dovecot import Dovecot
 from .gateway import Gateway, member, routes
+from .ports import free_port
 from .postfix import Postfix
 
 PUBLIC = "pta@school.example"
@@ -31,7 +32,11 @@ class World:
         self.authority = Authority(space)
         self.passwords = {address: "secret of " + address.split("@")[0] for address in [*members, *strangers]}
         certificate = self.authority.issue("mx.school.example", "localhost", "127.0.0.1")
+        self.tls = self.authority.client_context()
         self.gateway = Gateway(space, certificate=certificate, workers=workers, **config)
+        self.gateway.imaps, self.gateway.pop3s = free_port(), free_port()
+        self.gateway.config["listen"] += [{"face": face, "address": "127.0.0.1", "port": getattr(self.gateway, face)}
+                                          for face in ("imaps", "pop3s")]
         self.postfix = Postfix(space, self.passwords, relay={self.domain: self.gateway.inbound,
                                                              "p." + self.domain: self.gateway.inbound})
         self.dovecot = Dovecot(space, self.authority, self.postfix.mail, self.passwords)
@@ -39,7 +44,8 @@ class World:
                                             "port": self.postfix.port, "tls": "none"}]
         self.gateway.config["provider"] = [
             {"name": "provider", "domains": sorted({m.split("@")[1] for m in members}), "protocol": "imap",
-             "host": "localhost", "port": self.dovecot.imaps, "tls": "implicit", "ca_file": self.authority.certificate}]
+             "host": "localhost", "port": self.dovecot.imaps, "tls": "implicit", "pop3_port": self.dovecot.pop3s,
+             "ca_file": self.authority.certificate}]
 
     def start(self):
         self.postfix.start()
