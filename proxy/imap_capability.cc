@@ -38,7 +38,7 @@ constexpr std::array kTable = std::to_array<Row>({
     {"LIST-EXTENDED", Pass::upstream},
     {"LIST-STATUS", Pass::upstream},
     {"CHILDREN", Pass::upstream},
-    {"ENABLE", Pass::upstream},
+    {"ENABLE", Pass::ours},
     {"CONDSTORE", Pass::upstream},
     {"QRESYNC", Pass::upstream},
     {"ESEARCH", Pass::upstream},
@@ -90,7 +90,8 @@ std::string_view spelling(std::string_view name) {
 }  // namespace
 
 std::string greeting_capabilities(bool starttls, bool logins) {
-  std::string out = "IMAP4rev1 LITERAL+ SASL-IR ID";
+  // Python's imaplib asks for capabilities before its login only, and looks for ENABLE in them.
+  std::string out = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
   if (starttls) out += " STARTTLS";
   out += logins ? " AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=OAUTHBEARER" : " LOGINDISABLED";
   return out;

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "proxy/imap_capability.h"
 #include "proxy/imap_fetch.h"
 
 namespace kage::proxy {
@@ -59,7 +60,7 @@ constexpr std::array kResponseCodes = std::to_array<std::string_view>({
     "TOOBIG",
 });
 
-enum class Form : std::uint8_t { status, exists, expunge, number, vanished, data };
+enum class Form : std::uint8_t { status, exists, expunge, number, vanished, enabled, data };
 struct Untagged {
   std::string_view name;
   Form form;
@@ -71,7 +72,7 @@ constexpr std::array kUntagged = std::to_array<Untagged>({
     {"LSUB", Form::data},      {"XLIST", Form::data},        {"STATUS", Form::data},
     {"SEARCH", Form::data},    {"ESEARCH", Form::data},      {"SORT", Form::data},
     {"THREAD", Form::data},    {"FLAGS", Form::data},        {"QUOTA", Form::data},
-    {"QUOTAROOT", Form::data}, {"NAMESPACE", Form::data},    {"ENABLED", Form::data},
+    {"QUOTAROOT", Form::data}, {"NAMESPACE", Form::data},    {"ENABLED", Form::enabled},
 });
 
 /// Items of FETCH that say nothing about people.
@@ -160,6 +161,22 @@ void add_line(ImapCore& core, const ImapResponse& response, bool numbered) {
   core.out.add("\r\n");
 }
 
+/// Extensions that are not offered cannot be enabled either.
+void add_enabled(ImapCore& core, std::string_view text) {
+  const std::string names = normal_capabilities(text);  // " A B "
+  core.out.add("* ENABLED");
+  for (std::size_t at = 1; at < names.size();) {
+    const std::size_t space = names.find(' ', at);
+    const std::string_view name = std::string_view(names).substr(at, space - at);
+    if (passes(name, core.capabilities, core.gmail)) {
+      core.out.add(" ");
+      core.out.add(name);
+    }
+    at = space + 1;
+  }
+  core.out.add("\r\n");
+}
+
 }  // namespace
 
 std::string pass_status_text(std::string_view text) {
@@ -198,6 +215,9 @@ void pass_untagged(ImapCore& core, const ImapResponse& response) {
     case Form::vanished:
       count_vanished(core, response.text);
       add_line(core, response, false);
+      return;
+    case Form::enabled:
+      add_enabled(core, response.text);
       return;
     case Form::data:
       add_line(core, response, false);

@@ -294,13 +294,13 @@ bool arguments_fit(std::string_view name, std::string_view arguments, std::strin
 std::optional<std::string> enable_names(std::string_view arguments, std::string_view capabilities,
                                         bool gmail) {
   const Context context{capabilities, gmail};
-  if (!context.can("ENABLE")) return std::nullopt;
+  const bool upstream_enables = capabilities.find(" ENABLE ") != std::string_view::npos;
   ImapCursor cursor(arguments);
   std::string out;
   do {
     const std::string name = upper(cursor.atom());
     if (name.empty()) return std::nullopt;
-    if (!knows(kEnabled, name, context)) continue;
+    if (!upstream_enables || !knows(kEnabled, name, context)) continue;
     if (!out.empty()) out += ' ';
     out += name;
   } while (cursor.take_space());
