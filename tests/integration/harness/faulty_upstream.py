@@ -59,7 +59,6 @@ class Connection:
         while sent < total:
             self.send(octets)
             sent += len(octets)
-        self.server.poured = max(self.server.poured, sent)
         raise Gone()
 
     def close(self):
@@ -154,7 +153,7 @@ class Connection:
         end = re.search(rb"\r?\n\r?\n", message)
         head = message[:end.end()] if end else message
         text = message[len(head):]
-        out = [b"UID %d" % number] if uid and b"UID" not in items.split() else []
+        out = [b"UID %d" % number] if uid and b"UID" not in items.strip(b"()").split() else []
         for item in re.findall(rb"BODY(?:\.PEEK)?\[[^\]]*\](?:<\d+\.\d+>)?|[A-Z0-9.]+", items.upper()):
             if item.startswith(b"BODY") and b"[" in item:
                 section = re.search(rb"\[(.*)\]", item).group(1)
@@ -265,7 +264,7 @@ class FaultyUpstream:
         certificate, key = authority.issue(hostname, "127.0.0.1", file="faulty")
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
-        self.greeting, self.poured, self.stopping = None, 0, False
+        self.greeting = None
         self.connections = set()
         self.listeners = {"imap": self._listen(), "pop3": self._listen()}
         self.imaps, self.pop3s = (self.listeners[n].getsockname()[1] for n in ("imap", "pop3"))

@@ -34,8 +34,8 @@ def quote(text):
 class Cursor:
     """Parses the octets of one response."""
 
-    def __init__(self, data, utf8=False):
-        self.data, self.at, self.utf8 = data, 0, utf8
+    def __init__(self, data, utf8=False, lenient=False):
+        self.data, self.at, self.utf8, self.lenient = data, 0, utf8, lenient
 
     def fail(self, what):
         raise ProtocolError(f"{what} at {self.at} of {self.data[:2000]!r}")
@@ -269,7 +269,7 @@ class Cursor:
                 value = self.value()
             else:
                 self.fail(f"unknown FETCH item {name!r}")
-            if name in found and found[name] != value:
+            if not self.lenient and name in found and found[name] != value:
                 self.fail(f"{name!r} twice, not the same")
             found[name] = value
             if self.take(b")"):
@@ -342,7 +342,7 @@ class Answer:
 
 class Imap:
     """One connection. Strict about all that the server says; `exists` follows the open mailbox. `counts`: whether message
-    numbers have to fit."""
+    numbers have to fit, and items said twice to be the same."""
 
     def __init__(self, port, context=None, user=None, password=None, host="localhost", starttls=False, timeout=60,
                  greet=True, counts=True):
@@ -407,7 +407,7 @@ class Imap:
 
     def response(self):
         raw = self.octets()
-        cursor = Cursor(raw, self.utf8)
+        cursor = Cursor(raw, self.utf8, not self.counts)
         if cursor.take(b"+"):
             if raw not in (b"+", b"+ ") and not raw.startswith(b"+ "):
                 raise ProtocolError(f"continuation {raw!r}")
