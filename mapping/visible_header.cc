@@ -160,6 +160,7 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   }
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
+  if (out.empty()) out.reserve(block.size());
   if (state_->quick.show(state_->deriver, viewer, kind, block, out, fresh)) return 0;
   out.resize(base);
   fresh.resize(known);

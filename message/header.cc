@@ -125,6 +125,7 @@ bool Field::is(std::string_view other) const {
 Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& limits) {
   if (block.size() > limits.max_octets) return fail(Errc::limit, "header block is too large");
   std::vector<Field> fields;
+  fields.reserve(std::min<std::size_t>(limits.max_fields, block.size() / 80));
   std::size_t begin = 0;
   while (begin < block.size()) {
     std::size_t end = begin;

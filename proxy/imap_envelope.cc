@@ -174,6 +174,7 @@ Result<std::string> write_envelope(const ImapValue& value, std::uint32_t node, c
   const auto slots = value.elements(node);
   if (!value.is_list(node) || slots.size() != kEnvelopeSlots) return fail(Errc::protocol, "not an envelope");
   std::string out = "(";
+  out.reserve(2 * value.raw(node).size());
   std::string from = "NIL";
   for (std::size_t i = 0; i < kEnvelopeSlots; ++i) {
     const auto slot = static_cast<Slot>(i);

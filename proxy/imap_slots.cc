@@ -43,9 +43,15 @@ bool is_placeholder(std::string_view text) {
   return text == "MISSING_MAILBOX" || text == "MISSING_DOMAIN" || text == "SYNTAX_ERROR";
 }
 
+constexpr auto kEssential = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = '!'; c < 0x7f; ++c) table[c] = true;
+  for (const char c : std::string_view("\"\\()<>,;:?")) table[static_cast<unsigned char>(c)] = false;
+  return table;
+}();
+
 bool is_essential(char c) {
-  return is_ascii(c) && c > ' ' && c != '\x7f' &&
-         std::string_view("\"\\()<>,;:?").find(c) == std::string_view::npos;
+  return kEssential[static_cast<unsigned char>(c)];
 }
 
 int hex_digit(char c) {

@@ -1,6 +1,8 @@
 // Parsing of one IMAP value into nodes, and writing of strings.
 #include "proxy/imap_value.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "message/utf8.h"
 
@@ -169,6 +171,12 @@ std::vector<std::uint32_t> ImapValue::elements(std::uint32_t index) const {
 }
 
 std::string imap_value_string(std::string_view text, bool utf8) {
+  const auto is_simple = [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; };
+  if (text.size() <= kMaxQuoted && std::ranges::all_of(text, is_simple)) {
+    std::string simple;
+    simple.reserve(text.size() + 2);
+    return simple.append("\"").append(text).append("\"");
+  }
   std::string clean;
   bool ascii = true;
   bool plain = true;
