@@ -24,7 +24,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 KEEP = os.path.join(ROOT, "build", "integration")
 LIMIT = 300  # seconds for one file
 # The longest first, so that they do not begin when all others have ended.
-FIRST = ["test_hostile", "test_canaries", "test_failclosed", "test_retry", "test_spine", "test_cli"]
+FIRST = ["test_proxy_private", "test_proxy_consistent", "test_proxy_faults", "test_proxy_clients", "test_proxy_stress",
+         "test_hostile", "test_canaries", "test_failclosed", "test_retry", "test_spine", "test_cli"]
 
 
 class Result(unittest.TextTestResult):

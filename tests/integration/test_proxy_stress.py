@@ -16,7 +16,7 @@ from harness.imap_client import Literal
 from harness.messages import own_writing
 from harness.proxied import DATE, PUBLIC, Proxied, cyrus, dovecot, state
 
-SECONDS = float(os.environ.get("KAGEMUSHA_STRESS_SECONDS", "5"))
+SECONDS = float(os.environ.get("KAGEMUSHA_STRESS_SECONDS", "3"))
 SEED = int(os.environ.get("KAGEMUSHA_STRESS_SEED", "184186"))
 CLIENTS = 8
 WRITING = [m for m in own_writing("member@gmail.test", PUBLIC, 60) if PUBLIC.encode() in m.data]
