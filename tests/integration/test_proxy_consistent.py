@@ -335,7 +335,7 @@ class Consistent(Proxied):
         ordinary = [m for m in MESSAGES if m.delivered and any(word in m.name for word in (
             " base64 ", " 8bit ", " quoted-printable ", " list", " resent", " a group", " cp50221"))]
         folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
-        for name in sorted(os.listdir(folder)):
+        for name in sorted(set(os.listdir(folder)) - {"nested.eml"}):  # what stands inside it never travelled: no room
             with open(os.path.join(folder, name), "rb") as file:
                 ordinary.append(Message(name, re.sub(rb"\r?\n", b"\r\n", file.read())))
         self.assertGreater(len(ordinary), 70)
