@@ -7,20 +7,13 @@
 #include "app/command_session.h"
 #include "app/commands.h"
 #include "app/terminal.h"
+#include "mapping/address_policy.h"
 #include "message/address.h"
 
 namespace kage::app {
 namespace {
 
 using AddressList = std::vector<const mapping::PublicAddress*>;
-
-std::string_view word(mapping::NamePolicy policy) {
-  return policy == mapping::NamePolicy::hide ? "hide" : "keep";
-}
-
-std::string_view word(mapping::RecipientPolicy policy) {
-  return policy == mapping::RecipientPolicy::open ? "open" : "private";
-}
 
 std::string member_text(const mapping::MemberSpec& member) {
   std::string line = "    " + member.mailbox.spelling;
@@ -38,8 +31,13 @@ std::string address_text(const mapping::PublicAddress& address) {
   std::string title = address.spec.address.spelling;
   if (!address.spec.display_name.empty()) title += "  \"" + address.spec.display_name + "\"";
   std::string out = "  " + coloured(Colour::bold, printable(title));
-  fmt::format_to(std::back_inserter(out), "  names: {}, recipients: {}\n", word(address.spec.name),
-                 word(address.spec.recipients));
+  out += "\n";
+  std::string policies;
+  for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
+    fmt::format_to(std::back_inserter(policies), "{}{}: {}", policies.empty() ? "" : ", ", policy.key,
+                   mapping::policy_value(policy, address.spec));
+  }
+  out += "    " + policies + "\n";
   for (const mapping::Member* member : address.members) out += member_text(member->spec);
   return out;
 }
@@ -75,11 +73,16 @@ void print_json(const mapping::RouteTable& routes, const AddressList& addresses)
   }
   out += R"(],"addresses":[)";
   for (const auto* address : addresses) {
-    fmt::format_to(std::back_inserter(out),
-                   R"({}{{"address":{},"display_name":{},"name":"{}","recipients":"{}","members":[)",
+    fmt::format_to(std::back_inserter(out), R"({}{{"address":{},"display_name":{},)",
                    out.ends_with('[') ? "" : ",", json_string(address->spec.address.spelling),
-                   json_string(address->spec.display_name), word(address->spec.name),
-                   word(address->spec.recipients));
+                   json_string(address->spec.display_name));
+    for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
+      const std::string_view value = mapping::policy_value(policy, address->spec);
+      const bool bare = value == "true" || value == "false";
+      fmt::format_to(std::back_inserter(out), "{}:{},", json_string(policy.key),
+                     bare ? std::string(value) : json_string(value));
+    }
+    out += R"("members":[)";
     for (const mapping::Member* member : address->members) {
       out += out.ends_with('[') ? "" : ",";
       out += member_json(member->spec);

@@ -76,23 +76,23 @@ void RoutesBuilder::add_domain(const RawDomain& raw) {
   }
 }
 
-void RoutesBuilder::set_policies(mapping::AddressSpec& spec, const RawAddress& raw) {
-  if (raw.name_policy.given()) {
-    if (raw.name_policy.value == "hide") {
-      spec.name = mapping::NamePolicy::hide;
-    } else if (raw.name_policy.value != "keep") {
-      problems_.add(raw.name_policy.line, names_.address + names_.name_policy, quote(raw.name_policy.value),
-                    "\"keep\" or \"hide\"");
-    }
+std::string RoutesBuilder::policy_key(const mapping::AddressPolicy& policy) const {
+  return policy.key == "name" ? names_.name_policy : std::string(policy.key);
+}
+
+void RoutesBuilder::set_policy(mapping::AddressSpec& spec, const mapping::AddressPolicy& policy,
+                               const RouteText& text) {
+  if (const auto number = mapping::policy_number(policy, text.value)) {
+    policy.set(spec, *number);
+    return;
   }
-  if (raw.recipients.given()) {
-    if (raw.recipients.value == "open") {
-      spec.recipients = mapping::RecipientPolicy::open;
-    } else if (raw.recipients.value != "private") {
-      problems_.add(raw.recipients.line, names_.address + "recipients", quote(raw.recipients.value),
-                    "\"private\" or \"open\"");
-    }
+  std::vector<std::string> allowed;
+  for (const std::string_view choice : mapping::policy_choices(policy)) {
+    const bool bare = choice == "true" || choice == "false";
+    allowed.push_back(bare ? std::string(choice) : quote(choice));
   }
+  problems_.add(text.line, names_.address + policy_key(policy), quote(text.value),
+                fmt::format("{}", fmt::join(allowed, " or ")));
 }
 
 std::size_t RoutesBuilder::add_address(const RawAddress& raw, bool again_allowed) {
@@ -141,10 +141,12 @@ void RoutesBuilder::merge(KnownAddress& known, mapping::AddressSpec& spec, const
   if (take(known.display_name, raw.display_name, "display_name")) {
     spec.display_name = display_name(names_.address + "display_name", raw.display_name);
   }
-  RawAddress policies;
-  if (take(known.name_policy, raw.name_policy, names_.name_policy)) policies.name_policy = raw.name_policy;
-  if (take(known.recipients, raw.recipients, "recipients")) policies.recipients = raw.recipients;
-  set_policies(spec, policies);
+  const auto policies = mapping::address_policies();
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    if (take(known.policies[i], raw.policies[i], policy_key(policies[i]))) {
+      set_policy(spec, policies[i], raw.policies[i]);
+    }
+  }
 }
 
 void RoutesBuilder::set_phantom_domain(std::size_t address, const RouteText& text) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/problems.h"
+#include "mapping/address_policy.h"
 #include "mapping/route_table.h"
 
 namespace kage::app {
@@ -29,7 +30,9 @@ struct RawDomain {
 
 struct RawAddress {
   std::size_t line = 1;
-  RouteText address, display_name, name_policy, recipients;
+  RouteText address, display_name;
+  std::vector<RouteText> policies{
+      mapping::address_policies().size()};  ///< beside mapping::address_policies()
 };
 
 struct RawMember {
@@ -64,7 +67,8 @@ class RoutesBuilder {
   struct KnownAddress {
     std::size_t line;
     std::string canonical;
-    RouteText display_name, name_policy, recipients;
+    RouteText display_name;
+    std::vector<RouteText> policies{mapping::address_policies().size()};
     std::unordered_map<std::string, std::size_t> mailboxes;  // canonical → line
     bool has_rows = false;                                   // of members, right or wrong
   };
@@ -78,7 +82,8 @@ class RoutesBuilder {
                                                std::string_view allowed);
   std::string display_name(const std::string& where, const RouteText& text);
   void merge(KnownAddress& known, mapping::AddressSpec& spec, const RawAddress& raw);
-  void set_policies(mapping::AddressSpec& spec, const RawAddress& raw);
+  void set_policy(mapping::AddressSpec& spec, const mapping::AddressPolicy& policy, const RouteText& text);
+  [[nodiscard]] std::string policy_key(const mapping::AddressPolicy& policy) const;
   void check_login(const mapping::MemberSpec& member, const RawMember& raw);
   void finish_domains();
   void finish_mailboxes();

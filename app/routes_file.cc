@@ -24,6 +24,7 @@ constexpr std::size_t kMaxFile = 256u << 20;
 struct Slot {
   std::string_view key;
   RouteText* target;
+  bool boolean = false;  ///< true and false may stand there without quotes
 };
 
 /// Takes the texts of a table; `nested` is a key that the caller reads itself.
@@ -40,6 +41,8 @@ void take_texts(const TomlNode& table, const std::string& prefix, std::span<cons
       const std::string meant = near.empty() ? "" : fmt::format("did you mean {}? ", quote(near));
       problems.add(node.line, prefix + name, "an unknown name",
                    fmt::format("{}one of {}", meant, fmt::join(known, ", ")));
+    } else if (slot->boolean && node.type == TomlNode::Type::boolean) {
+      *slot->target = {node.boolean ? "true" : "false", node.line};
     } else if (node.type != TomlNode::Type::text || node.text.empty()) {
       problems.add(node.line, prefix + name, describe(node), "a text in quotes, not empty");
       slot->target->line = node.line;
@@ -88,10 +91,11 @@ void read_toml(const TomlNode& root, RoutesBuilder& builder, Problems& problems)
   for (const TomlNode& table : tables(root.find("address"), "address", problems)) {
     RawAddress raw;
     raw.line = table.line;
-    const std::array<Slot, 4> slots = {{{"address", &raw.address},
-                                        {"display_name", &raw.display_name},
-                                        {"name", &raw.name_policy},
-                                        {"recipients", &raw.recipients}}};
+    std::vector<Slot> slots = {{"address", &raw.address}, {"display_name", &raw.display_name}};
+    const auto policies = mapping::address_policies();
+    for (std::size_t i = 0; i < policies.size(); ++i) {
+      slots.push_back({policies[i].key, &raw.policies[i], policies[i].takes_boolean()});
+    }
     take_texts(table, "address.", slots, "member", problems);
     const std::size_t address = builder.add_address(raw, false);
     for (const TomlNode& member : tables(table.find("member"), "address.member", problems)) {
@@ -102,14 +106,23 @@ void read_toml(const TomlNode& root, RoutesBuilder& builder, Problems& problems)
 
 // ---- CSV
 
-constexpr std::array<std::string_view, 10> kColumns = {
-    "address",       "display_name", "mailbox",    "name",        "login",
-    "password_hash", "provider",     "recipients", "name_policy", "phantom_domain"};
+constexpr std::array<std::string_view, 8> kColumns = {
+    "address", "display_name", "mailbox", "name", "login", "password_hash", "provider", "phantom_domain"};
 
-/// For each column of the file, which of kColumns it is; empty when the header row is wrong.
+/// All columns there are: those above, then one for each policy. "name" is the member's, as in TOML.
+std::vector<std::string_view> columns_known() {
+  std::vector<std::string_view> names(kColumns.begin(), kColumns.end());
+  for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
+    names.push_back(policy.key == "name" ? "name_policy" : policy.key);
+  }
+  return names;
+}
+
+/// For each column of the file, which of columns_known() it is; empty when the header row is wrong.
 std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
   std::vector<std::size_t> columns;
-  const std::string all = fmt::format("a header row of {}", fmt::join(kColumns, ","));
+  const std::vector<std::string_view> known = columns_known();
+  const std::string all = fmt::format("a header row of {}", fmt::join(known, ","));
   if (row.fields.size() == 1 && row.fields[0].find_first_of(";\t") != std::string::npos) {
     problems.add(row.line, "header", "columns that are not separated by commas",
                  "commas; save as CSV (comma separated)");
@@ -117,9 +130,9 @@ std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
   }
   for (const std::string& field : row.fields) {
     const std::string name = lower(trim(field));
-    const auto at = std::ranges::find(kColumns, name);
-    const auto index = static_cast<std::size_t>(at - kColumns.begin());
-    if (at == kColumns.end()) {
+    const auto at = std::ranges::find(known, name);
+    const auto index = static_cast<std::size_t>(at - known.begin());
+    if (at == known.end()) {
       problems.add(row.line, "header", "the column " + quote(field), all);
     } else if (std::ranges::find(columns, index) != columns.end()) {
       problems.add(row.line, "header", fmt::format("the column {} twice", quote(name)), "each column once");
@@ -137,7 +150,7 @@ std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
 }
 
 void read_csv_row(const CsvRow& row, const std::vector<std::size_t>& columns, RoutesBuilder& builder) {
-  std::array<RouteText, kColumns.size()> texts;
+  std::vector<RouteText> texts(kColumns.size() + mapping::address_policies().size());
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string_view text = trim(row.fields[i]);
     if (!text.empty()) texts[columns[i]] = {std::string(text), row.line};
@@ -146,8 +159,7 @@ void read_csv_row(const CsvRow& row, const std::vector<std::size_t>& columns, Ro
   address.line = row.line;
   address.address = texts[0];
   address.display_name = texts[1];
-  address.recipients = texts[7];
-  address.name_policy = texts[8];
+  for (std::size_t i = 0; i < address.policies.size(); ++i) address.policies[i] = texts[kColumns.size() + i];
   RawMember member;
   member.line = row.line;
   member.mailbox = texts[2];
@@ -156,7 +168,7 @@ void read_csv_row(const CsvRow& row, const std::vector<std::size_t>& columns, Ro
   member.password_hash = texts[5];
   member.provider = texts[6];
   const std::size_t index = builder.add_address(address, true);
-  builder.set_phantom_domain(index, texts[9]);
+  builder.set_phantom_domain(index, texts[7]);
   builder.add_member(index, member);
 }
 
@@ -192,7 +204,8 @@ void read_csv(std::string_view text, RoutesBuilder& builder, Problems& problems)
     }
     if (!*more) {
       if (header)
-        problems.add(1, "header", "nothing", fmt::format("a header row of {}", fmt::join(kColumns, ",")));
+        problems.add(1, "header", "nothing",
+                     fmt::format("a header row of {}", fmt::join(columns_known(), ",")));
       return;
     }
     if (header) {

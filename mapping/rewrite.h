@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "mapping/anonymity.h"
 #include "mapping/phantom.h"
 #include "mapping/route_table.h"
 #include "message/address.h"
@@ -56,6 +57,9 @@ class ParsedHeader {
 /// canonical address → phantom's local part, for one member.
 using PhantomMap = std::unordered_map<std::string, std::string>;
 
+/// What the policy of a public address says of this message (contract R7.1).
+Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address);
+
 /// Derives the phantoms that a copy for `member` shows (and, with `envelope_from`, one for the envelope
 /// sender, which stands in when there is no From). Public addresses of this gateway and the member's own
 /// mailbox get none.
@@ -71,6 +75,9 @@ struct Inward {
   std::optional<message::Address> envelope_from;
   std::string_view received;         ///< the body of our own Received field, which names no client
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  /// A copy of what another member wrote (contract R7.3): its id is sealed once more, so that no mail system
+  /// folds it into a message that the member has already.
+  bool shared = false;
 };
 std::string rewrite_inward(const ParsedHeader& header, const Inward& to);
 
@@ -87,6 +94,9 @@ struct Outward {
   bool several;    ///< the message goes to more than one correspondent
   std::string_view received;
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  /// The text that other members' copies are made from (contract R7.3): all correspondents whom To and Cc
+  /// name are shown, and every id is opened.
+  bool for_colleagues = false;
 };
 std::string rewrite_outward(const ParsedHeader& header, const Outward& to);
 

@@ -3,6 +3,7 @@
 #include "mapping/rewrite.h"
 #include "mapping/rewrite_ids.h"
 #include "mapping/rewrite_writer.h"
+#include "message/encoded_word.h"
 
 namespace kage::mapping {
 namespace {
@@ -14,12 +15,23 @@ bool stays_inward(const RouteTable& routes, const Member& member, const std::str
   return canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr;
 }
 
+/// The first Subject as a reader sees it.
+std::string decoded_subject(const ParsedHeader::Impl& header) {
+  for (const ScannedField& field : header.scanned) {
+    if (field.rule->name == "subject") return message::decode_words(flat(field.field->body));
+  }
+  return {};
+}
+
 class InwardCopy {
  public:
   InwardCopy(const ParsedHeader::Impl& header, const Inward& to) : header_(header), to_(to) {
     stand_ins_.reserve(header.index.all().size());
     for (const ParsedHeader::Found& found : header.index.all())
       stand_ins_.push_back(stand_in(found.canonical));
+    subject_ = decoded_subject(header);
+    // What a member writes is no message to the public address: no marker is looked for.
+    if (!to.shared) anonymity_ = judge_anonymity(to.member.address->spec, subject_);
   }
 
   std::string write() {
@@ -77,11 +89,43 @@ class InwardCopy {
     if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) {
       if (field.rule->name != "from" || has_readable_from()) write_addresses(field, *addresses);
     } else if (const auto* ids = std::get_if<IdScan>(&field.scan)) {
-      write_changed_ids(out_, field, *ids,
-                        [&](std::string_view id) { return id_towards_member(to_.routes, to_.member, id); });
+      write_changed_ids(out_, field, *ids, [&](std::string_view id) { return shown_id(field, id); });
+    } else if (field.rule->name == "subject" && anonymity_.marker_size > 0) {
+      write_subject(field);
     } else {
       write_other(out_, field, stand_ins_);
     }
+  }
+
+  [[nodiscard]] std::string shown_id(const ScannedField& field, std::string_view id) const {
+    if (to_.shared && field.rule->name == "message-id") {
+      return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
+    }
+    return id_towards_member(to_.routes, to_.member, id);
+  }
+
+  /// Without the 184 or 186 that the sender put before it (contract R7.1).
+  void write_subject(const ScannedField& field) {
+    const auto* text = std::get_if<TextScan>(&field.scan);
+    // The marker stands before every address, so that its place is the same in the text with stand-ins.
+    const bool same = text == nullptr || all_stay(text->text, stand_ins_);
+    const std::string subject =
+        without_marker(anonymity_, same ? subject_ : replaced(text->text, stand_ins_));
+    if (!subject.empty()) message::write_field(out_, field.field->name, message::encode_words(subject));
+  }
+
+  /// An author who is not anonymous (contract R7.2).
+  [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const {
+    return anonymity_.shows_author && field.rule->name == "from" && item.found != kNoAddress &&
+           stand_ins_[item.found].action == Action::replace && header_.author &&
+           header_.index.all()[item.found].canonical == header_.author->canonical();
+  }
+
+  [[nodiscard]] std::string author_phrase(const AddressItem& item) const {
+    std::string name;
+    if (!hides_names() && item.phrase.scan.harmless())
+      name = message::decode_words(item.phrase.written, true);
+    return message::encode_phrase(shown_author_name(name, header_.author->spelling));
   }
 
   /// The header From has to be of our domains (contract R5.4): a member's own mailbox there is shown as the
@@ -134,6 +178,7 @@ class InwardCopy {
     std::string_view address =
         stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
     if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
+    if (shows_author(field, item)) return list.mailbox(author_phrase(item), address, {});
     if (hides_names()) return list.mailbox({}, address, {});
     list.mailbox(shown_phrase(item.phrase, stand_ins_), address, shown_comments(item, stand_ins_));
   }
@@ -141,10 +186,16 @@ class InwardCopy {
   const ParsedHeader::Impl& header_;
   const Inward& to_;
   StandIns stand_ins_;
+  std::string subject_;  ///< decoded
+  Anonymity anonymity_;
   std::string out_;
 };
 
 }  // namespace
+
+Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address) {
+  return judge_anonymity(address, decoded_subject(header.impl()));
+}
 
 PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes, const Member& member,
                            const std::optional<message::Address>& envelope_from) {

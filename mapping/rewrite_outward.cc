@@ -18,7 +18,7 @@ class OutwardCopy {
   OutwardCopy(const ParsedHeader::Impl& header, const Outward& to)
       : header_(header),
         to_(to),
-        open_(to.member.address->spec.recipients == RecipientPolicy::open),
+        open_(to.for_colleagues || to.member.address->spec.recipients == RecipientPolicy::open),
         correspondent_(to.correspondent.canonical()),
         audience_{to.routes, to.member, to.correspondent.canonical_domain(), to.several && !open_} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());

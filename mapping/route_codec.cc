@@ -8,11 +8,12 @@
 #include <utility>
 
 #include "base/text.h"
+#include "mapping/address_policy.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
 constexpr std::size_t kTags = 16;
 constexpr std::string_view kCheckText = "kagemusha check v1";
 constexpr std::string_view kTotalField = "t";
@@ -21,8 +22,7 @@ enum Tag : unsigned char {
   tag_name = 1,  // a domain's name, or a display name
   tag_phantom_domain,
   tag_address,  // the public address as spelled; for a member its canonical form
-  tag_name_policy,
-  tag_recipient_policy,
+  tag_policies,
   tag_mailbox,
   tag_login,
   tag_password_hash,
@@ -119,16 +119,7 @@ bool open_address(const Elements& row, Rows& rows) {
   AddressSpec spec;
   spec.address = std::move(*parsed);
   spec.display_name = row[tag_name];
-  if (row[tag_name_policy] == "hide") {
-    spec.name = NamePolicy::hide;
-  } else if (row[tag_name_policy] != "keep") {
-    return false;
-  }
-  if (row[tag_recipient_policy] == "open") {
-    spec.recipients = RecipientPolicy::open;
-  } else if (row[tag_recipient_policy] != "private") {
-    return false;
-  }
+  if (!read_policies(row[tag_policies], spec)) return false;
   rows.addresses.push_back(std::move(spec));
   return true;
 }
@@ -208,8 +199,7 @@ StoredRow seal_address(const MasterKeys& master, const AddressSpec& address, std
   Writer row;
   row.add(tag_address, address.address.spelling)
       .add(tag_name, address.display_name)
-      .add(tag_name_policy, address.name == NamePolicy::hide ? "hide" : "keep")
-      .add(tag_recipient_policy, address.recipients == RecipientPolicy::open ? "open" : "private");
+      .add(tag_policies, write_policies(address));
   std::string field = address_field(master, canonical);
   std::string value = master.record().seal(field, row.bytes());
   return {std::move(field), std::move(value)};

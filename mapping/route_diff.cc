@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "mapping/address_policy.h"
 #include "mapping/route_store.h"
 
 namespace kage::mapping {
@@ -18,19 +19,13 @@ void note(std::string& detail, std::string_view what, std::string_view old_value
   detail.append(what).append(": \"").append(old_value).append("\" → \"").append(new_value).append("\"");
 }
 
-std::string_view word(NamePolicy policy) {
-  return policy == NamePolicy::hide ? "hide" : "keep";
-}
-std::string_view word(RecipientPolicy policy) {
-  return policy == RecipientPolicy::open ? "open" : "private";
-}
-
 std::string address_detail(const AddressSpec& now, const AddressSpec& wanted) {
   std::string detail;
   note(detail, "spelling", now.address.spelling, wanted.address.spelling);
   note(detail, "display_name", now.display_name, wanted.display_name);
-  note(detail, "name", word(now.name), word(wanted.name));
-  note(detail, "recipients", word(now.recipients), word(wanted.recipients));
+  for (const AddressPolicy& policy : address_policies()) {
+    note(detail, policy.key, policy_value(policy, now), policy_value(policy, wanted));
+  }
   return detail;
 }
 

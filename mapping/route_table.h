@@ -21,8 +21,12 @@ namespace kage::mapping {
 /// R3.5).
 using MemberId = std::uint64_t;
 
-enum class NamePolicy : std::uint8_t { keep, hide };           ///< contract R5.2
-enum class RecipientPolicy : std::uint8_t { private_, open };  ///< contract R6.1
+enum class NamePolicy : std::uint8_t { keep, hide };                  ///< contract R5.2
+enum class RecipientPolicy : std::uint8_t { private_, open };         ///< contract R6.1
+enum class AnonymizePolicy : std::uint8_t { always, never, prefix };  ///< contract R7.1
+/// What one member sends to a correspondent also reaches nobody, the other members, or the sender too
+/// (contract R7.3).
+enum class SharePolicy : std::uint8_t { nobody, others, everybody };
 
 /// What a routes file says about a member.
 struct MemberSpec {
@@ -40,6 +44,11 @@ struct AddressSpec {
   std::string display_name;
   NamePolicy name = NamePolicy::keep;
   RecipientPolicy recipients = RecipientPolicy::private_;
+  AnonymizePolicy anonymize = AnonymizePolicy::always;
+  bool allow_186 = false;    ///< under `always`: whether "186" in the subject lifts it (R7.1)
+  bool keep_marker = false;  ///< whether "184" and "186" stay in the subject (R7.1)
+  SharePolicy share_replies = SharePolicy::nobody;
+  bool direct = true;  ///< whether members may write to real addresses (R7.4)
   std::vector<MemberSpec> members;
 };
 

@@ -56,6 +56,7 @@ constexpr std::array<Row, kCount> kTable = {{
     {Answer::auth_failed, true, "535 5.7.8 Authentication credentials invalid\r\n"},
     {Answer::no_such_user, true, "550 5.1.1 No such user here\r\n"},
     {Answer::relaying_denied, true, "550 5.7.1 Relaying denied\r\n"},
+    {Answer::phantoms_only, true, "550 5.7.1 Only phantoms may be written to from here\r\n"},
     {Answer::bare_line_end, true, "550 5.6.11 Bare CR or LF in message\r\n"},
     {Answer::message_too_big, true, "552 5.3.4 Message too big\r\n"},
     {Answer::header_too_large, true, "552 5.3.4 Header too large\r\n"},

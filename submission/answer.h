@@ -51,6 +51,7 @@ enum class Answer : std::uint8_t {
   auth_failed,
   no_such_user,
   relaying_denied,
+  phantoms_only,
   bare_line_end,
   message_too_big,
   header_too_large,

@@ -22,6 +22,19 @@ constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Milli
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
 
+/// Which rule decided whether an author is shown (contract R7.1), for operators.
+void count_anonymity(const std::vector<mapping::AnonymityRule>& rules) {
+  using metrics::Counter;
+  using enum mapping::AnonymityRule;
+  for (const mapping::AnonymityRule rule : rules) {
+    metrics::add(rule == always      ? Counter::authors_hidden_always
+                 : rule == asked_184 ? Counter::authors_hidden_184
+                 : rule == never     ? Counter::authors_shown_never
+                 : rule == plain     ? Counter::authors_shown_plain
+                                     : Counter::authors_shown_186);
+  }
+}
+
 net::Task<void> nothing() {
   co_return;
 }
@@ -359,6 +372,7 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
   metrics::add(answer[0] == '2'   ? Counter::messages_accepted
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
+  if (plan_) count_anonymity(plan_->anonymity());
   const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
   const std::string tag =
       subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");

@@ -128,9 +128,14 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
   for (const Recipient& recipient : envelope.recipients) {
     if (const auto refusal = plan.add_recipient(recipient)) return std::unexpected(*refusal);
   }
+  plan.choose_ids(header);
+  if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   plan.add_inside(header, envelope);
   plan.add_phantoms(header, envelope);
-  plan.add_tags(header);
+  plan.add_tags();
+  for (const mapping::PublicAddress* address : plan.public_) {
+    plan.anonymity_.push_back(mapping::anonymity_of(header, address->spec).rule);
+  }
   return plan;
 }
 
@@ -142,6 +147,7 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
       shown_.push_back(address->canonical);
       has_public_ = true;
       for (const Member* member : address->members) add_inward_copy(*member, recipient.notify);
+      if (writer_ == nullptr) public_.push_back(address);
       return std::nullopt;
     }
     case Recipient::Kind::phantom: {
@@ -164,6 +170,7 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
       return std::nullopt;
     }
     case Recipient::Kind::direct:
+      if (!writer_->address->spec.direct) return Answer::phantoms_only;
       add_outward_copy(*writer_, recipient.address, {}, recipient.notify);
       return std::nullopt;
   }
@@ -217,6 +224,7 @@ void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope
 }
 
 const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
+  if (copy.writer != nullptr) return shared_.at(copy.writer->id);
   return copy.inward && inside_ ? *inside_ : header;
 }
 
@@ -230,10 +238,12 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
   const std::string sender_key = sender ? sender->canonical() : std::string();
   learn(header);
   if (inside_) learn(*inside_);
+  for (const auto& [writer, shared] : shared_) learn(shared);
   if (sender) spellings.try_emplace(sender_key, &sender->spelling);
   for (const PlannedCopy& copy : copies_) {
     if (!copy.inward) continue;
-    auto map = mapping::derive_phantoms(header_for(copy, header), *routes_, *copy.member, sender);
+    auto map = mapping::derive_phantoms(header_for(copy, header), *routes_, *copy.member,
+                                        copy.writer != nullptr ? std::nullopt : sender);
     for (const auto& [canonical, local] : map) {
       const auto known = spellings.find(canonical);
       request_.phantoms.push_back(
@@ -243,10 +253,17 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
   }
 }
 
-void Plan::add_tags(const ParsedHeader& header) {
+void Plan::choose_ids(const ParsedHeader& header) {
   std::string named("message\0", 8);
   named.append(header.identity());
   request_.message = tag_of<mapping::MessageTag>(*routes_, named);
+  // Inbound the ids are equal in a retry; a submission's retry cannot be told from a second message.
+  if (!header.message_id().empty()) return;
+  id_seed_ = face_ == Face::inbound ? std::string(request_.message.begin(), request_.message.end())
+                                    : random_bytes(16);
+}
+
+void Plan::add_tags() {
   const std::string message(request_.message.begin(), request_.message.end());
   for (PlannedCopy& copy : copies_) {
     const std::string what = message + (copy.inward ? "member" : "correspondent") +
@@ -254,8 +271,6 @@ void Plan::add_tags(const ParsedHeader& header) {
     copy.tag = tag_of<mapping::CopyTag>(*routes_, what);
     request_.copies.push_back(copy.tag);
   }
-  // Inbound the ids are equal in a retry; a submission's retry cannot be told from a second message.
-  if (header.message_id().empty()) id_seed_ = face_ == Face::inbound ? message : random_bytes(16);
 }
 
 const Member* Plan::subject() const {
@@ -263,10 +278,12 @@ const Member* Plan::subject() const {
   return copies_.empty() ? discarded_ : copies_.front().member;
 }
 
-std::string Plan::new_id(const PlannedCopy& copy, const mapping::DomainSpec& domain) const {
-  const std::string seed = "message-id" + id_seed_ + (copy.inward ? "m" : "c") + octets_of(copy.member->id);
+std::string Plan::new_id(bool inward, const Member& member) const {
+  if (id_seed_.empty()) return {};
+  const mapping::DomainSpec& domain = *member.address->domain;
+  const std::string seed = "message-id" + id_seed_ + (inward ? "m" : "c") + octets_of(member.id);
   const std::string hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
-  return base32(hash.substr(0, 15)) + "@" + (copy.inward ? domain.phantom_domain : domain.name);
+  return base32(hash.substr(0, 15)) + "@" + (inward ? domain.phantom_domain : domain.name);
 }
 
 Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,
@@ -274,7 +291,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   const PlannedCopy& planned = copies_[index];
   const Member& member = *planned.member;
   const mapping::DomainSpec& domain = *member.address->domain;
-  const std::string id = id_seed_.empty() ? std::string() : new_id(planned, domain);
+  const std::string id = new_id(planned.inward, member);
   Copy copy;
   copy.recipient = planned.recipient;
   copy.notify = planned.notify;
@@ -282,9 +299,11 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   const auto of = planned.inward ? mapping::BounceOf::to_member : mapping::BounceOf::to_correspondent;
   copy.mail_from = mapping::bounce_local(routes_->master(), of, member, now_) + "@" + domain.phantom_domain;
   if (planned.inward) {
-    const auto sender = face_ == Face::inbound ? envelope.sender : std::nullopt;
-    copy.header = mapping::rewrite_inward(header_for(planned, header),
-                                          {*routes_, member, phantoms_.at(member.id), sender, received, id});
+    const bool shared = planned.writer != nullptr;
+    const auto sender = face_ == Face::inbound && !shared ? envelope.sender : std::nullopt;
+    copy.header =
+        mapping::rewrite_inward(header_for(planned, header),
+                                {*routes_, member, phantoms_.at(member.id), sender, received, id, shared});
   } else {
     static const std::unordered_map<std::string, message::Address> kNone;
     const auto resolved = resolved_.find(member.id);

@@ -84,6 +84,11 @@ void SmtpSession::sort_entries() {
     auto sorted = classify(*envelope_->routes, face_, envelope_->sender, entry.address, now);
     entry.refusal = sorted ? std::optional<Answer>() : sorted.error();
     entry.recipient.reset();
+    if (sorted && sorted->kind == Recipient::Kind::direct &&
+        !may_write_directly(*envelope_->routes, login_)) {
+      entry.refusal = Answer::phantoms_only;
+      continue;
+    }
     if (!sorted) continue;
     sorted->notify = entry.notify;
     entry.recipient = std::move(*sorted);

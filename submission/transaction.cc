@@ -76,6 +76,13 @@ bool owns(const RouteTable& routes, std::string_view login, mapping::MemberId me
   return false;
 }
 
+bool may_write_directly(const RouteTable& routes, std::string_view login) {
+  for (const mapping::Member* mine : routes.find_login(login)) {
+    if (mine->address->spec.direct) return true;
+  }
+  return false;
+}
+
 bool author_owns_phantoms(const RouteTable& routes, const ClientEnvelope& envelope,
                           const message::Address& author) {
   const std::string canonical = author.canonical();

@@ -68,13 +68,19 @@ std::expected<Recipient, Answer> classify(const mapping::RouteTable& routes, Fac
 /// Whether the login's members include this one.
 bool owns(const mapping::RouteTable& routes, std::string_view login, mapping::MemberId member);
 
+/// Whether any of the login's members may write to real addresses (contract R7.4). Which of them writes is
+/// known with the header only.
+bool may_write_directly(const mapping::RouteTable& routes, std::string_view login);
+
 /// One copy that the message needs.
 struct PlannedCopy {
   bool inward = false;                      ///< towards a member; else towards a correspondent
   const mapping::Member* member = nullptr;  ///< whom it is for, or who writes
-  message::Address recipient;               ///< mailbox or correspondent, spelled as it goes out
-  std::string recipient_key;                ///< canonical
-  std::string phantom;  ///< outward: the correspondent's phantom; empty when addressed directly
+  const mapping::Member* writer =
+      nullptr;                 ///< inward: whose message is shared with the member (contract R7.3)
+  message::Address recipient;  ///< mailbox or correspondent, spelled as it goes out
+  std::string recipient_key;   ///< canonical
+  std::string phantom;         ///< outward: the correspondent's phantom; empty when addressed directly
   std::string notify;
   mapping::CopyTag tag{};
 };
@@ -89,6 +95,9 @@ class Plan {
   [[nodiscard]] const std::vector<PlannedCopy>& copies() const { return copies_; }
   [[nodiscard]] const mapping::BeginRequest& request() const { return request_; }
   [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
+  /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
+  /// message came to.
+  [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
   /// The member whom the log names: the writer, or the first that gets a copy. Null when there is none.
   [[nodiscard]] const mapping::Member* subject() const;
 
@@ -104,12 +113,17 @@ class Plan {
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
   void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
                         const std::string& phantom, const std::string& notify);
+  [[nodiscard]] bool add_shares(const mapping::ParsedHeader& header);
+  [[nodiscard]] bool share(const mapping::Member& writer, const mapping::ParsedHeader& header);
+  [[nodiscard]] std::optional<mapping::ParsedHeader> shared_header(const mapping::Member& writer,
+                                                                   const mapping::ParsedHeader& header) const;
   void add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
-  void add_tags(const mapping::ParsedHeader& header);
+  void choose_ids(const mapping::ParsedHeader& header);
+  void add_tags();
   [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
                                                         const mapping::ParsedHeader& header) const;
-  [[nodiscard]] std::string new_id(const PlannedCopy& copy, const mapping::DomainSpec& domain) const;
+  [[nodiscard]] std::string new_id(bool inward, const mapping::Member& member) const;
 
   mapping::Routes routes_;
   Face face_ = Face::inbound;
@@ -119,11 +133,15 @@ class Plan {
   const mapping::Member* writer_ = nullptr;     // the member who writes; null for a stranger's message
   const mapping::Member* discarded_ = nullptr;  // a bounce that nobody gets
   bool has_public_ = false;
+  std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
+  /// What other members see of a writer's message: as the correspondents see it, with all of them named.
+  std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
   std::optional<mapping::ParsedHeader> inside_;  // to our own: the author is the writer's mailbox
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
   std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope
   std::size_t correspondents_ = 0;
+  std::vector<mapping::AnonymityRule> anonymity_;
   std::string id_seed_;  // not empty: the message has no Message-ID
   std::int64_t now_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "mapping/address_policy.h"
 
 namespace kage::mapping::test {
 
@@ -41,6 +42,15 @@ World& World::add(std::string_view public_address, std::string_view display_name
 World& World::named(std::string_view name) {
   rows_.back().spec.name = name;
   return *this;
+}
+
+World& World::policy(std::string_view key, std::string_view value) {
+  for (const AddressPolicy& each : address_policies()) {
+    if (each.key != key) continue;
+    each.set(addresses_.back(), policy_number(each, value).value());
+    return *this;
+  }
+  throw std::runtime_error("no such policy: " + std::string(key));
 }
 
 World& World::build() {

@@ -22,6 +22,8 @@ class World {
              RecipientPolicy recipients = RecipientPolicy::private_);
   /// The display name towards correspondents of the member added last.
   World& named(std::string_view name);
+  /// A policy of the public address added last, as a routes file has it.
+  World& policy(std::string_view key, std::string_view value);
   /// Builds the table; call once after all add().
   World& build();
 

@@ -3,6 +3,7 @@
 // .routes has "key: value" lines:
 //   public: Name <address>        a public address; the lines up to the next one belong to it
 //   names: keep|hide              recipients: private|open
+//   policy anonymize: prefix    … and every other policy of a public address
 //   member: mailbox               numbered from 1 over the whole file
 //   direction: inward|outward     for: member number, by default 1
 //   envelope-from: address        inward
@@ -56,6 +57,7 @@ struct PublicLine {
   std::vector<std::string> mailboxes;
   NamePolicy names = NamePolicy::keep;
   RecipientPolicy recipients = RecipientPolicy::private_;
+  std::vector<std::pair<std::string, std::string>> policies;
 };
 
 void read_line(std::string_view key, std::string_view value, Case& result, std::vector<PublicLine>& publics) {
@@ -69,6 +71,8 @@ void read_line(std::string_view key, std::string_view value, Case& result, std::
     publics.back().names = value == "hide" ? NamePolicy::hide : NamePolicy::keep;
   } else if (key == "recipients") {
     publics.back().recipients = value == "open" ? RecipientPolicy::open : RecipientPolicy::private_;
+  } else if (key.starts_with("policy ")) {
+    publics.back().policies.emplace_back(key.substr(7), value);
   } else if (key == "member") {
     publics.back().mailboxes.emplace_back(value);
   } else if (key == "direction") {
@@ -99,6 +103,7 @@ Case read_case(const fs::path& path) {
   }
   for (const PublicLine& line : publics) {
     result.world.add(line.address, line.name, line.mailboxes, line.names, line.recipients);
+    for (const auto& [policy, value] : line.policies) result.world.policy(policy, value);
   }
   result.world.build();
   return result;

@@ -1,0 +1,89 @@
+// Copies of what a member writes for those who stand behind the same public address (contract R7.3).
+//
+// A colleague sees the message as the correspondent does, with the colleague's own phantoms for the
+// correspondents, and answers to them: Reply-To names them.
+#include <algorithm>
+
+#include "message/header.h"
+#include "submission/transaction.h"
+
+namespace kage::submission {
+namespace {
+
+using mapping::Member;
+using mapping::ParsedHeader;
+
+/// The correspondents of `writer` whom To and Cc of this header name, as one list.
+std::vector<std::string> named_correspondents(const ParsedHeader& header,
+                                              const std::vector<PlannedCopy>& copies, const Member& writer) {
+  std::vector<std::string> named;
+  for (const PlannedCopy& copy : copies) {
+    if (copy.inward || copy.member != &writer) continue;
+    const bool visible = std::ranges::any_of(header.addresses(), [&copy](const ParsedHeader::Found& found) {
+      return found.canonical == copy.recipient_key;
+    });
+    if (!visible) continue;
+    if (!named.empty()) named.back() += ",";
+    named.push_back(copy.recipient.quoted());
+  }
+  return named;
+}
+
+}  // namespace
+
+bool Plan::add_shares(const ParsedHeader& header) {
+  std::vector<const Member*> writers;
+  for (const PlannedCopy& copy : copies_) {
+    if (!copy.inward && std::ranges::find(writers, copy.member) == writers.end())
+      writers.push_back(copy.member);
+  }
+  return std::ranges::all_of(writers, [&](const Member* writer) { return share(*writer, header); });
+}
+
+bool Plan::share(const Member& writer, const ParsedHeader& header) {
+  const mapping::SharePolicy policy = writer.address->spec.share_replies;
+  if (policy == mapping::SharePolicy::nobody) return true;
+  const std::size_t first = copies_.size();
+  for (const Member* member : writer.address->members) {
+    if (member == &writer && policy != mapping::SharePolicy::everybody) continue;
+    // Who gets the message already, since the public address is a recipient of it, gets it once.
+    const std::size_t before = copies_.size();
+    add_inward_copy(*member, {});
+    if (copies_.size() > before) copies_.back().writer = &writer;
+  }
+  if (copies_.size() == first) return true;
+  auto shared = shared_header(writer, header);
+  if (!shared) return false;
+  shared_.emplace(writer.id, std::move(*shared));
+  return true;
+}
+
+std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const ParsedHeader& header) const {
+  const auto copy = std::ranges::find_if(
+      copies_, [&writer](const PlannedCopy& each) { return !each.inward && each.member == &writer; });
+  static const std::unordered_map<std::string, message::Address> kNone;
+  const auto resolved = resolved_.find(writer.id);
+  const std::string id = new_id(false, writer);
+  const std::string text =
+      mapping::rewrite_outward(header, {*routes_,
+                                        writer,
+                                        copy->recipient,
+                                        copy->phantom,
+                                        resolved == resolved_.end() ? kNone : resolved->second,
+                                        shown_,
+                                        false,
+                                        {},
+                                        id,
+                                        true});
+  auto parsed = ParsedHeader::parse(text);
+  if (!parsed) return std::nullopt;
+  const auto named = named_correspondents(*parsed, copies_, writer);
+  if (named.empty()) return std::move(*parsed);
+  std::string with_reply;
+  message::write_field(with_reply, "Reply-To", named);
+  parsed = ParsedHeader::parse(with_reply + text);
+  if (!parsed) return std::nullopt;
+  return std::move(*parsed);
+}
+
+}  // namespace kage::submission

@@ -1,0 +1,189 @@
+"""Policies of a public address (contract chapter 7): who is shown, who has a colleague's answer, who may write to whom."""
+
+import base64
+import unittest
+
+from harness.gateway import member, routes
+from harness.mail import address, field, find_traces, header_of, ids, message
+from harness.small import COACH, OFFICER, PASSWORD, PUBLIC, STRANGER, TEACHER, Small, front_fields
+
+ISO_2022_JP_184 = "=?ISO-2022-JP?B?" + base64.b64encode("１８４相談".encode("iso2022_jp")).decode() + "?="
+
+
+class Prefix(Small):
+    """`anonymize = "prefix"`: who writes 184 before the subject stays hidden."""
+
+    settings = {"anonymize": "prefix"}
+
+    def seen(self, subject):
+        """How the officer's copy shows the author, and the subject."""
+        self.sink.clear()
+        self.assertReply(self.inbound(message(f"Taro Yamada <{STRANGER}>", PUBLIC, subject=subject)), 250)
+        copy = self.copy_for(OFFICER, self.copies(2)).data
+        self.assertTrue(address(copy).endswith("@p.school.example"), "an answer goes through the gateway in every case")
+        return field(copy, "From").rpartition(" <")[0], field(copy, "Subject")
+
+    def test_who_is_shown(self):
+        shown = f'"Taro Yamada ({STRANGER})"'
+        self.assertEqual(self.seen("Lunch"), (shown, "Lunch"))
+        self.assertEqual(self.seen("184 Lunch"), ("Taro Yamada", "Lunch"))
+        self.assertEqual(self.seen("=?UTF-8?B?" + base64.b64encode("１８４Lunch".encode()).decode() + "?="),
+                         ("Taro Yamada", "Lunch"))
+        self.assertEqual(self.seen("Re: 184 Lunch"), ("Taro Yamada", "Re: Lunch"))
+        name, subject = self.seen(ISO_2022_JP_184)
+        self.assertEqual((name, base64.b64decode(subject.split("?")[3]).decode()), ("Taro Yamada", "相談"))
+
+    def test_operators_see_the_rule_and_not_the_person(self):
+        before = self.gateway.metrics()
+        self.seen("184 Lunch")
+        self.seen("Lunch")
+        after = self.gateway.metrics()
+        for label in ('{shown="no",rule="184"}', '{shown="yes",rule="no 184"}'):
+            name = "kagemusha_authors_total" + label
+            self.assertEqual(after[name] - before[name], 1, name)
+        self.assertNotIn(STRANGER, self.gateway.log())
+
+    def test_an_answer_to_a_shown_author_stays_behind_the_public_address(self):
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC, subject="Lunch")), 250)
+        phantom = address(self.copy_for(OFFICER, self.copies(2)).data)
+        self.sink.clear()
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom, subject="Re: Lunch")), 250)
+        answer = self.copies(1)[0]
+        self.assertEqual(address(answer.data), PUBLIC)
+        self.assertEqual(find_traces(header_of(answer.data), ["gmail.test", OFFICER]), [])
+
+
+class Shared(Small):
+    """`share_replies`: colleagues see what one of them answers."""
+
+    members = (OFFICER, TEACHER, COACH)
+    settings = {"share_replies": True}
+    everybody = False
+
+    def phantoms(self, text):
+        """The stranger's phantom and the id, for each member."""
+        self.sink.clear()
+        self.assertReply(self.inbound(text), 250)
+        copies = self.copies(len(self.members))
+        found = {m: self.copy_for(m, copies).data for m in self.members}
+        return {m: (address(data), ids(data, "Message-ID")[0]) for m, data in found.items()}
+
+    def answer(self, phantoms, way):
+        self.sink.clear()
+        phantom, first_id = phantoms[OFFICER]
+        text = message(f"Hanako <{OFFICER}>", phantom, subject="Re: Lunch", message_id="r1@gmail.test",
+                       extra=f"In-Reply-To: <{first_id}>\nReferences: <{first_id}>", body="Yes.\r\n")
+        if way == "phone":
+            reply = self.inbound(front_fields(OFFICER) + text, to=phantom, sender=OFFICER)
+        else:
+            reply = self.submit(OFFICER, phantom, text)
+        self.assertReply(reply, 250)
+        return self.copies(1 + len(self.readers()))
+
+    def readers(self):
+        return [m for m in self.members if m != OFFICER or self.everybody]
+
+    def test_everybody_has_the_answer_once_by_every_way_out(self):
+        for number, way in enumerate(("submission", "phone")):
+            with self.subTest(way=way):
+                phantoms = self.phantoms(message(STRANGER, PUBLIC, subject="Lunch", message_id=f"s{number}@stranger.test"))
+                copies = self.answer(phantoms, way)
+                outward = self.copy_for(STRANGER, copies)
+                seen_ids = set(ids(outward.data, "Message-ID"))
+                for reader in self.readers():
+                    copy = self.copy_for(reader, copies)
+                    phantom, first_id = phantoms[reader]
+                    self.assertEqual(address(copy.data), PUBLIC)
+                    self.assertEqual(address(copy.data, "To"), phantom)
+                    self.assertEqual(address(copy.data, "Reply-To"), phantom)
+                    self.assertEqual(ids(copy.data, "In-Reply-To"), [first_id], "the thread that the reader knows")
+                    self.assertTrue(copy.data.endswith(b"Yes.\r\n"))
+                    own = ids(copy.data, "Message-ID")[0]
+                    self.assertNotIn(own, seen_ids | {"r1@gmail.test"}, "ids that no mail system folds into one")
+                    seen_ids.add(own)
+                    others = [m for m in self.members if m != reader] + [STRANGER, "gmail.test", "stranger.test"]
+                    own_domain = reader.split("@")[1]
+                    self.assertEqual(find_traces(header_of(copy.data), [o for o in others if own_domain not in o]), [])
+
+    def test_an_answer_to_a_shared_copy_goes_on(self):
+        phantoms = self.phantoms(message(STRANGER, PUBLIC, subject="Lunch", message_id="s9@stranger.test"))
+        copies = self.answer(phantoms, "submission")
+        known = ids(self.copy_for(STRANGER, copies).data, "Message-ID")[0]
+        shared = self.copy_for(TEACHER, copies).data
+        target, shared_id = address(shared, "Reply-To"), ids(shared, "Message-ID")[0]
+        self.sink.clear()
+        self.assertReply(self.submit(TEACHER, target, message(
+            TEACHER, target, subject="Re: Lunch", message_id="t1@docomo.test",
+            extra=f"In-Reply-To: <{shared_id}>\nReferences: <{shared_id}>")), 250)
+        copies = self.copies(1 + len([m for m in self.members if m != TEACHER or self.everybody]))
+        outward = self.copy_for(STRANGER, copies).data
+        self.assertEqual(ids(outward, "In-Reply-To"), [known], "the correspondent's own thread")
+        self.assertEqual(find_traces(header_of(outward), ["docomo.test", "gmail.test", "p.school.example"]), [])
+
+    def test_nobody_has_it_twice_when_the_public_address_is_a_recipient_too(self):
+        phantoms = self.phantoms(message(STRANGER, PUBLIC, subject="Lunch", message_id="s10@stranger.test"))
+        phantom = phantoms[OFFICER][0]
+        self.sink.clear()
+        self.assertReply(self.submit(OFFICER, [phantom, PUBLIC], message(OFFICER, f"{phantom}, {PUBLIC}")), 250)
+        copies = self.copies(1 + len(self.members))
+        self.assertEqual(sorted(c.recipients[0] for c in copies), sorted([STRANGER, *self.members]))
+
+
+class SharedWithSelf(Shared):
+    settings = {"share_replies": "self"}
+    everybody = True
+
+
+class PhantomsOnly(Small):
+    """`direct = false` (contract R7.4), and mailboxes on a domain that only the inside reaches (R7.5)."""
+
+    settings = {"direct": False}
+
+    def test_real_addresses_are_refused_and_phantoms_served(self):
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+        phantom = address(self.copy_for(OFFICER, self.copies(2)).data)
+        self.sink.clear()
+        self.assertReply(self.submit(OFFICER, STRANGER, message(OFFICER, STRANGER)), 550, "5.7.1")
+        self.assertEqual(self.sink.messages, [])
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
+        self.assertReply(self.submit(OFFICER, PUBLIC, message(OFFICER, PUBLIC)), 250)
+
+    def test_outside_mail_reaches_an_inside_address_by_the_public_one_only(self):
+        for inside in (OFFICER, "boss@" + OFFICER.split("@")[1]):
+            self.assertReply(self.inbound(message(STRANGER, inside), to=inside), 550)
+        self.assertEqual(self.sink.messages, [])
+
+    def test_a_stolen_phantom_is_worth_nothing(self):
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+        phantom = address(self.copy_for(OFFICER, self.copies(2)).data)
+        self.sink.clear()
+        self.assertReply(self.submit(TEACHER, phantom, message(TEACHER, phantom)), 550, "5.1.1")
+        for thief in ("thief@outside.test", TEACHER):
+            reply = self.inbound(front_fields(thief) + message(thief, phantom), to=phantom, sender=thief)
+            self.assertReply(reply, 550, "5.1.1")
+        self.assertEqual(self.sink.messages, [])
+
+
+class TwoGroups(Small):
+    """One person behind two public addresses answers from the right one without thinking about it."""
+
+    OFFICE = "office@school.example"
+
+    @classmethod
+    def routes(cls, members=None):
+        hashed = cls.gateway.hash_password(PASSWORD)
+        return routes({PUBLIC: [member(OFFICER, password_hash=hashed), member(TEACHER, password_hash=hashed)],
+                       cls.OFFICE: [member(OFFICER, password_hash=hashed)]})
+
+    def test_the_answer_comes_from_the_address_that_was_written_to(self):
+        for public, count in ((PUBLIC, 2), (self.OFFICE, 1)):
+            self.sink.clear()
+            self.assertReply(self.inbound(message(STRANGER, public), to=public), 250)
+            phantom = address(self.copy_for(OFFICER, self.copies(count)).data)
+            self.sink.clear()
+            self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
+            self.assertEqual(address(self.copies(1)[0].data), public)
+
+
+if __name__ == "__main__":
+    unittest.main()
