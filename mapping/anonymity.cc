@@ -122,6 +122,10 @@ Anonymity judge_anonymity(const AddressSpec& address, std::string_view subject) 
   return result;
 }
 
+bool may_show_authors(const AddressSpec& address) {
+  return address.anonymize != AnonymizePolicy::always || address.allow_186;
+}
+
 std::string without_marker(const Anonymity& anonymity, std::string_view subject) {
   std::string out(subject);
   if (anonymity.marker_begin <= out.size()) out.erase(anonymity.marker_begin, anonymity.marker_size);

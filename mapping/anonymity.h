@@ -33,6 +33,9 @@ struct Anonymity {
 /// beginning only. A digit behind either makes it a number, not a marker.
 Anonymity judge_anonymity(const AddressSpec& address, std::string_view subject);
 
+/// Whether there are messages to this address whose author is shown.
+bool may_show_authors(const AddressSpec& address);
+
 /// The subject without the marker.
 std::string without_marker(const Anonymity& anonymity, std::string_view subject);
 

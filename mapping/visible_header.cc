@@ -7,9 +7,11 @@
 
 #include "base/metrics.h"
 #include "base/text.h"
+#include "mapping/anonymity.h"
 #include "mapping/rewrite_ids.h"
 #include "mapping/visible_header_quick.h"
 #include "mapping/visible_header_write.h"
+#include "message/encoded_word.h"
 
 namespace kage::mapping {
 namespace {
@@ -65,6 +67,24 @@ class Chooser {
         members_, {}, [](const Member* each) { return std::string_view(each->address->canonical); });
   }
 
+  /// The only mailbox of the only From, where the policy shows it; empty otherwise.
+  [[nodiscard]] std::string shown_author(const AddressSpec& address) const {
+    std::string subject;
+    const message::Field* from = nullptr;
+    bool has_subject = false;
+    for (const message::Field& field : fields_) {
+      if (field.is("Subject") && !std::exchange(has_subject, true)) {
+        subject = message::decode_words(flat(field.body));
+      }
+      if (!field.is("From")) continue;
+      if (from != nullptr) return {};
+      from = &field;
+    }
+    if (from == nullptr || !judge_anonymity(address, subject).shows_author) return {};
+    Mailboxes authors(from->body);
+    return authors.canonical.size() == 1 ? std::move(authors.canonical.front()) : std::string();
+  }
+
   [[nodiscard]] bool own() const {
     const message::Field* from = nullptr;
     for (const message::Field& field : fields_) {
@@ -101,17 +121,20 @@ void count(Step step) {
 
 Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> members,
                      std::string_view header_block) {
-  Viewer viewer{.routes = &routes, .member = members.front(), .own = false};
+  Viewer viewer{.routes = &routes, .member = members.front(), .own = false, .shown_author = {}};
   // Delivered mail begins with a trace field; with one public address that is all there is to know.
   const std::string_view first = header_block.substr(0, std::min(header_block.find(':'), kLongestName));
   const bool delivered = is_trace(find_rule(first));
-  if (delivered && members.size() == 1) return viewer;
+  const bool plain = !may_show_authors(viewer.member->address->spec);
+  if (delivered && members.size() == 1 && plain) return viewer;
   const BlockText text(header_block);
   // A header beyond the bounds is never shown; whose it is does not matter.
   const auto fields = message::tokenize(text.fields);
   const Chooser chooser(members, fields ? std::span(*fields) : std::span<const message::Field>());
   viewer.member = chooser.member();
   viewer.own = !delivered && fields && chooser.own();
+  const AddressSpec& spec = viewer.member->address->spec;
+  if (!viewer.own && may_show_authors(spec)) viewer.shown_author = chooser.shown_author(spec);
   return viewer;
 }
 
@@ -161,7 +184,9 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
   if (out.empty()) out.reserve(block.size());
-  if (state_->quick.show(state_->deriver, viewer, kind, block, out, fresh)) return 0;
+  // The short way knows nothing of authors who are shown and of subjects that lose a marker.
+  const bool plain = !may_show_authors(viewer.member->address->spec);
+  if (plain && state_->quick.show(state_->deriver, viewer, kind, block, out, fresh)) return 0;
   out.resize(base);
   fresh.resize(known);
   return state_->show_whole(viewer, kind, block, out, fresh);

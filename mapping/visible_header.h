@@ -26,6 +26,9 @@ struct Viewer {
   /// From is the member's mailbox or one of the login's public addresses, and no trace field (Received,
   /// Return-Path, Delivered-To, …) shows that a mail system handled it.
   bool own = false;
+  /// Canonical address of the message's author where the policy shows it (contract R7.2); empty: nobody's is
+  /// shown.
+  std::string shown_author;
 };
 
 /// The member whose phantoms this message shows: the one of `members` (one login's, never empty) whose public

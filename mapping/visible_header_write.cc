@@ -124,8 +124,10 @@ bool VisibleWriter::is_given_up(const ScannedField& field) const {
 
 /// Whether the field leaves byte for byte.
 bool VisibleWriter::stays(const ScannedField& field) {
-  if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) return stays(*addresses);
-  if (const auto* text = std::get_if<TextScan>(&field.scan)) return all_stay(text->text, stand_ins_);
+  if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) return stays(field, *addresses);
+  if (const auto* text = std::get_if<TextScan>(&field.scan)) {
+    return all_stay(text->text, stand_ins_) && judge_subject(field).marker_size == 0;
+  }
   if (const auto* parameters = std::get_if<ParameterScan>(&field.scan)) return parameters->harmless;
   if (const auto* pass = std::get_if<PassScan>(&field.scan)) return pass->harmless;
   const auto* ids = std::get_if<IdScan>(&field.scan);
@@ -137,10 +139,45 @@ bool VisibleWriter::stays(const ScannedField& field) {
   });
 }
 
-bool VisibleWriter::stays(const AddressScan& scan) const {
+/// An author who is not anonymous (contract R7.2).
+bool VisibleWriter::shows_author(const ScannedField& field, const AddressItem& item) const {
+  return !viewer_.shown_author.empty() && field.rule->name == "from" && item.found != kNoAddress &&
+         stand_ins_[item.found].action == Action::replace &&
+         scan_.index.all()[item.found].canonical == viewer_.shown_author;
+}
+
+/// Whether a name holds no other address than the one that this phantom stands for: so Kagemusha itself wrote
+/// it for an author who is shown, and nobody else could have.
+bool VisibleWriter::names_itself(const AddressItem& item) const {
+  if (item.phrase.scan.harmless() || item.found == kNoAddress) return false;
+  if (!may_show_authors(viewer_.member->address->spec)) return false;
+  const std::string& canonical = scan_.index.all()[item.found].canonical;
+  return std::ranges::all_of(item.phrase.scan.spans, [&](const ScannedText::Span& span) {
+    const StandIn& stand_in = stand_ins_[span.found];
+    return stand_in.action == Action::replace && stand_in.text == canonical;
+  });
+}
+
+std::string VisibleWriter::author_phrase(const AddressItem& item) const {
+  std::string name;
+  if (!hides_names() && step_ < Step::names && item.phrase.scan.harmless()) {
+    name = message::decode_words(item.phrase.written, true);
+  }
+  return message::encode_phrase(shown_author_name(name, item.spelling));
+}
+
+/// The marker before the subject (contract R7.1).
+Anonymity VisibleWriter::judge_subject(const ScannedField& field) const {
+  const AddressSpec& spec = viewer_.member->address->spec;
+  if (field.rule->name != "subject" || !may_show_authors(spec)) return {};
+  return judge_anonymity(spec, message::decode_words(flat(field.field->body)));
+}
+
+bool VisibleWriter::stays(const ScannedField& field, const AddressScan& scan) const {
   if (!scan.faithful) return false;
   for (const AddressItem& item : scan.items) {
     if (item.found != kNoAddress && stand_ins_[item.found].action != Action::keep) return false;
+    if (field.rule->name == "from" && names_itself(item)) continue;
     if (!all_stay(item.phrase.scan, stand_ins_)) return false;
     if (hides_names() && (!item.phrase.written.empty() || !item.comments.empty())) return false;
     for (const WrittenText& comment : item.comments) {
@@ -165,7 +202,11 @@ void VisibleWriter::write_addresses(const ScannedField& field, const AddressScan
       const StandIn& stand_in = stand_ins_[item.found];
       const std::string_view address =
           stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
-      if (names) {
+      if (shows_author(field, item)) {
+        list.mailbox(author_phrase(item), address, {});
+      } else if (field.rule->name == "from" && names_itself(item)) {
+        list.mailbox(item.phrase.written, address, {});
+      } else if (names) {
         list.mailbox(shown_phrase(item.phrase, stand_ins_), address, shown_comments(item, stand_ins_));
       } else {
         list.mailbox({}, address, {});
@@ -218,6 +259,16 @@ void VisibleWriter::write_content_id(const ScannedField& field, const IdScan& sc
 }
 
 void VisibleWriter::write_text(const ScannedField& field, const TextScan& scan) {
+  if (const Anonymity anonymity = judge_subject(field); anonymity.marker_size > 0) {
+    // The marker stands before every address, so that its place is the same in the text with stand-ins.
+    const bool same = all_stay(scan.text, stand_ins_);
+    const std::string subject = without_marker(
+        anonymity, same ? message::decode_words(flat(field.field->body)) : replaced(scan.text, stand_ins_));
+    if (step_ < Step::text && !subject.empty()) {
+      message::write_field(made_, field.field->name, message::encode_words(subject));
+    }
+    return;
+  }
   if (step_ < Step::text) return write_other(made_, field, stand_ins_);
   if (step_ >= Step::fields) return;
   const std::string text = fitting(replaced(scan.text, removals_), field.field->body.size());

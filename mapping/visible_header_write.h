@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mapping/anonymity.h"
 #include "mapping/visible_header_cache.h"
 #include "mapping/visible_header_scan.h"
 
@@ -50,8 +51,12 @@ class VisibleWriter {
   void limit_recipients(Draft& draft, Extent room);
   [[nodiscard]] bool is_given_up(const ScannedField& field) const;
   [[nodiscard]] bool stays(const ScannedField& field);
-  [[nodiscard]] bool stays(const AddressScan& scan) const;
+  [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const;
   [[nodiscard]] bool hides_names() const;
+  [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const;
+  [[nodiscard]] bool names_itself(const AddressItem& item) const;
+  [[nodiscard]] std::string author_phrase(const AddressItem& item) const;
+  [[nodiscard]] Anonymity judge_subject(const ScannedField& field) const;
 
   Deriver& deriver_;
   const Viewer& viewer_;
