@@ -28,7 +28,7 @@ struct Viewer {
   bool own = false;
   /// Canonical address of the message's author where the policy shows it (contract R7.2); empty: nobody's is
   /// shown.
-  std::string shown_author;
+  std::string shown_author = {};
 };
 
 /// The member whose phantoms this message shows: the one of `members` (one login's, never empty) whose public

@@ -1,0 +1,73 @@
+// Authors whom the policy shows, in fetched mail (contract R7.1, R7.2), at constant size.
+#include <catch2/catch.hpp>
+
+#include "mapping/visible_header.h"
+#include "mapping/visible_header_fit.h"
+#include "message/header.h"
+#include "rewrite_world.h"
+
+namespace kage::mapping::test {
+namespace {
+
+constexpr std::string_view kTrace =
+    "Return-Path: <alice@corp.example>\r\n"
+    "Received: from mail.corp.example (mail.corp.example [192.0.2.1]) by mx.home.example with ESMTPS id "
+    "4711\r\n"
+    "\tfor <officer@home.example>; Thu, 01 Jan 2026 13:19:00 +0900\r\n";
+
+World world(std::string_view anonymize, std::string_view allow_186 = "false") {
+  World made;
+  made.add("pta@school.example", "PTA", {"officer@home.example"});
+  made.policy("anonymize", anonymize).policy("allow_186", allow_186);
+  made.build();
+  return made;
+}
+
+/// The fields of this name in what the member sees, unfolded.
+std::string seen(const World& in, std::string_view from, std::string_view subject, std::string_view name) {
+  const std::string block = std::string(kTrace) + "From: " + std::string(from) +
+                            "\r\nTo: pta@school.example\r\nSubject: " + std::string(subject) + "\r\n\r\n";
+  const std::vector<const Member*> members = {&in.member(1)};
+  const Viewer viewer = choose_viewer(in.routes(), members, block);
+  HeaderView view;
+  std::string out;
+  std::vector<PhantomWrite> fresh;
+  CHECK(view.show(viewer, BlockKind::message, block, out, fresh) == 0);
+  CHECK(extent_of(out) == extent_of(block));
+  CHECK_FALSE(fresh.empty());
+  const auto fields = message::tokenize(std::string_view(out).substr(0, out.size() - 2));
+  REQUIRE(fields);
+  std::string found;
+  for (const message::Field& field : *fields) {
+    if (field.is(name)) found += message::unfold(field.body);
+  }
+  return found;
+}
+
+TEST_CASE("an author is shown, or not, as the policy and the subject say") {
+  const World prefix = world("prefix");
+  const std::string phantom = "<" + prefix.phantom(1, "alice@corp.example") + ">";
+  const std::string shown = "\"Alice (alice@corp.example)\" " + phantom;
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "Lunch", "From") == shown);
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "Lunch", "Subject") == "Lunch");
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "From") == "Alice " + phantom);
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "Subject") == "Lunch");
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "Re: 184 Lunch", "Subject") == "Re: Lunch");
+  const World lifted = world("always", "true");
+  CHECK(seen(lifted, "Alice <alice@corp.example>", "Lunch", "From") == "Alice " + phantom);
+  CHECK(seen(lifted, "Alice <alice@corp.example>", "186 Lunch", "From") == shown);
+}
+
+TEST_CASE("mail that Kagemusha forwarded keeps the author's address in the name, and no other's") {
+  const World never = world("never");
+  const std::string phantom = never.phantom(1, "alice@corp.example");
+  const std::string forwarded = "\"Alice (alice@corp.example)\" <" + phantom + ">";
+  CHECK(seen(never, forwarded, "Lunch bob@home.example", "From") == forwarded);
+  const std::string forged = "\"Alice (mallory@corp.example)\" <" + phantom + ">";
+  CHECK(seen(never, forged, "Lunch", "From").find("mallory@corp.example") == std::string::npos);
+  const World always = world("always");
+  CHECK(seen(always, forwarded, "Lunch", "From").find("alice@corp.example") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace kage::mapping::test
