@@ -1,3 +1,4 @@
+// The table, and the row in Redis that is written from it.
 #include "mapping/address_policy.h"
 
 #include <algorithm>

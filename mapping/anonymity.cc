@@ -1,3 +1,4 @@
+// Reading the marker before a subject, in any width.
 #include "mapping/anonymity.h"
 
 #include <array>

@@ -321,8 +321,8 @@ TEST_CASE("what is no structure is refused, in every cut") {
 
 TEST_CASE("depth and number of parts are bounded") {
   const auto nested = [](std::size_t depth) {
-    std::string text = "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1)";
-    for (std::size_t i = 0; i < depth; ++i) text = "(" + text + " \"mixed\")";
+    std::string text = std::string(depth, '(') + "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1)";
+    for (std::size_t i = 0; i < depth; ++i) text += " \"mixed\")";
     return text;
   };
   CHECK(structure(nested(100), {}) == nested(100));
