@@ -12,6 +12,9 @@ namespace kage::mapping {
 namespace {
 
 constexpr net::Millis kTrackDenied{60'000};
+/// Refused routes may be mended without a new generation (a backup restored key by key), so they are read
+/// again now and then, but not at every look: the table may be large.
+constexpr net::Millis kRefusedAgain{5'000};
 constexpr int kMostResolves = 3;
 
 /// Redis is away, as opposed to holding what cannot be used.
@@ -160,7 +163,8 @@ net::Task<Result<Routes>> Directory::refresh() {
     co_return known;
   }
   const auto& refused = state.refused;
-  if (refused && refused->master == *master && refused->generation == *generation && same_connection) {
+  if (refused && refused->master == *master && refused->generation == *generation && same_connection &&
+      state.loop.now() < refused->until) {
     state.shared->suspend(refused->error.detail, true);
     co_return std::unexpected(refused->error);
   }
@@ -169,7 +173,9 @@ net::Task<Result<Routes>> Directory::refresh() {
   state.refused.reset();
   if (!loaded) {
     state.shared->suspend(reason_of(loaded.error()), false);
-    if (!is_away(loaded.error())) state.refused = State::Refused{*master, *generation, loaded.error()};
+    if (!is_away(loaded.error())) {
+      state.refused = State::Refused{*master, *generation, loaded.error(), state.loop.now() + kRefusedAgain};
+    }
   }
   co_return loaded;
 }

@@ -69,11 +69,13 @@ struct Directory::State {
   bool tracking_denied = false;    // logged
   std::uint64_t loaded_epoch = 0;  // of the connection that watch() last loaded over
 
-  /// Routes that refresh() could not use: not read again until the key or the generation is another.
+  /// Routes that refresh() could not use: not read again until the key or the generation is another, or a
+  /// while has passed.
   struct Refused {
     std::shared_ptr<const MasterKeys> master;
     std::uint64_t generation;
     Error error;
+    net::TimePoint until;
   };
   std::optional<Refused> refused;
 

@@ -119,8 +119,15 @@ class RedisFails(Broken):
         reply = self.inbound(attempt())
         self.assertIn(reply.code // 100, (4, 5))
         self.assertEqual(self.sink.messages, [])
+        # Key by key, the generation first and a pause after it: what is read meanwhile cannot be used.
+        first = [key for key in dump if key == b"{kage}:gen"]
+        self.assertEqual(len(first), 1, sorted(dump))
+        self.redis.call("RESTORE", first[0], "0", dump[first[0]])
+        wait_for(lambda: any("missing" in event["reason"] for event in self.gateway.events("mapping.not_ready")),
+                 30, "the gateway to have read a part of the routes")
         for key, value in dump.items():
-            self.redis.call("RESTORE", key, "0", value)
+            if key not in first:
+                self.redis.call("RESTORE", key, "0", value)
         self.expect_recovery("a flushed Redis")
 
 
