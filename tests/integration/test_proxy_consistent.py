@@ -54,6 +54,7 @@ READS_OTHERWISE = {
     "message/rfc822 in quoted-printable": "the same",
     "8-bit header iso-2022-jp": "escapes in a phrase make Dovecot give the address up",
     "control characters": "the same",
+    "multipart: empty boundary": "no boundary here (RFC 2046 §5.1.1: 1 to 70 characters); Dovecot splits at --",
     "broken type": "what is shown of it is less broken than what the provider has",
 }
 

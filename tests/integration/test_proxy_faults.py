@@ -75,7 +75,7 @@ IMAP_FAULTS = {
     "endless-field": {"*FETCH": says(b"* 1 FETCH (UID 1 BODY[HEADER] {2000000000}\r\nFrom: ",
                                      then=lambda c: c.pour(b"y" * 65536, 100_000_000))},
     "endless-line": {"*FETCH": says(b"* OK ", then=lambda c: c.pour(b"z" * 65536, 100_000_000))},
-    "endless-responses": {"*FETCH": lambda c: c.pour(fetch(b"FLAGS (\\Seen)") * 2000, 60_000_000)},
+    "endless-responses": {"*FETCH": lambda c: c.pour(fetch(b"FLAGS (\\Seen" + b" word" * 200 + b")") * 50, 80_000_000)},
     "endless-structure": {"*FETCH": says(b"* 1 FETCH (UID 1 BODYSTRUCTURE ",
                                          then=lambda c: c.pour(b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)' * 2000, 100_000_000))},
     "deep-structure": {"*FETCH": says(b"* 1 FETCH (UID 1 BODYSTRUCTURE " + b"(" * 500_000 + b")" * 500_000 + b")\r\n")},
