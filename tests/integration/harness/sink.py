@@ -111,7 +111,7 @@ class Sink:
             self.commands.clear()
 
     def wait(self, predicate, seconds=30.0, what="the sink"):
-        """Waits until predicate(sink) is true; woken by every message, connection and fault."""
+        """Waits until predicate(sink) is true; woken by every command, message, connection and fault."""
         deadline = time.monotonic() + seconds
         with self.changed:
             while not predicate(self):
@@ -216,6 +216,7 @@ class _Session:
             verb = text.split(" ", 1)[0].upper()
             with self.sink.changed:
                 self.sink.commands.append((self.number, text))
+                self.sink.changed.notify_all()
             if verb in ("EHLO", "HELO"):
                 self.helo = text[5:]
                 if self._stage("ehlo"):
