@@ -141,6 +141,20 @@ std::optional<Credentials> read_oauthbearer(std::string_view message) {
   return bearer(Credentials::Mechanism::oauthbearer, std::move(*login), *token, message);
 }
 
+std::optional<Credentials> read_response(SaslMechanism mechanism, std::string_view message) {
+  switch (mechanism) {
+    case SaslMechanism::plain:
+      return read_plain(message);
+    case SaslMechanism::xoauth2:
+      return read_xoauth2(message);
+    case SaslMechanism::oauthbearer:
+      return read_oauthbearer(message);
+    case SaslMechanism::login:
+      break;
+  }
+  return std::nullopt;
+}
+
 bool is_login(std::string_view text) {
   if (text.empty() || text.size() > kMaxLogin) return false;
   for (const char c : text) {

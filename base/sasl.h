@@ -33,6 +33,8 @@ std::optional<std::string> decode_response(std::string_view text);
 std::optional<Credentials> read_plain(std::string_view message);
 std::optional<Credentials> read_xoauth2(std::string_view message);
 std::optional<Credentials> read_oauthbearer(std::string_view message);
+/// The same for a mechanism whose credentials are one message. Nothing for LOGIN, which has two.
+std::optional<Credentials> read_response(SaslMechanism mechanism, std::string_view message);
 
 /// Whether a login and a password given outside of SASL (LOGIN of IMAP, USER and PASS of POP3) could be sent
 /// on at all: bounded, not empty, a login without control characters.

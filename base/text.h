@@ -27,12 +27,16 @@ constexpr bool is_ascii(char c) {
 constexpr char to_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
+constexpr char to_upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
 /// RFC 5322 §3.2.3 atext, ASCII only.
 constexpr bool is_atext(char c) {
   return is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
 }
 
 std::string lower(std::string_view text);                    ///< ASCII
+std::string upper(std::string_view text);                    ///< ASCII
 bool equals_nocase(std::string_view a, std::string_view b);  ///< ASCII
 bool starts_with_nocase(std::string_view text, std::string_view prefix);
 std::string_view trim(std::string_view text);  ///< space, tab, CR, LF at both ends

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "net/ip.h"
 
@@ -123,6 +124,18 @@ Task<Result<PeerAddress>> read_proxy_header(BufferedReader& reader, PeerAddress 
     reader.unread(bytes->substr((*parsed)->size - before));
     co_return (*parsed)->source ? std::move(*(*parsed)->source) : std::move(transport);
   }
+}
+
+Task<bool> learn_peer(BufferedReader& reader, PeerAddress& peer, const std::vector<Network>& named) {
+  const auto holds_peer = [&peer](const Network& network) { return network.contains(peer.ip); };
+  if (std::ranges::none_of(named, holds_peer)) co_return true;
+  auto source = co_await read_proxy_header(reader, peer);
+  if (!source) {
+    log::info("proxy_header.refused", {{"reason", to_string(source.error().code)}});
+    co_return false;
+  }
+  peer = std::move(*source);
+  co_return true;
 }
 
 }  // namespace kage::net

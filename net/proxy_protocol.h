@@ -7,9 +7,11 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "net/buffered_reader.h"
+#include "net/cidr.h"
 #include "net/stream.h"
 
 namespace kage::net {
@@ -30,5 +32,10 @@ Result<std::optional<ParsedProxyHeader>> parse_proxy_header(std::string_view byt
 /// Reads the header that must come first on a connection, and says who the client is. What follows it stays
 /// in the reader. The stream's deadline bounds the time.
 Task<Result<PeerAddress>> read_proxy_header(BufferedReader& reader, PeerAddress transport);
+
+/// Replaces `peer` by who the header says it is, when `peer` is one of `named`; from anybody else no header
+/// is read. False (and a line in the log) when it should have come and did not: the connection ends then.
+/// Both references outlive the task.
+Task<bool> learn_peer(BufferedReader& reader, PeerAddress& peer, const std::vector<Network>& named);
 
 }  // namespace kage::net

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "net/prefixed_stream.h"
 #include "net/proxy_protocol.h"
 #include "tls/tls_stream.h"
 
@@ -75,41 +74,18 @@ net::Task<void> ImapSession::serve() {
 
 net::Task<bool> ImapSession::prepare() {
   stream_->set_timeout(std::min(kHandshakeTime, services_.options.login_timeout));
-  for (const net::Network& network : services_.options.proxy_peers) {
-    if (!network.contains(peer_.ip)) continue;
-    if (!co_await read_proxy()) co_return false;
-    break;
-  }
+  if (!co_await net::learn_peer(reader_, peer_, services_.options.proxy_peers)) co_return false;
   if (face_ != Face::imaps) co_return true;
   if (!services_.tls) co_return false;
   co_return co_await start_tls();
 }
 
-net::Task<bool> ImapSession::read_proxy() {
-  auto source = co_await net::read_proxy_header(reader_, peer_);
-  if (!source) {
-    log::info("proxy_header.refused", {{"reason", to_string(source.error().code)}});
-    co_return false;
-  }
-  peer_ = std::move(*source);
-  co_return true;
-}
-
 net::Task<bool> ImapSession::start_tls() {
-  // Behind a PROXY header the handshake may have begun already; after STARTTLS nothing is buffered.
-  std::string early(reader_.buffered());
-  reader_.discard();
-  auto lower = std::move(stream_);
-  if (!early.empty()) lower = std::make_unique<net::PrefixedStream>(std::move(lower), std::move(early));
   const net::TimePoint deadline = std::min(services_.loop.now() + kHandshakeTime, login_deadline_);
-  auto secured = co_await tls::accept_tls(std::move(lower), services_.tls, deadline);
-  if (!secured) {
-    log::debug("tls.failed", {{"reason", to_string(secured.error().code)}});
+  if (!co_await tls::secure_session(stream_, reader_, services_.tls, deadline)) {
     end();
     co_return false;
   }
-  stream_ = std::move(*secured);
-  reader_.reset(*stream_);
   out_.reset(*stream_);
   tls_ = true;
   co_return true;

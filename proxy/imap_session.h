@@ -54,7 +54,6 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   // imap_session.cc: the frame.
   net::Task<void> serve();
   net::Task<bool> prepare();
-  net::Task<bool> read_proxy();
   net::Task<bool> start_tls();
   net::Task<void> step();
   net::Task<void> dispatch(ImapCommand command);

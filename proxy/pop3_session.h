@@ -46,7 +46,6 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   // pop3_session.cc: the frame.
   net::Task<void> serve();
   net::Task<bool> prepare();
-  net::Task<bool> read_proxy();
   net::Task<bool> start_tls();
   net::Task<void> step();
   net::Task<void> on_bad_line(Error error);

@@ -48,7 +48,6 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   net::Task<void> serve();
   net::Task<bool> prepare();
   [[nodiscard]] net::Millis handshake_time() const;
-  net::Task<bool> read_proxy();
   net::Task<bool> start_tls();
   net::Task<void> step();
   net::Task<void> on_bad_line(Error error);

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "net/prefixed_stream.h"
 #include "tls/openssl.h"
 #include "tls/view_bio.h"
 
@@ -248,6 +250,22 @@ Task<Result<net::StreamPtr>> accept_tls(net::StreamPtr lower, std::shared_ptr<Se
                                         net::TimePoint deadline) {
   auto connection = context->connection();
   co_return co_await shake_hands(std::move(lower), connection.ssl, std::move(connection.keep), deadline);
+}
+
+Task<bool> secure_session(net::StreamPtr& stream, net::BufferedReader& reader,
+                          std::shared_ptr<ServerContext> context, net::TimePoint deadline) {
+  std::string early(reader.buffered());  // behind a PROXY header the handshake may have begun already
+  reader.discard();
+  auto lower = std::move(stream);
+  if (!early.empty()) lower = std::make_unique<net::PrefixedStream>(std::move(lower), std::move(early));
+  auto secured = co_await accept_tls(std::move(lower), std::move(context), deadline);
+  if (!secured) {
+    log::debug("tls.failed", {{"reason", to_string(secured.error().code)}});
+    co_return false;
+  }
+  stream = std::move(*secured);
+  reader.reset(*stream);
+  co_return true;
 }
 
 Task<Result<net::StreamPtr>> connect_tls(net::StreamPtr lower, std::shared_ptr<ClientContext> context,
