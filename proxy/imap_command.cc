@@ -38,14 +38,6 @@ bool is_name(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-'; });
 }
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 /// Whether strings are whole and nothing in between could end a line.
 bool is_one_command(std::string_view rest) {
   ImapCursor cursor(rest);
@@ -234,6 +226,19 @@ bool is_sequence_set(std::string_view text, std::size_t max_ranges) {
     if (comma == std::string_view::npos) return true;
     text.remove_prefix(comma + 1);
   }
+}
+
+std::string write_set(const std::vector<std::uint32_t>& numbers) {
+  std::string out;
+  for (std::size_t i = 0; i < numbers.size();) {
+    std::size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    if (!out.empty()) out += ',';
+    out += std::to_string(numbers[i]);
+    if (last > i) out += ':' + std::to_string(numbers[last]);
+    i = last + 1;
+  }
+  return out;
 }
 
 }  // namespace kage::proxy

@@ -73,5 +73,7 @@ std::optional<LiteralMark> literal_mark(std::string_view line);
 
 /// "1:5,7,*" with numbers above 0 and at most `max_ranges` ranges.
 bool is_sequence_set(std::string_view text, std::size_t max_ranges = 100'000);
+/// "1:5,7" of numbers in rising order without repeats.
+std::string write_set(const std::vector<std::uint32_t>& numbers);
 
 }  // namespace kage::proxy

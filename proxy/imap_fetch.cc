@@ -10,7 +10,6 @@
 namespace kage::proxy {
 namespace {
 
-constexpr std::size_t kHeadersAtOnce = 500;
 constexpr std::size_t kMaxPartialMessages = 50'000;
 
 /// Which messages a set names.
@@ -48,49 +47,6 @@ class Expander final : public FetchSink {
 
  private:
   ImapCore& core_;
-};
-
-/// Header blocks for a search.
-class HeaderReader final : public FetchSink {
- public:
-  HeaderReader(ImapCore& core, std::move_only_function<void(std::uint32_t, std::string)>& seen)
-      : core_(core), seen_(seen) {}
-
-  net::Task<Result<>> message(std::uint32_t number) override {
-    std::uint32_t uid = 0;
-    bool has_block = false;
-    std::string block;
-    std::string news;
-    ImapFetchItem item;
-    while (true) {
-      expect_answer(core_);
-      const auto more = co_await core_.in.next_item(item);
-      if (!more) co_return std::unexpected(more.error());
-      if (!*more) break;
-      const std::string name = canonical_name(item.name);
-      if (name == "BODY[HEADER]") {
-        auto text = co_await read_text(core_, item, kMaxHeaderBlock);
-        if (!text) co_return std::unexpected(text.error());
-        // Nobody sees anything of one that is longer.
-        if (!text->too_large) block = std::move(text->text);
-        has_block = true;
-      } else if (name == "UID") {
-        uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-      } else if (!item.streams && is_plain_fetch_item(core_, name)) {
-        append_item(news, name, item.value);
-      }
-    }
-    if (!news.empty()) {
-      if (uid != 0) append_item(news, "UID", std::to_string(uid));
-      core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
-    }
-    if (uid != 0 && has_block) seen_(uid, std::move(block));
-    co_return Result<>();
-  }
-
- private:
-  ImapCore& core_;
-  std::move_only_function<void(std::uint32_t, std::string)>& seen_;
 };
 
 /// The items of a request by the way they are answered.
@@ -217,25 +173,6 @@ net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, Ima
   if (!request) co_return ImapStatus{"BAD", "FETCH: " + request.error().detail};
   memory.state->renew(core);
   co_return co_await run_plan(core, *memory.state, *request, command.uid());
-}
-
-net::Task<Result<>> fetch_headers(ImapCore& core, const std::vector<std::uint32_t>& uids,
-                                  std::move_only_function<void(std::uint32_t uid, std::string block)> seen) {
-  HeaderReader reader(core, seen);
-  for (std::size_t at = 0; at < uids.size(); at += kHeadersAtOnce) {
-    const auto first = uids.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto count = std::min(kHeadersAtOnce, uids.size() - at);
-    std::vector<std::uint32_t> some(first, first + static_cast<std::ptrdiff_t>(count));
-    std::ranges::sort(some);
-    some.erase(std::ranges::unique(some).begin(), some.end());
-    std::vector<std::string> commands;
-    commands.push_back(fetch_command(true, compact_set(some), "UID BODY.PEEK[HEADER]"));
-    const auto status = co_await run_upstream(core, std::move(commands), reader);
-    if (!status) co_return std::unexpected(status.error());
-    // NO: some are gone. A message whose header did not come is simply not told of.
-    if (status->name == "BAD") co_return fail(Errc::protocol, "UID FETCH was refused");
-  }
-  co_return Result<>();
 }
 
 }  // namespace kage::proxy

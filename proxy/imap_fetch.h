@@ -24,11 +24,6 @@ class FetchMemory {
 /// that was begun and cannot be finished means that the connection is closed.
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command);
 
-/// Header blocks (whole, original) of messages that a search has to look at: UID → block, in one upstream
-/// command for at most 500 UIDs at a time. `seen` is called for each.
-net::Task<Result<>> fetch_headers(ImapCore& core, const std::vector<std::uint32_t>& uids,
-                                  std::move_only_function<void(std::uint32_t uid, std::string block)> seen);
-
 /// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
 net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
 

@@ -434,7 +434,7 @@ net::Task<Result<ImapStatus>> answer_items(ImapCore& core, FetchMemory::State& m
                                      again.begin() + static_cast<std::ptrdiff_t>(at + count));
     at += count;
     std::ranges::sort(slice);
-    commands.assign(1, fetch_command(uid, compact_set(slice), items_to_ask(repeated, uid)));
+    commands.assign(1, fetch_command(uid, write_set(slice), items_to_ask(repeated, uid)));
     answerer = std::make_unique<Answerer>(core, memory, repeated, facts, uid, false);
     auto more = co_await run_upstream(core, std::move(commands), *answerer);
     if (!more) co_return more;

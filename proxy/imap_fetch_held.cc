@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "proxy/imap_command.h"
 
 namespace kage::proxy {
 namespace {
@@ -54,7 +55,7 @@ std::vector<std::string> HeldResponses::commands(bool uid) const {
   std::vector<std::string> all;
   for (auto& [items, keys] : groups) {
     std::ranges::sort(keys);
-    all.push_back(fetch_command(uid, compact_set(keys), items));
+    all.push_back(fetch_command(uid, write_set(keys), items));
   }
   return all;
 }

@@ -18,14 +18,6 @@ constexpr auto kPlain = std::to_array<std::string_view>(
     {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "UID", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE"});
 constexpr auto kGmail = std::to_array<std::string_view>({"X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"});
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 FetchItem simple(FetchKind kind, std::string_view name) {
   FetchItem item;
   item.kind = kind;

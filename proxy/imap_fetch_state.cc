@@ -176,19 +176,6 @@ void append_literal(std::string& text, std::string_view label, std::string_view 
   text += octets;
 }
 
-std::string compact_set(const std::vector<std::uint32_t>& numbers) {
-  std::string out;
-  for (std::size_t i = 0; i < numbers.size();) {
-    std::size_t last = i;
-    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
-    if (!out.empty()) out += ',';
-    out += std::to_string(numbers[i]);
-    if (last > i) out += ":" + std::to_string(numbers[last]);
-    i = last + 1;
-  }
-  return out;
-}
-
 std::string fetch_command(bool uid, std::string_view set, std::string_view items,
                           std::string_view modifiers) {
   std::string out = uid ? "UID FETCH " : "FETCH ";

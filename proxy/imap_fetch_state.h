@@ -65,8 +65,6 @@ std::string block_answer(const FetchItem& item, std::string_view visible);
 void append_item(std::string& text, std::string_view name, std::string_view value);
 void append_literal(std::string& text, std::string_view label, std::string_view octets);
 
-/// "1:5,7"; `numbers` in rising order without repeats.
-std::string compact_set(const std::vector<std::uint32_t>& numbers);
 /// "UID FETCH 5 (UID FLAGS)"
 std::string fetch_command(bool uid, std::string_view set, std::string_view items,
                           std::string_view modifiers = {});

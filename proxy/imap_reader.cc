@@ -14,14 +14,6 @@ namespace {
 /// Octets of an item's name; field names in it may be many.
 constexpr std::size_t kMaxName = 64 * 1024;
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 /// RFC 9051 §9: neither stands anywhere but in a literal (NUL not even there).
 bool has_forbidden(std::string_view line) {
   return line.find('\r') != std::string_view::npos || line.find('\0') != std::string_view::npos;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "proxy/imap_command.h"
 #include "proxy/imap_search_ask.h"
 #include "proxy/imap_search_leaves.h"
 #include "proxy/imap_search_local.h"

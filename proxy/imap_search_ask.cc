@@ -146,19 +146,6 @@ net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand comm
   co_return found;
 }
 
-std::string write_set(const std::vector<std::uint32_t>& numbers) {
-  std::string out;
-  for (std::size_t i = 0; i < numbers.size();) {
-    std::size_t last = i;
-    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
-    if (!out.empty()) out += ',';
-    out += std::to_string(numbers[i]);
-    if (last > i) out += ':' + std::to_string(numbers[last]);
-    i = last + 1;
-  }
-  return out;
-}
-
 namespace {
 
 /// One FETCH response of look().

@@ -50,7 +50,5 @@ net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32
 
 /// A search key that matches nothing on any server.
 inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";
-/// Ascending numbers as a sequence set: "1:3,7".
-std::string write_set(const std::vector<std::uint32_t>& numbers);
 
 }  // namespace kage::proxy

@@ -8,6 +8,7 @@
 #include "mapping/field_policy.h"
 #include "mapping/visible_message.h"
 #include "message/header.h"
+#include "proxy/imap_command.h"
 
 namespace kage::proxy {
 

@@ -97,14 +97,6 @@ ImapStatus bad(std::string text) {
   return {"BAD", std::move(text)};
 }
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 const KeyRule* find_rule(std::string_view name) {
   for (const KeyRule& rule : kKeyRules) {
     if (equals_nocase(rule.name, name)) return &rule;

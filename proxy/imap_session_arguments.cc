@@ -54,14 +54,6 @@ constexpr std::array kEnabled = std::to_array<Word>({
     {"IMAP4REV2", "IMAP4REV2"},
 });
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 bool knows(std::span<const Word> words, std::string_view name, const Context& context) {
   const auto word =
       std::ranges::find_if(words, [&](const Word& known) { return equals_nocase(known.name, name); });

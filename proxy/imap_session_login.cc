@@ -14,28 +14,6 @@ namespace {
 constexpr std::size_t kMaxResponse = 12288;  // octets of a line of AUTHENTICATE, as in RFC 4954 §4.5
 constexpr std::size_t kMaxFailedLogins = 3;
 
-/// Fit to be read as credentials by the mechanism; nothing when it is malformed.
-std::optional<Credentials> read_message(SaslMechanism mechanism, const std::string& message) {
-  switch (mechanism) {
-    case SaslMechanism::plain:
-      return read_plain(message);
-    case SaslMechanism::xoauth2:
-      return read_xoauth2(message);
-    case SaslMechanism::oauthbearer:
-      return read_oauthbearer(message);
-    case SaslMechanism::login:
-      break;
-  }
-  return std::nullopt;
-}
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return out;
-}
-
 ImapStatus malformed() {
   return {"BAD", "The response is malformed or was cancelled"};
 }
@@ -119,7 +97,7 @@ net::Task<Result<std::optional<Credentials>>> ImapSession::read_credentials(
     message = std::move(*given);
   }
   if (!message) co_return std::nullopt;
-  auto credentials = read_message(mechanism, *message);
+  auto credentials = read_response(mechanism, *message);
   wipe(*message);
   co_return credentials;
 }

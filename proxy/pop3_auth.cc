@@ -12,28 +12,6 @@ namespace {
 constexpr std::size_t kMaxResponse = 12'288;
 constexpr std::size_t kMaxFailedLogins = 3;
 
-std::optional<Credentials> read_message(SaslMechanism mechanism, std::string_view message) {
-  switch (mechanism) {
-    case SaslMechanism::plain:
-      return read_plain(message);
-    case SaslMechanism::xoauth2:
-      return read_xoauth2(message);
-    case SaslMechanism::oauthbearer:
-      return read_oauthbearer(message);
-    case SaslMechanism::login:
-      break;
-  }
-  return std::nullopt;
-}
-
-std::string capitals(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 }  // namespace
 
 net::Task<void> Pop3Session::on_capa(std::string /*rest*/) {
@@ -86,7 +64,7 @@ net::Task<void> Pop3Session::on_auth(std::string rest) {
     co_return mistake(obstacle);
   }
   const std::size_t space = std::min(rest.find(' '), rest.size());
-  const auto mechanism = find_mechanism(capitals(std::string_view(rest).substr(0, space)));
+  const auto mechanism = find_mechanism(upper(std::string_view(rest).substr(0, space)));
   if (!mechanism || *mechanism == SaslMechanism::login) co_return mistake("-ERR No such mechanism.\r\n");
   std::optional<std::string> message;
   if (space < rest.size()) {
@@ -97,7 +75,7 @@ net::Task<void> Pop3Session::on_auth(std::string rest) {
     message = co_await challenge();
   }
   if (!message) co_return;
-  auto credentials = read_message(*mechanism, *message);
+  auto credentials = read_response(*mechanism, *message);
   wipe(*message);
   if (!credentials) co_return mistake("-ERR The response is not of this mechanism.\r\n");
   co_await log_in(std::move(*credentials));

@@ -44,14 +44,6 @@ Words split(std::string_view text) {
   return {text.substr(0, space), text.substr(std::min(space + 1, text.size()))};
 }
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 bool is_printable(char c) {
   return c > ' ' && c < '\x7f';
 }

@@ -60,17 +60,7 @@ net::Task<std::optional<Credentials>> SmtpSession::read_credentials(SaslMechanis
     message = co_await challenge("334 \r\n");
   }
   if (!message) co_return std::nullopt;
-  std::optional<Credentials> credentials;
-  switch (mechanism) {
-    case SaslMechanism::plain:
-      credentials = read_plain(*message);
-      break;
-    case SaslMechanism::xoauth2:
-      credentials = read_xoauth2(*message);
-      break;
-    default:
-      credentials = read_oauthbearer(*message);
-  }
+  auto credentials = read_response(mechanism, *message);
   wipe(*message);
   if (!credentials) reply(Answer::bad_response);
   co_return credentials;

@@ -34,14 +34,6 @@ constexpr std::size_t kMaxEnvid = 100;  // RFC 3461 §4.4
 constexpr std::size_t kMaxOrcpt = 500;  // RFC 3461 §4.2
 constexpr std::size_t kMaxXtext = 500;
 
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
-}
-
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }

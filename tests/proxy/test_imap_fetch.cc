@@ -487,24 +487,4 @@ TEST_CASE("what is not known goes nowhere") {
   CHECK(rig.upstream.commands.back() == "UID FETCH 1:* (UID FLAGS MODSEQ) (CHANGEDSINCE 12 VANISHED)");
 }
 
-TEST_CASE("headers for a search come in bounded commands") {
-  FetchRig rig;
-  std::vector<std::uint32_t> uids;
-  for (std::uint32_t i = 1; i <= 1200; ++i) {
-    rig.upstream.messages.push_back(fake_message(i, header("X-N: " + std::to_string(i) + "\r\n"), ""));
-    if (i % 2 == 0) uids.push_back(i);
-  }
-  uids.push_back(5000);
-  std::vector<std::uint32_t> seen;
-  const auto done = mapping::test::await(
-      rig.node.loop, fetch_headers(rig.core, uids, [&](std::uint32_t uid, std::string block) {
-        CHECK(block.find("X-N: " + std::to_string(uid) + "\r\n") != std::string::npos);
-        seen.push_back(uid);
-      }));
-  REQUIRE(done);
-  CHECK(rig.upstream.commands.size() == 2);
-  uids.pop_back();
-  CHECK(seen == uids);
-}
-
 }  // namespace kage::proxy
