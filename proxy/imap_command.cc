@@ -210,6 +210,12 @@ std::optional<LiteralMark> literal_mark(std::string_view line) {
   return mark;
 }
 
+bool is_atom(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return c > ' ' && c < '\x7f' && std::string_view("(){%*\"\\]").find(c) == std::string_view::npos;
+  });
+}
+
 bool is_sequence_set(std::string_view text, std::size_t max_ranges) {
   // RFC 9051 §9: seq-number = nz-number / "*", 32 bits.
   const auto is_number = [](std::string_view word) {

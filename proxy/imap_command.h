@@ -71,6 +71,8 @@ struct LiteralMark {
 };
 std::optional<LiteralMark> literal_mark(std::string_view line);
 
+/// RFC 9051 §9.
+bool is_atom(std::string_view text);
 /// "1:5,7,*" with numbers above 0 and at most `max_ranges` ranges.
 bool is_sequence_set(std::string_view text, std::size_t max_ranges = 100'000);
 /// "1:5,7" of numbers in rising order without repeats.

@@ -10,7 +10,7 @@
 #include "proxy/imap_search_ask.h"
 #include "proxy/imap_search_leaves.h"
 #include "proxy/imap_search_local.h"
-#include "proxy/imap_search_tree.h"
+#include "proxy/imap_search_request.h"
 #include "proxy/imap_sort.h"
 
 namespace kage::proxy {

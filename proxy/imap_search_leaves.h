@@ -10,8 +10,8 @@
 #include "proxy/imap_core.h"
 #include "proxy/imap_search_ask.h"
 #include "proxy/imap_search_needle.h"
+#include "proxy/imap_search_request.h"
 #include "proxy/imap_search_text.h"
-#include "proxy/imap_search_tree.h"
 
 namespace kage::proxy {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "proxy/imap_core.h"
-#include "proxy/imap_search_tree.h"
+#include "proxy/imap_search_request.h"
 
 namespace kage::proxy {
 

@@ -1,10 +1,9 @@
-// What SEARCH, SORT and THREAD ask (RFC 9051 §6.4.4, RFC 5256, and the extensions that are passed), as a flat
-// tree: parsed, bounded, and written anew. What is not known here never reaches the upstream.
+// Search keys (RFC 9051 §6.4.4 and the extensions that are passed) as a flat tree: parsed, bounded, and
+// written anew. What is not known here never reaches the upstream.
 #pragma once
 
 #include <cstdint>
 #include <expected>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,32 +35,18 @@ struct SearchKey {
   }
 };
 
-struct SortKey {
-  enum class By : std::uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to };
-  By by = By::arrival;
-  bool reverse = false;
-};
-
-struct SearchRequest {
-  enum class Verb : std::uint8_t { search, sort, thread } verb = Verb::search;
-  bool uid = false;
-  std::optional<std::string> returns;  ///< the options of RETURN, without their parentheses
-  std::vector<SortKey> sort;
-  std::string algorithm;        ///< of THREAD
-  std::vector<SearchKey> keys;  ///< keys[0] is the whole
-};
-
 struct SearchDialect {
   bool gmail = false;  ///< X-GM-MSGID, X-GM-THRID, X-GM-LABELS
 };
 
-/// The request, or the answer to give instead.
-std::expected<SearchRequest, ImapStatus> parse_search(const ImapCommand& command, SearchDialect dialect);
+/// Keys up to the end of the command. `charset`: of the client's strings, lower case; empty: UTF-8. An answer
+/// to give instead when they are malformed, unknown or too many.
+std::expected<std::vector<SearchKey>, ImapStatus> parse_keys(ImapCursor& cursor, std::string charset,
+                                                             SearchDialect dialect);
 
 /// The key at `at` with all that belongs to it, as it goes upstream; `instead`: for each sensitive key of it,
 /// by its index, what stands in its place.
 std::string write_keys(const std::vector<SearchKey>& keys, std::size_t at,
                        const std::vector<std::string>& instead = {});
-std::string write_sort(const std::vector<SortKey>& sort);
 
 }  // namespace kage::proxy

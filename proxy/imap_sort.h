@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "proxy/imap_search_ask.h"
-#include "proxy/imap_search_tree.h"
+#include "proxy/imap_search_request.h"
 
 namespace kage::proxy {
 

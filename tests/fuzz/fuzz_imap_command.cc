@@ -3,7 +3,7 @@
 #include <string>
 
 #include "proxy/imap_command.h"
-#include "proxy/imap_search_tree.h"
+#include "proxy/imap_search_request.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "message/header.h"
 #include "proxy/imap_command.h"
-#include "proxy/imap_search_tree.h"
+#include "proxy/imap_search_request.h"
 
 namespace kage::proxy::test {
 
