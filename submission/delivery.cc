@@ -16,18 +16,6 @@ namespace {
 constexpr std::size_t kPiece = 16UL * 1024;
 constexpr std::size_t kGather = 32UL * 1024;
 
-void count(Outcome outcome) {
-  using metrics::Counter;
-  switch (outcome) {
-    case Outcome::delivered:
-      return metrics::add(Counter::copies_delivered);
-    case Outcome::deferred:
-      return metrics::add(Counter::copies_deferred);
-    case Outcome::refused:
-      return metrics::add(Counter::copies_refused);
-  }
-}
-
 void drop_ended(Group& group) {
   std::erase_if(group.lanes, [](const auto& lane) { return !lane->slot; });
 }
@@ -39,12 +27,28 @@ Delivery::State::State(net::Loop& the_loop, std::vector<Copy> the_copies, Delive
   if (options.deadline != net::TimePoint{}) limit = options.deadline;
 }
 
+/// Counted as it happens, so that a long broadcast is seen to go on.
+void Delivery::State::count(Outcome outcome) {
+  using metrics::Counter;
+  switch (outcome) {
+    case Outcome::delivered:
+      ++settled.delivered;
+      return metrics::add(Counter::copies_delivered);
+    case Outcome::deferred:
+      ++settled.deferred;
+      return metrics::add(Counter::copies_deferred);
+    case Outcome::refused:
+      ++settled.refused;
+      return metrics::add(Counter::copies_refused);
+  }
+}
+
 void Delivery::State::sort_out(NextHops& hops) {
   std::unordered_map<Hop*, Group*> known;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     Hop* hop = hops.find(copies[i].recipient.canonical_domain());
     if (hop == nullptr) {
-      results[i] = {Outcome::deferred, "4.4.4"};  // RFC 3463 §3.5: unable to route
+      settle(i, {Outcome::deferred, "4.4.4"});  // RFC 3463 §3.5: unable to route
       continue;
     }
     Group*& group = known[hop];
@@ -182,7 +186,7 @@ net::Task<std::vector<CopyResult>> Delivery::State::finish() {
     noticed.reset();
     co_await noticed;
   }
-  for (const auto& result : results) count(result.outcome);
+  for (std::size_t left = results.size() - settled.all(); left > 0; --left) count(Outcome::deferred);
   co_return results;
 }
 
@@ -256,6 +260,10 @@ net::Task<std::vector<CopyResult>> Delivery::finish() {
 
 bool Delivery::hopeless() const {
   return state_->hopeless();
+}
+
+Delivery::Progress Delivery::progress() const {
+  return state_->settled;
 }
 
 void Delivery::abort() {

@@ -60,6 +60,13 @@ class Delivery {
   /// The final dot to all, further rounds, all answers. One result for each copy, in order.
   net::Task<std::vector<CopyResult>> finish();
 
+  /// How many copies the next hops have answered for, so far.
+  struct Progress {
+    std::size_t delivered = 0, refused = 0, deferred = 0;
+    [[nodiscard]] std::size_t all() const { return delivered + refused + deferred; }
+  };
+  [[nodiscard]] Progress progress() const;
+
   /// Ends every transaction without its final dot; no copy is delivered any more.
   void abort();
 

@@ -39,6 +39,7 @@ Envelope Delivery::State::envelope(std::size_t index) const {
 
 void Delivery::State::settle(std::size_t index, CopyResult result) {
   results[index] = std::move(result);
+  count(results[index].outcome);
   if (results[index].outcome != Outcome::delivered || !on_served) return;
   ++notices;
   net::spawn(notify(shared_from_this(), index));

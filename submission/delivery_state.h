@@ -70,6 +70,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   void end(Group& group, Lane& lane);
   void conclude(Lane& lane, CopyResult result);
   void settle(std::size_t index, CopyResult result);
+  void count(Outcome outcome);
   [[nodiscard]] Envelope envelope(std::size_t index) const;
 
   net::Loop& loop;
@@ -77,6 +78,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   DeliveryOptions options;
   std::function<net::Task<void>(std::size_t)> on_served;
   std::vector<CopyResult> results;
+  Delivery::Progress settled;
   std::vector<std::unique_ptr<Group>> groups;
   std::optional<net::TimePoint> limit;
 

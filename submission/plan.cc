@@ -125,9 +125,7 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     plan.writer_ = find_writer(members_of(*plan.routes_, envelope, origin.login), from_items(header));
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
-  for (const Recipient& recipient : envelope.recipients) {
-    if (const auto refusal = plan.add_recipient(recipient)) return std::unexpected(*refusal);
-  }
+  if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
   plan.choose_ids(header);
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   plan.add_inside(header, envelope);
@@ -137,6 +135,15 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     plan.anonymity_.push_back(mapping::anonymity_of(header, address->spec).rule);
   }
   return plan;
+}
+
+std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
+  for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
+    const std::size_t before = copies_.size();
+    if (const auto refusal = add_recipient(envelope.recipients[i])) return refusal;
+    for (std::size_t copy = before; copy < copies_.size(); ++copy) copies_[copy].position = i;
+  }
+  return std::nullopt;
 }
 
 std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
@@ -270,6 +277,10 @@ void Plan::add_tags() {
                              octets_of(copy.member->id) + copy.recipient_key;
     copy.tag = tag_of<mapping::CopyTag>(*routes_, what);
     request_.copies.push_back(copy.tag);
+  }
+  if (reportable()) {
+    request_.copies.push_back(
+        tag_of<mapping::CopyTag>(*routes_, message + "report" + octets_of(writer_->id)));
   }
 }
 
