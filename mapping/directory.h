@@ -46,7 +46,8 @@ class SharedRoutes {
 struct PhantomWrite {
   const Member* member;
   std::string local;
-  std::string spelling;  ///< the correspondent's address as last seen
+  std::string spelling;                         ///< the correspondent's address as last seen
+  std::optional<Sighting> seen = std::nullopt;  ///< they wrote, and the member's address collects
 };
 
 /// Identity of a message for the ledger, and of a copy of it. Keyed hashes; see docs/architecture.md.

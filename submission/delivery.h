@@ -46,6 +46,10 @@ class Delivery {
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
+  /// From then on no copy is begun any more: what is left is deferred. Leave time for those under way before
+  /// abort(), which may cut a copy off whose 250 was about to come.
+  void begin_until(net::TimePoint time);
+
   /// Connects, MAIL, RCPT, DATA for the first round of copies, at the same time.
   net::Task<void> open();
 

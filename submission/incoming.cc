@@ -106,7 +106,7 @@ net::Task<void> Incoming::begin() {
   }
   make_delivery();
   if (!delivery_) co_return;
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   co_await delivery_->open();
   answer_by_.reset();
 }
@@ -322,12 +322,19 @@ net::Task<std::string> Incoming::finish() {
   unsigned char hash[EVP_MAX_MD_SIZE];
   EVP_DigestFinal_ex(hash_.get(), hash, nullptr);
   std::copy_n(reinterpret_cast<const char*>(hash), digest_.size(), digest_.begin());
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   std::vector<CopyResult> results;
   if (delivery_) results = co_await delivery_->finish();
   auto answer = co_await conclude(std::move(results));
   answer_by_.reset();
   co_return answer;
+}
+
+/// The client waits until then. The last ninth is for copies under way, and for the report.
+void Incoming::set_time() {
+  const net::Millis timeout = services_.options.transaction_timeout;
+  answer_by_ = services_.loop.now() + timeout;
+  if (delivery_) delivery_->begin_until(*answer_by_ - timeout / 9);
 }
 
 /// Copies that the ledger has for another body of the same identity are not of this message. True: there were

@@ -63,6 +63,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
   void make_delivery();
+  void set_time();
 
   void on_served(mapping::CopyTag tag);
   static net::Task<void> record(std::shared_ptr<Incoming> self, mapping::CopyTag tag);

@@ -125,6 +125,8 @@ class Plan {
                                                                    const mapping::ParsedHeader& header) const;
   void add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
+                                                          const mapping::Member& member) const;
   void choose_ids(const mapping::ParsedHeader& header);
   void add_tags();
   [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
