@@ -79,8 +79,9 @@ class Bench:
         return smtp_client.submit(self.gateway.submission, self.tls, OFFICER, PASSWORD, OFFICER, self.phantoms, text)
 
     def measure(self, how, runs):
-        to = "undisclosed-recipients:;" if how == "Bcc" else ",\n ".join(self.phantoms)
-        self.submit(f"warm-{how}", to)
+        to = "undisclosed-recipients:;" if how == "Bcc" else ",\r\n ".join(self.phantoms)
+        reply = self.submit(f"warm-{how}", to)
+        assert reply.code == 250, reply
         pids = self.gateway.process.pid, self.redis.process.pid
         took, used = [], []
         for number in range(runs):
