@@ -22,19 +22,6 @@ constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Milli
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
 
-/// Which rule decided whether an author is shown (contract R7.1), for operators.
-void count_anonymity(const std::vector<mapping::AnonymityRule>& rules) {
-  using metrics::Counter;
-  using enum mapping::AnonymityRule;
-  for (const mapping::AnonymityRule rule : rules) {
-    metrics::add(rule == always      ? Counter::authors_hidden_always
-                 : rule == asked_184 ? Counter::authors_hidden_184
-                 : rule == never     ? Counter::authors_shown_never
-                 : rule == plain     ? Counter::authors_shown_plain
-                                     : Counter::authors_shown_186);
-  }
-}
-
 net::Task<void> nothing() {
   co_return;
 }
@@ -103,7 +90,7 @@ net::Task<void> Incoming::begin() {
   }
   make_delivery();
   if (!delivery_) co_return;
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   co_await delivery_->open();
   answer_by_.reset();
 }
@@ -220,24 +207,25 @@ void Incoming::make_delivery() {
   if (copies.empty()) return;
   delivery_ = std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies),
                                          std::move(options), [weak = weak_from_this()](std::size_t index) {
-                                           if (const auto self = weak.lock()) self->on_served(index);
+                                           if (const auto self = weak.lock()) {
+                                             self->on_served(self->plan_->copies()[self->sent_[index]].tag);
+                                           }
                                            return nothing();
                                          });
 }
 
 /// The entry is on its way at once, and waited for only where the client will try again: with all copies
 /// delivered it gets its 250 and has no reason to.
-void Incoming::on_served(std::size_t index) {
+void Incoming::on_served(mapping::CopyTag tag) {
   if (!lock_) return;
   ++ledger_writes_;
   ledger_quiet_.reset();
-  net::spawn(record(shared_from_this(), sent_[index]));
+  net::spawn(record(shared_from_this(), tag));
 }
 
-net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, std::size_t copy) {
-  const auto written =
-      co_await self->services_.directory.served(*self->lock_, self->plan_->copies()[copy].tag, self->digest_);
-  if (!written) self->ledger_failures_.push_back(copy);
+net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, mapping::CopyTag tag) {
+  const auto written = co_await self->services_.directory.served(*self->lock_, tag, self->digest_);
+  if (!written) self->ledger_failures_.push_back(tag);
   if (--self->ledger_writes_ == 0) self->ledger_quiet_.set();
 }
 
@@ -251,10 +239,10 @@ net::Task<void> Incoming::secure_ledger() {
     if (services_.loop.now() >= until) break;
     co_await services_.loop.sleep(kLedgerPause);
     if (activity_->cancelled()) co_return;
-    for (const std::size_t copy : std::exchange(ledger_failures_, {})) {
+    for (const mapping::CopyTag& tag : std::exchange(ledger_failures_, {})) {
       ++ledger_writes_;
       ledger_quiet_.reset();
-      net::spawn(record(shared_from_this(), copy));
+      net::spawn(record(shared_from_this(), tag));
     }
   }
   log::error("ledger.lost", {{"copies", ledger_failures_.size()}});
@@ -262,6 +250,7 @@ net::Task<void> Incoming::secure_ledger() {
 
 void Incoming::tick(net::TimePoint now) {
   if (answer_by_ && now >= *answer_by_ && delivery_) delivery_->abort();
+  log_progress(now);
   if (!lock_ || now < lock_kept_ + kKeepLockEvery) return;
   lock_kept_ = now;
   net::spawn(keep_lock(shared_from_this()));
@@ -317,11 +306,19 @@ net::Task<std::string> Incoming::finish() {
   unsigned char hash[EVP_MAX_MD_SIZE];
   EVP_DigestFinal_ex(hash_.get(), hash, nullptr);
   std::copy_n(reinterpret_cast<const char*>(hash), digest_.size(), digest_.begin());
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   std::vector<CopyResult> results;
   if (delivery_) results = co_await delivery_->finish();
+  auto answer = co_await conclude(std::move(results));
   answer_by_.reset();
-  co_return co_await conclude(std::move(results));
+  co_return answer;
+}
+
+/// The client waits until then. The last ninth is for copies under way, and for the report.
+void Incoming::set_time() {
+  const net::Millis timeout = services_.options.transaction_timeout;
+  answer_by_ = services_.loop.now() + timeout;
+  if (delivery_) delivery_->begin_until(*answer_by_ - timeout / 9);
 }
 
 /// Copies that the ledger has for another body of the same identity are not of this message. True: there were
@@ -329,7 +326,7 @@ net::Task<std::string> Incoming::finish() {
 net::Task<bool> Incoming::unserve_others() {
   std::vector<mapping::CopyTag> others;
   for (std::size_t i = 0; i < lock_->served.size(); ++i) {
-    if (lock_->served[i] && *lock_->served[i] != digest_) others.push_back(plan_->copies()[i].tag);
+    if (lock_->served[i] && *lock_->served[i] != digest_) others.push_back(plan_->request().copies[i]);
   }
   if (others.empty()) co_return false;
   const auto removed = co_await services_.directory.unserve(*lock_, std::move(others));
@@ -338,22 +335,16 @@ net::Task<bool> Incoming::unserve_others() {
 }
 
 net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
-  const auto first = [&results](Outcome outcome) {
-    return std::ranges::find(results, outcome, &CopyResult::outcome);
-  };
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);
-  } else if (const auto deferred = first(Outcome::deferred); deferred != results.end()) {
-    answer = deferred_line(deferred->status);
-  } else if (const auto refused = first(Outcome::refused); refused != results.end()) {
-    answer = refused_line(refused->status);
   } else {
-    answer = line(Answer::delivered);
+    answer = co_await judge(results);
   }
   log_end(std::string_view(answer).substr(0, 3), results);
-  // Two equal messages without Message-ID are two messages, not a message and its retry.
-  const bool forget = answer[0] == '2' && header_->message_id().empty();
+  // Two equal messages without Message-ID are two messages, not a message and its retry. What nobody has may
+  // be sent anew as a whole.
+  const bool forget = (answer[0] == '2' && header_->message_id().empty()) || all_refused_;
   if (answer[0] == '2' && !forget) {
     net::spawn(settle(shared_from_this(), Activity::Token(activity_), false));
     co_return answer;
@@ -362,29 +353,6 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   if (ledger_writes_ > 0) co_await ledger_quiet_;
   co_await release_lock(forget);
   co_return answer;
-}
-
-void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {
-  const auto count = [&results](Outcome outcome) {
-    return std::ranges::count(results, outcome, &CopyResult::outcome);
-  };
-  using metrics::Counter;
-  metrics::add(answer[0] == '2'   ? Counter::messages_accepted
-               : answer[0] == '4' ? Counter::messages_deferred
-                                  : Counter::messages_refused);
-  if (plan_) count_anonymity(plan_->anonymity());
-  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
-  const std::string tag =
-      subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");
-  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
-                        {"answer", answer},
-                        {"member", std::string_view(tag)},
-                        {"copies", plan_ ? plan_->copies().size() : 0},
-                        {"delivered", count(Outcome::delivered)},
-                        {"deferred", count(Outcome::deferred)},
-                        {"refused", count(Outcome::refused)},
-                        {"octets", octets_},
-                        {"ms", (services_.loop.now() - started_).count()}});
 }
 
 }  // namespace kage::submission

@@ -82,6 +82,7 @@ struct PlannedCopy {
   std::string recipient_key;   ///< canonical
   std::string phantom;         ///< outward: the correspondent's phantom; empty when addressed directly
   std::string notify;
+  std::size_t position = 0;  ///< which of the envelope's recipients it is for, from 0
   mapping::CopyTag tag{};
 };
 
@@ -95,6 +96,10 @@ class Plan {
   [[nodiscard]] const std::vector<PlannedCopy>& copies() const { return copies_; }
   [[nodiscard]] const mapping::BeginRequest& request() const { return request_; }
   [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
+  /// A member's message to several correspondents: copies that are refused for good do not refuse the whole
+  /// message; the member gets a report of them (report.h). The ledger's entry of that report is then the last
+  /// of request().copies.
+  [[nodiscard]] bool reportable() const { return writer_ != nullptr && correspondents_ > 1; }
   /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
   /// message came to.
   [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
@@ -108,6 +113,7 @@ class Plan {
 
  private:
   Plan() = default;
+  std::optional<Answer> add_recipients(const ClientEnvelope& envelope);
   std::optional<Answer> add_recipient(const Recipient& recipient);
   bool is_new(bool inward, mapping::MemberId member, const std::string& key);
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
@@ -119,6 +125,8 @@ class Plan {
                                                                    const mapping::ParsedHeader& header) const;
   void add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
+                                                          const mapping::Member& member) const;
   void choose_ids(const mapping::ParsedHeader& header);
   void add_tags();
   [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
