@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -154,6 +155,11 @@ std::span<const Member* const> RouteTable::find_login(std::string_view login) co
 
 std::span<const Member* const> RouteTable::find_mailbox(std::string_view canonical) const {
   return lookup_all(by_mailbox_, canonical);
+}
+
+bool RouteTable::stands_behind(const PublicAddress& address, std::string_view canonical) const {
+  return std::ranges::any_of(find_mailbox(canonical),
+                             [&address](const Member* member) { return member->address == &address; });
 }
 
 const DomainSpec* RouteTable::find_public_domain(std::string_view canonical_domain) const {

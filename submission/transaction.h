@@ -78,6 +78,7 @@ struct PlannedCopy {
   const mapping::Member* member = nullptr;  ///< whom it is for, or who writes
   const mapping::Member* writer =
       nullptr;                 ///< inward: whose message is shared with the member (contract R7.3)
+  bool hides_author = false;   ///< inward, a bounce: no policy shows where it comes from
   message::Address recipient;  ///< mailbox or correspondent, spelled as it goes out
   std::string recipient_key;   ///< canonical
   std::string phantom;         ///< outward: the correspondent's phantom; empty when addressed directly
@@ -109,7 +110,8 @@ class Plan {
  private:
   Plan() = default;
   std::optional<Answer> add_recipient(const Recipient& recipient);
-  bool is_new(bool inward, mapping::MemberId member, const std::string& key);
+  static std::string copy_name(bool inward, mapping::MemberId member, const std::string& key);
+  void leave_out_doubles();
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
   void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
                         const std::string& phantom, const std::string& notify);
