@@ -54,9 +54,9 @@ class Person:
         self.sent.append(data)
         return data
 
-    def answers(self, received, text):
-        """The same, as an answer to what was received."""
-        return self.writes(address(received), answer_subject(received), text, extra=answer_ids(received))
+    def answers(self, received, text, before=""):
+        """The same, as an answer to what was received; `before` is typed in front of the subject."""
+        return self.writes(address(received), before + answer_subject(received), text, extra=answer_ids(received))
 
     def answers_by_web_mail(self, received, text):
         """As Gmail writes it: its own fields, its own id, and the copy in Sent that nobody asked for."""
@@ -129,6 +129,10 @@ class Person:
         if len(found) != 1:
             raise AssertionError(f"{self.name} has {len(found)} messages with {text!r}\n" + self.stage.gateway.log()[-3000:])
         return found[0]
+
+    def ids_of(self, text):
+        """The ids under which the person has a message with these words, in the inbox and in Sent."""
+        return [i for data in [*self.sent, *self.inbox()] if text.encode() in data for i in ids(data, "Message-ID")]
 
     def has_nothing_with(self, text):
         if any(text.encode() in data for data in self.inbox()):
