@@ -116,6 +116,13 @@ class Company(Story):
             # By the mail system in front, whose own word is about the thief's domain and not about Anna's.
             self.assertReply(self.stage.vouched(THIEF, target, message(ANNA, target)), 550)
             self.assertReply(self.stage.vouched(THIEF, target, forged + message(ANNA, target)), 550)
+        # The same through the real one, which has to give all of it back.
+        stolen = [a for a in worthless if a.endswith("@p.school.example") and len(a.split("@")[0]) == 16]
+        for phantom in stolen:
+            self.stage.through_front(EMIL, phantom, forged + message(ANNA, phantom))
+        returned = self.emil.inbox()
+        self.assertEqual(len(returned), len(stolen))
+        self.assertTrue(all(b"550 5.1.1" in data and b"No such user here" in data for data in returned))
         self.assertEqual(self.outside.messages, [])
 
     def test_6_bounce_addresses_lead_nowhere(self):
