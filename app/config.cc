@@ -421,6 +421,9 @@ class Builder {
       wrong(values, "tls", quote(tls) + " with a username", "\"starttls\" or \"implicit\" with a username");
     }
     hop.max_connections = static_cast<std::size_t>(values.number("max_connections"));
+    if (const auto rate = static_cast<std::uint32_t>(values.number("messages_per_second")); rate > 0) {
+      hop.rate = std::make_shared<submission::RateLimit>(rate);
+    }
     hop.connect_timeout = millis(values, "connect_timeout");
     hop.command_timeout = millis(values, "command_timeout");
     hop.final_timeout = millis(values, "final_timeout");

@@ -215,6 +215,11 @@ constexpr Setting kSettings[] = {
          "A file whose first line is the password, instead of `password`."),
     range("next_hop", "max_connections", Kind::integer, "20", 1, 10'000,
           "Most connections of one worker to it."),
+    range("next_hop", "messages_per_second", Kind::integer, "0", 0, 100'000,
+          "Most messages a second to it, of all workers together; 0: no limit. What finds no turn while the "
+          "client "
+          "waits is answered 4xx, and a retry goes on with it. Each node counts for itself: divide by their "
+          "number."),
     range("next_hop", "connect_timeout", Kind::duration, "10s", 100, 10 * kMinute, "To connect."),
     range("next_hop", "command_timeout", Kind::duration, "1m", 100, 30 * kMinute,
           "For MAIL, RCPT, DATA and each piece of a body."),

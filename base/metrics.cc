@@ -33,6 +33,8 @@ constexpr std::array<Description, kCount> kTable = {{
      "Copies by the next hop's word."},
     {Counter::copies_deferred, "kagemusha_copies_total", R"({outcome="deferred"})", ""},
     {Counter::copies_refused, "kagemusha_copies_total", R"({outcome="refused"})", ""},
+    {Counter::reports_sent, "kagemusha_reports_total", "",
+     "Reports of refused copies that members got."},
     {Counter::recipients_unknown, "kagemusha_recipients_unknown_total", "",
      "Recipients answered with 550 5.1.1."},
     {Counter::authors_hidden_always, "kagemusha_authors_total", R"({shown="no",rule="always"})",

@@ -23,6 +23,7 @@ enum class Counter : std::uint8_t {
   copies_delivered,
   copies_deferred,
   copies_refused,
+  reports_sent,
   recipients_unknown,
   authors_hidden_always,
   authors_hidden_184,

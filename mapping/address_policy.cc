@@ -41,6 +41,10 @@ constexpr std::array kPolicies = {
                   get<&AddressSpec::share_replies>, set<&AddressSpec::share_replies, SharePolicy>},
     AddressPolicy{"direct", "true|false", "whether members may write to real addresses, or to phantoms only",
                   get_direct, set_direct},
+    AddressPolicy{
+        "collect", "false|true",
+        "whether it is kept who wrote, when, and under which display name, for `kagemusha phantoms`",
+        get<&AddressSpec::collect>, set<&AddressSpec::collect, bool>},
 };
 
 }  // namespace

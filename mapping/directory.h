@@ -5,7 +5,8 @@
 //   {kage}:check        a constant sealed under the master key: tells a wrong key
 //   {kage}:routes       hash: sealed domains, addresses, members with their wrapped keys
 //   kage:p:<phantom>    seal_phantom_value()
-//   kage:l:<id>         ledger hash of one message: copy tag → digest of the message that was served; expires
+//   kage:l:<id>         ledger hash of one message: copy tag → digest of the message that was served, and the
+//                       status if it was refused for good instead; expires
 //   kage:k:<id>         lock of a message in flight; expires
 //
 // Every trip also reads {kage}:gen: a change made on another node is seen before anything is decided on it.
@@ -45,7 +46,8 @@ class SharedRoutes {
 struct PhantomWrite {
   const Member* member;
   std::string local;
-  std::string spelling;  ///< the correspondent's address as last seen
+  std::string spelling;                         ///< the correspondent's address as last seen
+  std::optional<Sighting> seen = std::nullopt;  ///< they wrote, and the member's address collects
 };
 
 /// Identity of a message for the ledger, and of a copy of it. Keyed hashes; see docs/architecture.md.
@@ -62,8 +64,11 @@ struct BeginRequest {
 /// A message in flight. Holds the lock until finish().
 struct Transaction {
   MessageTag message{};
-  std::string owner;                          ///< random, tells our lock from another's
-  std::vector<std::optional<Digest>> served;  ///< for each copy of the request: the digest it was served with
+  std::string owner;  ///< random, tells our lock from another's
+  /// For each copy of the request: the digest it was served, or refused for good, with.
+  std::vector<std::optional<Digest>> served;
+  /// For each copy: the status (RFC 3463) that it was refused with; empty: it was not.
+  std::vector<std::string> refused;
 };
 
 class Directory {
@@ -96,6 +101,14 @@ class Directory {
 
   /// Writes that a copy was served, at once when the next hop's 250 arrives. Does not wait for others.
   net::Task<Result<>> served(const Transaction& transaction, CopyTag copy, Digest digest_so_far);
+
+  /// Writes that copies were refused for good, each with its status (RFC 3463): a retry does not try them
+  /// again.
+  struct Refusal {
+    CopyTag copy;
+    std::string status;
+  };
+  net::Task<Result<>> refused(const Transaction& transaction, std::vector<Refusal> refusals, Digest digest);
 
   /// Keeps the lock of a long transaction, which lasts two minutes otherwise. To be called every 20 seconds.
   /// Errc::conflict when it was lost.

@@ -50,6 +50,7 @@ struct Opening {
   std::uint64_t generation = 0;
   bool locked = false;
   std::vector<std::optional<Digest>> served;
+  std::vector<std::string> refused;
   Replies phantoms;
 };
 
@@ -57,13 +58,16 @@ Result<Opening> read_opening(Replies replies, std::size_t copies) {
   if (const auto good = check_replies(replies); !good) return std::unexpected(good.error());
   const auto generation = read_generation(replies[0]);
   if (!generation) return std::unexpected(generation.error());
-  Opening opening{*generation, !replies[1].is_nil(), {}, {}};
+  Opening opening{*generation, !replies[1].is_nil(), {}, {}, {}};
   opening.served.resize(copies);
+  opening.refused.resize(copies);
   if (copies > 0) {
     const auto& digests = replies[2].elements;
     for (std::size_t i = 0; i < copies && i < digests.size(); ++i) {
-      if (digests[i].text.size() != sizeof(Digest)) continue;
-      std::ranges::copy(digests[i].text, opening.served[i].emplace().begin());
+      const std::string_view entry = digests[i].text;
+      if (entry.size() < sizeof(Digest)) continue;
+      std::ranges::copy(entry.substr(0, sizeof(Digest)), opening.served[i].emplace().begin());
+      opening.refused[i] = entry.substr(sizeof(Digest));
     }
   }
   replies.erase(replies.begin(), replies.begin() + (copies > 0 ? 3 : 2));
@@ -75,7 +79,7 @@ Result<Opening> read_opening(Replies replies, std::size_t copies) {
 
 net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest request) {
   State& state = *state_;
-  Transaction transaction{request.message, base32(random_bytes(16)), {}};
+  Transaction transaction{request.message, base32(random_bytes(16)), {}, {}};
   state.check_cache(routes->generation());
   const std::uint64_t connection = state.ground.connection;
   const std::vector<const PhantomWrite*> writes = state.unknown_phantoms(request.phantoms, kSpellingBelieved);
@@ -115,6 +119,7 @@ net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest requ
     co_return std::unexpected(good.error());
   }
   transaction.served = std::move(opening->served);
+  transaction.refused = std::move(opening->refused);
   co_return transaction;
 }
 
@@ -122,6 +127,26 @@ net::Task<Result<>> Directory::served(const Transaction& transaction, CopyTag co
   const std::string ledger = named(kLedgerPrefix, transaction.message);
   net::RedisBatch batch;
   batch.add({"HSET", ledger, octets(copy), octets(digest_so_far)});
+  batch.add({"EXPIRE", ledger, kLedgerSeconds});
+  const auto replies = co_await run_all(state_->redis, std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  co_return Result<>();
+}
+
+net::Task<Result<>> Directory::refused(const Transaction& transaction, std::vector<Refusal> refusals,
+                                       Digest digest) {
+  if (refusals.empty()) co_return Result<>();
+  const std::string ledger = named(kLedgerPrefix, transaction.message);
+  std::vector<std::string> values;
+  values.reserve(refusals.size());  // `command` looks into it
+  std::vector<std::string_view> command{"HSET", ledger};
+  for (const Refusal& refusal : refusals) {
+    values.push_back(std::string(octets(digest)) + refusal.status);
+    command.push_back(octets(refusal.copy));
+    command.push_back(values.back());
+  }
+  net::RedisBatch batch;
+  batch.add(command);
   batch.add({"EXPIRE", ledger, kLedgerSeconds});
   const auto replies = co_await run_all(state_->redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());

@@ -15,6 +15,21 @@ namespace {
 /// the bound is for what nobody tells: somebody deleted it.
 constexpr net::Millis kBelieved{60 * 60'000};
 
+/// A mention does not take away what is kept of somebody who wrote, and who wrote again was first seen when
+/// they were. Version, member and day stand in clear (seal_phantom_value()).
+constexpr std::string_view kCollectScript =
+    "local old, new = redis.call('GET', KEYS[1]), ARGV[1] "
+    "if old and old:byte(1) == 2 and old:sub(2, 9) == new:sub(2, 9) then "
+    "if new:byte(1) ~= 2 then return old end "
+    "new = new:sub(1, 9) .. old:sub(10, 11) .. new:sub(12) end "
+    "redis.call('SET', KEYS[1], new) return old";
+
+/// What the cache knows a write by: the spelling, and of who wrote the day and the name too.
+std::string cached_as(const PhantomWrite& write) {
+  if (!write.seen) return write.spelling;
+  return write.spelling + '\0' + std::to_string(write.seen->last) + write.seen->name;
+}
+
 }  // namespace
 
 std::string phantom_key(std::string_view local) {
@@ -33,7 +48,7 @@ std::vector<const PhantomWrite*> Directory::State::unknown_phantoms(const std::v
                                                                     net::Millis believed) {
   std::vector<const PhantomWrite*> unknown;
   for (const PhantomWrite& write : all) {
-    if (!cache.knows(write.local, write.spelling, loop.now(), believed)) unknown.push_back(&write);
+    if (!cache.knows(write.local, cached_as(write), loop.now(), believed)) unknown.push_back(&write);
   }
   if (unknown.size() < 2) return unknown;
   // An answer that shows a mailbox names the same people again and again.
@@ -51,8 +66,12 @@ std::vector<const PhantomWrite*> Directory::State::unknown_phantoms(const std::v
 void Directory::State::add_phantoms(net::RedisBatch& batch,
                                     const std::vector<const PhantomWrite*>& writes) const {
   for (const PhantomWrite* write : writes) {
-    const std::string value = seal_phantom_value(*write->member, write->local, write->spelling);
-    batch.add({"SET", phantom_key(write->local), value, "GET"});
+    const std::string value = seal_phantom_value(*write->member, write->local, write->spelling, write->seen);
+    if (write->member->address->spec.collect) {
+      batch.add({"EVAL", kCollectScript, "1", phantom_key(write->local), value});
+    } else {
+      batch.add({"SET", phantom_key(write->local), value, "GET"});
+    }
   }
 }
 
@@ -76,7 +95,7 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     co_return fail(Errc::conflict, "a phantom of another member has this name");
   }
   metrics::add(metrics::Counter::phantoms_stored, fresh);
-  for (const PhantomWrite* write : writes) cache.remember(write->local, write->spelling, loop.now());
+  for (const PhantomWrite* write : writes) cache.remember(write->local, cached_as(*write), loop.now());
   co_return Result<>();
 }
 

@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t kPhantomOctets = 10;  // contract R4.1: 80 bits
 constexpr std::size_t kPhantomChars = 16;
 constexpr char kValueVersion = 1;
+constexpr char kSeenVersion = 2;
+constexpr std::size_t kDayOctets = 2;
+constexpr std::size_t kNameOctets = 32;  // keeps a phantom below 200 octets of Redis' memory
 constexpr std::size_t kIdOctets = 8;
 constexpr std::size_t kSivOctets = 16;
 constexpr std::size_t kLongestMsgId = 500;
@@ -81,6 +84,29 @@ std::string one_block(std::string_view key, std::string_view input, bool encrypt
   return out;
 }
 
+/// The UTF-8 character at `at`, which moves behind it; an octet of none is -1.
+std::int32_t next_character(std::string_view text, std::size_t& at) {
+  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = octet(at++);
+  if (lead < 0x80) return static_cast<std::int32_t>(lead);
+  const std::size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc2 ? 1 : 0;
+  if (more == 0 || lead > 0xf4 || text.size() - at < more) return -1;
+  std::uint32_t code = lead & (0x3fU >> more);
+  for (std::size_t i = 0; i < more; ++i) {
+    if ((octet(at + i) & 0xc0U) != 0x80U) return -1;
+    code = (code << 6U) | (octet(at + i) & 0x3fU);
+  }
+  at += more;
+  return static_cast<std::int32_t>(code);
+}
+
+/// Control characters, line separators, and what changes the direction of writing: none may reach a terminal
+/// or a spreadsheet.
+bool is_invisible(std::int32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
+
 std::uint64_t day_of(std::int64_t unix_seconds) {
   return static_cast<std::uint64_t>(unix_seconds / kDaySeconds) & 0xffffU;
 }
@@ -100,16 +126,37 @@ bool looks_like_phantom(std::string_view local) {
   return local.size() == kPhantomChars && base32_decode(local).has_value();
 }
 
+std::string kept_name(std::string_view utf8) {
+  std::string name;
+  for (std::size_t at = 0; at < utf8.size();) {
+    const std::size_t begin = at;
+    const std::int32_t code = next_character(utf8, at);
+    if (code == '@' || code == 0xff20 || code == 0xfe6b) return {};
+    if (is_invisible(code)) continue;
+    if (name.size() + (at - begin) > kNameOctets) break;
+    name.append(utf8.substr(begin, at - begin));
+  }
+  return std::string(trim(name));
+}
+
 std::string seal_phantom_value(const Member& member, std::string_view phantom_local,
-                               std::string_view spelling) {
-  std::string out(1, kValueVersion);
+                               std::string_view spelling, const std::optional<Sighting>& seen) {
+  std::string out(1, seen ? kSeenVersion : kValueVersion);
   out += number_octets(member.id, kIdOctets);
-  out += member.keys.seal().seal(labelled("phantom", lower(phantom_local)), spelling);
+  std::string text(spelling);
+  if (seen) {
+    out += number_octets(seen->first, kDayOctets);
+    // A spelling holds no NUL: it went through a parser of addresses.
+    text = number_octets(seen->last, kDayOctets) + text + '\0' + seen->name;
+  }
+  out += member.keys.seal().seal(labelled("phantom", lower(phantom_local)), text);
   return out;
 }
 
 std::optional<MemberId> phantom_value_member(std::string_view value) {
-  if (value.size() < 1 + kIdOctets || value[0] != kValueVersion) return std::nullopt;
+  if (value.size() < 1 + kIdOctets || (value[0] != kValueVersion && value[0] != kSeenVersion)) {
+    return std::nullopt;
+  }
   return octets_number(value.substr(1, kIdOctets));
 }
 
@@ -119,12 +166,27 @@ std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::st
   if (!id) return std::nullopt;
   const Member* const member = routes.find_member(*id);
   if (member == nullptr) return std::nullopt;
-  const auto spelling =
-      member->keys.seal().open(labelled("phantom", lower(phantom_local)), value.substr(1 + kIdOctets));
-  if (!spelling) return std::nullopt;
-  auto address = message::parse_address(*spelling);
+  const bool with_days = value[0] == kSeenVersion;
+  value.remove_prefix(1 + kIdOctets);
+  std::optional<Sighting> seen;
+  if (with_days) {
+    if (value.size() < kDayOctets) return std::nullopt;
+    seen.emplace().first = static_cast<std::uint16_t>(octets_number(value.substr(0, kDayOctets)));
+    value.remove_prefix(kDayOctets);
+  }
+  const auto text = member->keys.seal().open(labelled("phantom", lower(phantom_local)), value);
+  if (!text) return std::nullopt;
+  std::string_view spelling = *text;
+  if (seen) {
+    const std::size_t end = spelling.find('\0', kDayOctets);
+    if (end == std::string_view::npos) return std::nullopt;
+    seen->last = static_cast<std::uint16_t>(octets_number(spelling.substr(0, kDayOctets)));
+    seen->name = spelling.substr(end + 1);
+    spelling = spelling.substr(kDayOctets, end - kDayOctets);
+  }
+  auto address = message::parse_address(spelling);
   if (!address) return std::nullopt;
-  return PhantomValue{member, std::move(*address)};
+  return PhantomValue{member, std::move(*address), std::move(seen)};
 }
 
 std::string seal_msg_id(const MasterKeys& master, const Member& member, std::string_view msg_id,

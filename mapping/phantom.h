@@ -18,15 +18,27 @@ std::string phantom_address(const Member& member, std::string_view canonical_add
 /// Whether a local part has the form of a phantom (any case). Says nothing about existence.
 bool looks_like_phantom(std::string_view local);
 
-/// The value stored for a phantom: version, member, sealed spelling (contract R4.3). The phantom is the
+/// What is kept of a correspondent who wrote to an address with `collect`. Days count from 1970, UTC.
+struct Sighting {
+  std::uint16_t first = 0, last = 0;
+  std::string name;  ///< made by kept_name(); empty where the address's policy hides names
+  bool operator==(const Sighting&) const = default;
+};
+/// A display name as it is kept: one line without control characters, at most 32 octets; nothing of a name
+/// that may hold an address (contract R5.2).
+std::string kept_name(std::string_view utf8);
+
+/// The value stored for a phantom: version, member, sealed spelling (contract R4.3); with a Sighting the day
+/// of the first before the sealed part, in clear, so that Redis itself can keep it. The phantom is the
 /// sealing's context.
 std::string seal_phantom_value(const Member& member, std::string_view phantom_local,
-                               std::string_view spelling);
+                               std::string_view spelling, const std::optional<Sighting>& seen = {});
 /// Whose value it is, from its clear part alone: for deleting what a forgotten member left.
 std::optional<MemberId> phantom_value_member(std::string_view value);
 struct PhantomValue {
   const Member* member = nullptr;
   message::Address correspondent;  ///< in the spelling last seen (R4.2)
+  std::optional<Sighting> seen;
 };
 /// Nothing when the member is gone or the value does not open: to the caller that phantom never existed.
 std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::string_view phantom_local,

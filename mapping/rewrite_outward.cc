@@ -20,7 +20,7 @@ class OutwardCopy {
         to_(to),
         correspondent_(to.correspondent.canonical()),
         open_(is_open(to, correspondent_)),
-        audience_{to.routes, to.member, to.correspondent.canonical_domain(), to.several && !open_} {
+        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to)} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
     in_lists_.reserve(found.size());
@@ -52,6 +52,14 @@ class OutwardCopy {
     if (to.for_colleagues) return true;
     return to.member.address->spec.recipients == RecipientPolicy::open &&
            !to.routes.stands_behind(*to.member.address, correspondent);
+  }
+
+  /// Whether only ids that seem to be the correspondent's own are opened. Whom the member knows by a real
+  /// address may be an accomplice, or the member: an id names a host, and would tell where others are.
+  [[nodiscard]] bool opens_only_own(const Outward& to) const {
+    if (to.for_colleagues) return false;
+    return (to.several && !open_) || to.phantom.empty() ||
+           to.routes.stands_behind(*to.member.address, correspondent_);
   }
 
   /// Whether other correspondents may see this recipient: `open` shows no mailbox behind the public address,

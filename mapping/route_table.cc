@@ -137,6 +137,11 @@ Result<> RouteTable::add_members(std::vector<Row> rows) {
     owner->second->members.push_back(member.get());
     members_.push_back(std::move(member));
   }
+  // The same on every node and after every start: the first is a login's default.
+  for (auto& [login, members] : by_login_) {
+    std::ranges::sort(members, {},
+                      [](const Member* each) { return std::string_view(each->address->canonical); });
+  }
   return {};
 }
 

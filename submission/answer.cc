@@ -113,7 +113,11 @@ std::string deferred_line(std::string_view status) {
 }
 
 std::string refused_line(std::string_view status) {
-  return with_status("554", is_status(status, '5') ? status : "5.0.0", "Delivery refused");
+  return with_status("554", refused_status(status), "Delivery refused");
+}
+
+std::string_view refused_status(std::string_view status) {
+  return is_status(status, '5') ? status : "5.0.0";
 }
 
 }  // namespace kage::submission

@@ -74,5 +74,7 @@ bool is_permanent(Answer answer);
 /// of RFC 3463, or not this class, becomes "4.4.0" or "5.0.0".
 std::string deferred_line(std::string_view status);
 std::string refused_line(std::string_view status);
+/// The status of a refused copy as it may be shown: of RFC 3463's form and class 5, else "5.0.0".
+std::string_view refused_status(std::string_view status);
 
 }  // namespace kage::submission

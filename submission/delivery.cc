@@ -15,18 +15,8 @@ namespace {
 /// in one write together with its header and its final dot.
 constexpr std::size_t kPiece = 16UL * 1024;
 constexpr std::size_t kGather = 32UL * 1024;
-
-void count(Outcome outcome) {
-  using metrics::Counter;
-  switch (outcome) {
-    case Outcome::delivered:
-      return metrics::add(Counter::copies_delivered);
-    case Outcome::deferred:
-      return metrics::add(Counter::copies_deferred);
-    case Outcome::refused:
-      return metrics::add(Counter::copies_refused);
-  }
-}
+/// Lanes for each message a second that a next hop takes: it may take so many seconds for one message.
+constexpr std::size_t kLanesARate = 4;
 
 void drop_ended(Group& group) {
   std::erase_if(group.lanes, [](const auto& lane) { return !lane->slot; });
@@ -39,12 +29,28 @@ Delivery::State::State(net::Loop& the_loop, std::vector<Copy> the_copies, Delive
   if (options.deadline != net::TimePoint{}) limit = options.deadline;
 }
 
+/// Counted as it happens, so that a long broadcast is seen to go on.
+void Delivery::State::count(Outcome outcome) {
+  using metrics::Counter;
+  switch (outcome) {
+    case Outcome::delivered:
+      ++settled.delivered;
+      return metrics::add(Counter::copies_delivered);
+    case Outcome::deferred:
+      ++settled.deferred;
+      return metrics::add(Counter::copies_deferred);
+    case Outcome::refused:
+      ++settled.refused;
+      return metrics::add(Counter::copies_refused);
+  }
+}
+
 void Delivery::State::sort_out(NextHops& hops) {
   std::unordered_map<Hop*, Group*> known;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     Hop* hop = hops.find(copies[i].recipient.canonical_domain());
     if (hop == nullptr) {
-      results[i] = {Outcome::deferred, "4.4.4"};  // RFC 3463 §3.5: unable to route
+      settle(i, {Outcome::deferred, "4.4.4"});  // RFC 3463 §3.5: unable to route
       continue;
     }
     Group*& group = known[hop];
@@ -56,8 +62,14 @@ void Delivery::State::sort_out(NextHops& hops) {
   }
 }
 
+std::optional<net::TimePoint> Delivery::State::last_start() const {
+  if (limit && begin_limit) return std::min(*limit, *begin_limit);
+  return limit ? limit : begin_limit;
+}
+
 bool Delivery::State::late() const {
-  return limit && loop.now() >= *limit;
+  const auto last = last_start();
+  return last && loop.now() >= *last;
 }
 
 bool Delivery::State::any_pending() const {
@@ -73,6 +85,11 @@ void Delivery::State::give_up(Group& group, const CopyResult& result) {
 }
 
 void Delivery::State::add_lanes(Group& group, std::size_t most) {
+  // More lanes than that would only stand in the line for turns, with connections that others could use.
+  if (const auto& rate = group.hop->options().rate) {
+    const std::size_t useful = kLanesARate * rate->per_second();
+    most = std::min(most, useful - std::min(useful, group.live));
+  }
   for (; most > 0; --most) {
     auto slot = group.hop->try_acquire();
     if (!slot) return;
@@ -83,7 +100,7 @@ void Delivery::State::add_lanes(Group& group, std::size_t most) {
 
 net::Task<bool> Delivery::State::wait_for_lane(Group& group) {
   group.waiter = std::make_shared<Hop::Waiter>(loop);
-  auto slot = co_await group.hop->acquire(group.waiter, limit);
+  auto slot = co_await group.hop->acquire(group.waiter, last_start());
   group.waiter.reset();
   if (!slot || aborted) co_return false;
   group.lanes.push_back(std::make_unique<Lane>(std::move(*slot)));
@@ -99,7 +116,10 @@ net::Task<bool> Delivery::State::take_lanes() {
   for (auto& group : groups) {
     if (group->pending.empty()) continue;
     if (first == nullptr) first = group.get();
-    add_lanes(*group, std::min(group->pending.size(), (group->hop->available() + 1) / 2));
+    std::size_t most = std::min(group->pending.size(), (group->hop->available() + 1) / 2);
+    // Those that have their turn soon: the client's body waits for all of them.
+    if (const auto& rate = group->hop->options().rate) most = std::min<std::size_t>(most, rate->per_second());
+    add_lanes(*group, most);
     lanes += group->live;
   }
   if (lanes > 0 || first == nullptr) co_return lanes > 0;
@@ -182,7 +202,7 @@ net::Task<std::vector<CopyResult>> Delivery::State::finish() {
     noticed.reset();
     co_await noticed;
   }
-  for (const auto& result : results) count(result.outcome);
+  for (std::size_t left = results.size() - settled.all(); left > 0; --left) count(Outcome::deferred);
   co_return results;
 }
 
@@ -201,6 +221,7 @@ void Delivery::State::abort() {
     if (group->waiter) group->hop->cancel(group->waiter);
     for (auto& lane : group->lanes) {
       if (lane->slot && lane->slot->connection() != nullptr) lane->slot->connection()->close();
+      if (lane->pause) loop.defer([pause = lane->pause] { pause->over.set(); });
     }
   }
   leave();
@@ -256,6 +277,14 @@ net::Task<std::vector<CopyResult>> Delivery::finish() {
 
 bool Delivery::hopeless() const {
   return state_->hopeless();
+}
+
+void Delivery::begin_until(net::TimePoint time) {
+  state_->begin_limit = time;
+}
+
+Delivery::Progress Delivery::progress() const {
+  return state_->settled;
 }
 
 void Delivery::abort() {

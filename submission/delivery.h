@@ -46,6 +46,10 @@ class Delivery {
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
+  /// From then on no copy is begun any more: what is left is deferred. Leave time for those under way before
+  /// abort(), which may cut a copy off whose 250 was about to come.
+  void begin_until(net::TimePoint time);
+
   /// Connects, MAIL, RCPT, DATA for the first round of copies, at the same time.
   net::Task<void> open();
 
@@ -59,6 +63,13 @@ class Delivery {
 
   /// The final dot to all, further rounds, all answers. One result for each copy, in order.
   net::Task<std::vector<CopyResult>> finish();
+
+  /// How many copies the next hops have answered for, so far.
+  struct Progress {
+    std::size_t delivered = 0, refused = 0, deferred = 0;
+    [[nodiscard]] std::size_t all() const { return delivered + refused + deferred; }
+  };
+  [[nodiscard]] Progress progress() const;
 
   /// Ends every transaction without its final dot; no copy is delivered any more.
   void abort();

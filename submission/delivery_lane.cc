@@ -39,6 +39,7 @@ Envelope Delivery::State::envelope(std::size_t index) const {
 
 void Delivery::State::settle(std::size_t index, CopyResult result) {
   results[index] = std::move(result);
+  count(results[index].outcome);
   if (results[index].outcome != Outcome::delivered || !on_served) return;
   ++notices;
   net::spawn(notify(shared_from_this(), index));
@@ -79,12 +80,39 @@ net::Task<std::optional<Begun>> Delivery::State::begin_copy(Group& group, Lane& 
   }
 }
 
+/// Waits for a turn by the next hop's rate. False: there is none in time.
+net::Task<bool> Delivery::State::wait_turn(Group& group, Lane& lane) {
+  RateLimit* const rate = group.hop->options().rate.get();
+  if (rate == nullptr) co_return true;
+  const auto last = last_start();
+  const auto turn = rate->reserve(RateLimit::Clock::now(), last ? RateLimit::Clock::time_point(*last)
+                                                                : RateLimit::Clock::time_point::max());
+  if (!turn) {
+    group.failure = {Outcome::deferred, "4.4.5"};  // RFC 3463 §3.5: congestion
+    co_return false;
+  }
+  // The loop's clock may be behind, and a timer then early.
+  for (auto now = RateLimit::Clock::now(); now < *turn && !aborted; now = RateLimit::Clock::now()) {
+    if (!lane.pause) lane.pause = std::make_shared<Pause>(loop);
+    lane.pause->timer.start(std::chrono::ceil<net::Millis>(*turn - now),
+                            [pause = lane.pause.get()] { pause->over.set(); });
+    co_await lane.pause->over;
+    lane.pause->over.reset();
+  }
+  lane.pause.reset();
+  co_return !aborted;
+}
+
 /// Takes pending copies until one is ready for its message. False: none is left, or the lane is of no more
 /// use.
 net::Task<bool> Delivery::State::begin_next(Group& group, Lane& lane) {
   while (!aborted && !group.pending.empty() && !late() && lane.losses < kMaxLosses) {
     const std::size_t index = group.pending.front();
     group.pending.pop_front();
+    if (!co_await wait_turn(group, lane)) {
+      group.pending.push_front(index);
+      co_return false;
+    }
     auto begun = co_await begin_copy(group, lane, index);
     if (!begun) {
       group.pending.push_front(index);

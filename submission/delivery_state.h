@@ -17,6 +17,13 @@
 
 namespace kage::submission {
 
+/// A lane's wait for its turn, where the next hop's rate is limited.
+struct Pause {
+  explicit Pause(net::Loop& loop) : timer(loop) {}
+  net::Timer timer;
+  net::Event over;
+};
+
 struct Lane {
   explicit Lane(Hop::Slot taken) : slot(std::move(taken)) {}
 
@@ -25,6 +32,7 @@ struct Lane {
   bool header_due = false;          ///< its header was not written yet
   int losses = 0;                   ///< connections lost in a row
   std::string block;                ///< what was read from the BodyStore
+  std::shared_ptr<Pause> pause;     ///< while it waits for its turn
 };
 
 /// All copies that go to one next hop.
@@ -53,6 +61,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   net::Task<bool> take_lanes();
   net::Task<bool> wait_for_lane(Group& group);
   void add_lanes(Group& group, std::size_t most);
+  [[nodiscard]] std::optional<net::TimePoint> last_start() const;
   void give_up(Group& group, const CopyResult& result);
   [[nodiscard]] bool any_pending() const;
   [[nodiscard]] bool late() const;
@@ -62,6 +71,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   net::Task<void> open_lane(Group& group, Lane& lane);
   net::Task<void> write_lane(Group& group, Lane& lane, std::string_view octets);
   net::Task<void> run_lane(Group& group, Lane& lane);
+  net::Task<bool> wait_turn(Group& group, Lane& lane);
   net::Task<bool> begin_next(Group& group, Lane& lane);
   net::Task<std::optional<Begun>> begin_copy(Group& group, Lane& lane, std::size_t index);
   net::Task<Result<>> put(Lane& lane, std::string_view octets);
@@ -70,6 +80,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   void end(Group& group, Lane& lane);
   void conclude(Lane& lane, CopyResult result);
   void settle(std::size_t index, CopyResult result);
+  void count(Outcome outcome);
   [[nodiscard]] Envelope envelope(std::size_t index) const;
 
   net::Loop& loop;
@@ -77,8 +88,10 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   DeliveryOptions options;
   std::function<net::Task<void>(std::size_t)> on_served;
   std::vector<CopyResult> results;
+  Delivery::Progress settled;
   std::vector<std::unique_ptr<Group>> groups;
   std::optional<net::TimePoint> limit;
+  std::optional<net::TimePoint> begin_limit;
 
   message::DotEncoder encoder;  // one for all: each copy's header ends a line, so the bodies encode alike
   std::string encoded;          // gathered, not yet written to anybody

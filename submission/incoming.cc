@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "submission/author.h"
+#include "submission/returned.h"
 
 namespace kage::submission {
 namespace {
@@ -21,6 +22,9 @@ constexpr net::Millis kKeepLockEvery{20'000};
 constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Millis(200), net::Millis(500)};
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
+/// A message with so many copies tells how far it is.
+constexpr std::size_t kManyCopies = 100;
+constexpr net::Millis kProgressEvery{10'000};
 
 /// Which rule decided whether an author is shown (contract R7.1), for operators.
 void count_anonymity(const std::vector<mapping::AnonymityRule>& rules) {
@@ -82,7 +86,28 @@ net::Task<void> Incoming::feed(std::string_view octets) {
   }
   if (refusal_ || octets.empty()) co_return;
   EVP_DigestUpdate(hash_.get(), octets.data(), octets.size());
-  if (delivery_) co_await delivery_->write(octets);
+  if (plan_->returned_to() != nullptr) {
+    returned_.append(octets.substr(0, kReturnedRead - std::min(kReturnedRead, returned_.size())));
+  } else if (delivery_) {
+    co_await delivery_->write(octets);
+  }
+}
+
+/// Our words in place of a mail system's. The phantoms that they name are stored first (contract R4.4).
+net::Task<bool> Incoming::write_returned(const mapping::Member& member) {
+  const Returned returned = read_returned(returned_);
+  std::vector<mapping::PhantomWrite> writes;
+  for (const Returned::Copy& copy : returned.copies) {
+    writes.push_back({&member, mapping::phantom_local(member, copy.recipient.canonical()),
+                      copy.recipient.spelling, std::nullopt});
+  }
+  if (!writes.empty()) {
+    const auto stored = co_await services_.directory.store(plan_->routes(), std::move(writes));
+    if (!stored) co_return false;
+  }
+  const std::string body = returned_body(returned, member);
+  co_await delivery_->write(body);
+  co_return true;
 }
 
 /// Adds to the header; true when it is complete, `octets` is then what follows the empty line.
@@ -114,7 +139,7 @@ net::Task<void> Incoming::begin() {
   }
   make_delivery();
   if (!delivery_) co_return;
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   co_await delivery_->open();
   answer_by_.reset();
 }
@@ -231,24 +256,25 @@ void Incoming::make_delivery() {
   if (copies.empty()) return;
   delivery_ = std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies),
                                          std::move(options), [weak = weak_from_this()](std::size_t index) {
-                                           if (const auto self = weak.lock()) self->on_served(index);
+                                           if (const auto self = weak.lock()) {
+                                             self->on_served(self->plan_->copies()[self->sent_[index]].tag);
+                                           }
                                            return nothing();
                                          });
 }
 
 /// The entry is on its way at once, and waited for only where the client will try again: with all copies
 /// delivered it gets its 250 and has no reason to.
-void Incoming::on_served(std::size_t index) {
+void Incoming::on_served(mapping::CopyTag tag) {
   if (!lock_) return;
   ++ledger_writes_;
   ledger_quiet_.reset();
-  net::spawn(record(shared_from_this(), sent_[index]));
+  net::spawn(record(shared_from_this(), tag));
 }
 
-net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, std::size_t copy) {
-  const auto written =
-      co_await self->services_.directory.served(*self->lock_, self->plan_->copies()[copy].tag, self->digest_);
-  if (!written) self->ledger_failures_.push_back(copy);
+net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, mapping::CopyTag tag) {
+  const auto written = co_await self->services_.directory.served(*self->lock_, tag, self->digest_);
+  if (!written) self->ledger_failures_.push_back(tag);
   if (--self->ledger_writes_ == 0) self->ledger_quiet_.set();
 }
 
@@ -262,10 +288,10 @@ net::Task<void> Incoming::secure_ledger() {
     if (services_.loop.now() >= until) break;
     co_await services_.loop.sleep(kLedgerPause);
     if (activity_->cancelled()) co_return;
-    for (const std::size_t copy : std::exchange(ledger_failures_, {})) {
+    for (const mapping::CopyTag& tag : std::exchange(ledger_failures_, {})) {
       ++ledger_writes_;
       ledger_quiet_.reset();
-      net::spawn(record(shared_from_this(), copy));
+      net::spawn(record(shared_from_this(), tag));
     }
   }
   log::error("ledger.lost", {{"copies", ledger_failures_.size()}});
@@ -273,6 +299,7 @@ net::Task<void> Incoming::secure_ledger() {
 
 void Incoming::tick(net::TimePoint now) {
   if (answer_by_ && now >= *answer_by_ && delivery_) delivery_->abort();
+  log_progress(now);
   if (!lock_ || now < lock_kept_ + kKeepLockEvery) return;
   lock_kept_ = now;
   net::spawn(keep_lock(shared_from_this()));
@@ -319,6 +346,9 @@ net::Task<std::string> Incoming::finish() {
     header_done_ = true;
     co_await begin();
   }
+  const mapping::Member* const returned_to = plan_ && delivery_ ? plan_->returned_to() : nullptr;
+  if (!refusal_ && returned_to != nullptr && !co_await write_returned(*returned_to))
+    refuse(Answer::no_mapping);
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
     co_await abandon();
@@ -328,11 +358,19 @@ net::Task<std::string> Incoming::finish() {
   unsigned char hash[EVP_MAX_MD_SIZE];
   EVP_DigestFinal_ex(hash_.get(), hash, nullptr);
   std::copy_n(reinterpret_cast<const char*>(hash), digest_.size(), digest_.begin());
-  answer_by_ = services_.loop.now() + services_.options.transaction_timeout;
+  set_time();
   std::vector<CopyResult> results;
   if (delivery_) results = co_await delivery_->finish();
+  auto answer = co_await conclude(std::move(results));
   answer_by_.reset();
-  co_return co_await conclude(std::move(results));
+  co_return answer;
+}
+
+/// The client waits until then. The last ninth is for copies under way, and for the report.
+void Incoming::set_time() {
+  const net::Millis timeout = services_.options.transaction_timeout;
+  answer_by_ = services_.loop.now() + timeout;
+  if (delivery_) delivery_->begin_until(*answer_by_ - timeout / 9);
 }
 
 /// Copies that the ledger has for another body of the same identity are not of this message. True: there were
@@ -340,7 +378,7 @@ net::Task<std::string> Incoming::finish() {
 net::Task<bool> Incoming::unserve_others() {
   std::vector<mapping::CopyTag> others;
   for (std::size_t i = 0; i < lock_->served.size(); ++i) {
-    if (lock_->served[i] && *lock_->served[i] != digest_) others.push_back(plan_->copies()[i].tag);
+    if (lock_->served[i] && *lock_->served[i] != digest_) others.push_back(plan_->request().copies[i]);
   }
   if (others.empty()) co_return false;
   const auto removed = co_await services_.directory.unserve(*lock_, std::move(others));
@@ -349,22 +387,16 @@ net::Task<bool> Incoming::unserve_others() {
 }
 
 net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
-  const auto first = [&results](Outcome outcome) {
-    return std::ranges::find(results, outcome, &CopyResult::outcome);
-  };
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);
-  } else if (const auto deferred = first(Outcome::deferred); deferred != results.end()) {
-    answer = deferred_line(deferred->status);
-  } else if (const auto refused = first(Outcome::refused); refused != results.end()) {
-    answer = refused_line(refused->status);
   } else {
-    answer = line(Answer::delivered);
+    answer = co_await judge(results);
   }
   log_end(std::string_view(answer).substr(0, 3), results);
-  // Two equal messages without Message-ID are two messages, not a message and its retry.
-  const bool forget = answer[0] == '2' && header_->message_id().empty();
+  // Two equal messages without Message-ID are two messages, not a message and its retry. What nobody has may
+  // be sent anew as a whole.
+  const bool forget = (answer[0] == '2' && header_->message_id().empty()) || all_refused_;
   if (answer[0] == '2' && !forget) {
     net::spawn(settle(shared_from_this(), Activity::Token(activity_), false));
     co_return answer;
@@ -373,6 +405,30 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   if (ledger_writes_ > 0) co_await ledger_quiet_;
   co_await release_lock(forget);
   co_return answer;
+}
+
+std::string Incoming::subject_tag() const {
+  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
+  if (subject == nullptr) return "-";
+  return plan_->routes()->master().log_tag(subject->mailbox_canonical);
+}
+
+/// How far a long broadcast is.
+void Incoming::log_progress(net::TimePoint now) {
+  if (!delivery_ || sent_.size() < kManyCopies) return;
+  const auto progress = delivery_->progress();
+  const bool due = progress.all() >= progress_logged_ + kManyCopies ||
+                   (progress.all() > progress_logged_ && now >= progress_at_ + kProgressEvery);
+  if (!due || progress.all() >= sent_.size()) return;
+  progress_logged_ = progress.all();
+  progress_at_ = now;
+  const std::string tag = subject_tag();
+  log::info("message.progress", {{"member", std::string_view(tag)},
+                                 {"copies", sent_.size()},
+                                 {"delivered", progress.delivered},
+                                 {"deferred", progress.deferred},
+                                 {"refused", progress.refused},
+                                 {"ms", (now - started_).count()}});
 }
 
 void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {
@@ -384,9 +440,7 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
   if (plan_) count_anonymity(plan_->anonymity());
-  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
-  const std::string tag =
-      subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");
+  const std::string tag = subject_tag();
   const std::string author = plan_ ? named(plan_->anonymity()) : std::string("-");
   log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
                         {"answer", answer},
@@ -396,6 +450,7 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                         {"delivered", count(Outcome::delivered)},
                         {"deferred", count(Outcome::deferred)},
                         {"refused", count(Outcome::refused)},
+                        {"reported", reported_ ? 1 : 0},
                         {"octets", octets_},
                         {"ms", (services_.loop.now() - started_).count()}});
 }

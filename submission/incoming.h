@@ -60,19 +60,31 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   [[nodiscard]] bool phantoms_vouched() const;
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
+  net::Task<bool> write_returned(const mapping::Member& member);
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
   void make_delivery();
+  void set_time();
 
-  void on_served(std::size_t index);
-  static net::Task<void> record(std::shared_ptr<Incoming> self, std::size_t copy);
+  void on_served(mapping::CopyTag tag);
+  static net::Task<void> record(std::shared_ptr<Incoming> self, mapping::CopyTag tag);
   static net::Task<void> keep_lock(std::shared_ptr<Incoming> self);
   static net::Task<void> settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries);
   net::Task<void> secure_ledger();
   net::Task<void> release_lock(bool forget_entries);
   net::Task<bool> unserve_others();
   net::Task<std::string> conclude(std::vector<CopyResult> results);
+  void log_progress(net::TimePoint now);
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
+  [[nodiscard]] std::string subject_tag() const;
+
+  // Copies that were refused for good (incoming_report.cc).
+  net::Task<std::string> judge(const std::vector<CopyResult>& results);
+  [[nodiscard]] std::vector<std::pair<std::size_t, std::string>> refusals(
+      const std::vector<CopyResult>& results) const;
+  net::Task<bool> remember_refusals(const std::vector<CopyResult>& results);
+  net::Task<bool> store_shown(const std::vector<std::pair<std::size_t, std::string>>& refused);
+  net::Task<CopyResult> send_report(std::vector<std::pair<std::size_t, std::string>> refused);
 
   Services services_;
   std::shared_ptr<Activity> activity_;
@@ -95,9 +107,14 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   std::vector<std::size_t> sent_;  // index in the delivery → index in the plan
   std::optional<net::TimePoint> answer_by_;
   std::unique_ptr<Delivery> delivery_;
+  bool all_refused_ = false;  // nobody has the message, and nobody will
+  std::string returned_;      // the beginning of a mail system's report, which the member does not get
+  bool reported_ = false;     // this attempt sent the report
+  std::size_t progress_logged_ = 0;
+  net::TimePoint progress_at_;
 
-  std::size_t ledger_writes_ = 0;             // in flight
-  std::vector<std::size_t> ledger_failures_;  // copies of the plan
+  std::size_t ledger_writes_ = 0;  // in flight
+  std::vector<mapping::CopyTag> ledger_failures_;
   net::Event ledger_quiet_;
 };
 

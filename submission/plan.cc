@@ -7,6 +7,8 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "message/encoded_word.h"
+#include "submission/returned.h"
 #include "submission/transaction.h"
 
 namespace kage::submission {
@@ -15,6 +17,8 @@ namespace {
 using mapping::Member;
 using mapping::ParsedHeader;
 using mapping::RouteTable;
+
+constexpr std::int64_t kDaySeconds = 86400;
 
 std::string octets_of(mapping::MemberId id) {
   std::string out(sizeof id, '\0');
@@ -91,10 +95,9 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     plan.writer_ = find_writer(members_of(*plan.routes_, envelope, origin.login), from_items(header));
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
-  for (const Recipient& recipient : envelope.recipients) {
-    if (const auto refusal = plan.add_recipient(recipient)) return std::unexpected(*refusal);
-  }
+  if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
   plan.leave_out_doubles();
+  if (const auto refusal = plan.judge_return(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   plan.add_inside(header, envelope);
@@ -104,6 +107,27 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     plan.anonymity_.push_back(mapping::anonymity_of(header, address->spec).rule);
   }
   return plan;
+}
+
+/// A bounce comes for one member. Its body is not the others'.
+std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
+  const auto bounce = std::ranges::find(copies_, true, &PlannedCopy::hides_author);
+  if (bounce == copies_.end()) return std::nullopt;
+  if (copies_.size() > 1) return Answer::no_such_user;
+  if (!is_delivery_report(header)) return std::nullopt;
+  auto ours = ParsedHeader::parse(returned_header(header, *routes_, *bounce->member));
+  if (!ours) return Answer::header_too_large;
+  returned_.emplace(std::move(*ours));
+  return std::nullopt;
+}
+
+std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
+  for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
+    const std::size_t before = copies_.size();
+    if (const auto refusal = add_recipient(envelope.recipients[i])) return refusal;
+    for (std::size_t copy = before; copy < copies_.size(); ++copy) copies_[copy].position = i;
+  }
+  return std::nullopt;
 }
 
 std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
@@ -177,8 +201,21 @@ void Plan::add_outward_copy(const Member& member, const message::Address& corres
   ++correspondents_;
 }
 
+std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, const Member& member) const {
+  const mapping::AddressSpec& address = member.address->spec;
+  if (!address.collect) return std::nullopt;
+  mapping::Sighting seen;
+  seen.first = seen.last = static_cast<std::uint16_t>(now_ / kDaySeconds);
+  const auto from = from_items(header);
+  if (address.name == mapping::NamePolicy::keep && !from.empty()) {
+    seen.name = mapping::kept_name(message::decode_words(from.front().phrase, true));
+  }
+  return seen;
+}
+
 const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
   if (copy.writer != nullptr) return shared_.at(copy.writer->id);
+  if (returned_) return *returned_;
   return copy.inward && inside_ ? *inside_ : header;
 }
 
@@ -190,6 +227,9 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
       spellings.try_emplace(found.canonical, &found.address.spelling);
   };
   const std::string sender_key = sender ? sender->canonical() : std::string();
+  // Who writes to a public address; others are only mentioned.
+  const auto author = writer_ == nullptr ? header.author() : std::nullopt;
+  const std::string author_key = author ? author->canonical() : std::string();
   learn(header);
   if (inside_) learn(*inside_);
   for (const auto& [writer, shared] : shared_) learn(shared);
@@ -200,8 +240,8 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
                                         copy.writer != nullptr ? std::nullopt : sender);
     for (const auto& [canonical, local] : map) {
       const auto known = spellings.find(canonical);
-      request_.phantoms.push_back(
-          {copy.member, local, known == spellings.end() ? canonical : *known->second});
+      request_.phantoms.push_back({copy.member, local, known == spellings.end() ? canonical : *known->second,
+                                   canonical == author_key ? sighting(header, *copy.member) : std::nullopt});
     }
     phantoms_.insert_or_assign(copy.member->id, std::move(map));
   }
@@ -224,6 +264,10 @@ void Plan::add_tags() {
                              octets_of(copy.member->id) + copy.recipient_key;
     copy.tag = tag_of<mapping::CopyTag>(*routes_, what);
     request_.copies.push_back(copy.tag);
+  }
+  if (reportable()) {
+    request_.copies.push_back(
+        tag_of<mapping::CopyTag>(*routes_, message + "report" + octets_of(writer_->id)));
   }
 }
 

@@ -75,6 +75,9 @@ TEST_CASE("a full configuration") {
   REQUIRE(config->next_hops.size() == 2);
   CHECK(config->next_hops[0].tls == submission::HopTls::none);
   CHECK(config->next_hops[0].password == "secret");
+  REQUIRE(config->next_hops[0].rate);
+  CHECK(config->next_hops[0].rate->per_second() == 20);
+  CHECK_FALSE(config->next_hops[1].rate);
   CHECK(config->next_hops[1].domains == std::vector<std::string>{"partner.example", ".partner.example"});
   CHECK(config->next_hops[1].tls == submission::HopTls::starttls);
 }

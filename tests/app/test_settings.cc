@@ -128,6 +128,7 @@ TEST_CASE("defaults equal those of the structures that they fill") {
   CHECK(config->next_hops[0].port == hop.port);
   CHECK(config->next_hops[0].tls == hop.tls);
   CHECK(config->next_hops[0].max_connections == hop.max_connections);
+  CHECK(config->next_hops[0].rate == hop.rate);
   CHECK(config->next_hops[0].connect_timeout == hop.connect_timeout);
   CHECK(config->next_hops[0].command_timeout == hop.command_timeout);
   CHECK(config->next_hops[0].final_timeout == hop.final_timeout);

@@ -39,6 +39,10 @@ class Attack(Small):
         self.assertEqual(len(found), count)
         return {copy.recipient: copy for copy in found}
 
+    def inbound_copy(self, text, mailbox):
+        self.assertReply(self.inbound(text), 250)
+        return self.copy_for(mailbox, self.copies(3))
+
     def traces(self, *people):
         return [part for mailbox in people for part in (mailbox, *mailbox.split("@"))]
 
@@ -159,6 +163,19 @@ class Private(Attack):
         found = self.by_recipient(4)
         self.assertHides(found["thief@outside.test"], STRANGER)
         self.assertHides(found[TEACHER], STRANGER, OFFICER)
+
+    def test_ids_are_not_opened_for_an_accomplice(self):
+        """Ids name hosts: one of a correspondent, sealed, is quoted to an address of the member's own."""
+        asked = ids(self.inbound_copy(self.write(STRANGER, PUBLIC), OFFICER).data, "Message-ID")[0]
+        self.assertReply(self.inbound(self.write(TEACHER, PUBLIC), sender=TEACHER), 250)
+        colleague = address(self.copy_for(OFFICER, self.copies(3)).data)
+        for target in ("officer@home.test", OFFICER, colleague):
+            with self.subTest(target=target):
+                self.sink.clear()
+                text = self.write(OFFICER, target, extra=f"In-Reply-To: <{asked}>\nReferences: <{asked}>")
+                self.assertReply(self.submit(OFFICER, target, text), 250)
+                for copy in self.sink.messages:
+                    self.assertHides(copy, STRANGER)
 
     def test_reports_of_success_are_not_asked_for(self):
         """They name the address in their text."""
