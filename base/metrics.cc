@@ -42,6 +42,7 @@ constexpr std::array<Description, kCount> kTable = {{
     {Counter::authors_shown_never, "kagemusha_authors_total", R"({shown="yes",rule="never"})", ""},
     {Counter::authors_shown_plain, "kagemusha_authors_total", R"({shown="yes",rule="no 184"})", ""},
     {Counter::authors_shown_186, "kagemusha_authors_total", R"({shown="yes",rule="186"})", ""},
+    {Counter::authors_hidden_unreadable, "kagemusha_authors_total", R"({shown="no",rule="unreadable"})", ""},
     {Counter::logins_accepted, "kagemusha_logins_total", R"({answer="accepted"})",
      "Logins of submission by their answer."},
     {Counter::logins_refused, "kagemusha_logins_total", R"({answer="refused"})", ""},

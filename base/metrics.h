@@ -30,6 +30,7 @@ enum class Counter : std::uint8_t {
   authors_shown_never,
   authors_shown_plain,
   authors_shown_186,
+  authors_hidden_unreadable,
   logins_accepted,
   logins_refused,
   logins_throttled,

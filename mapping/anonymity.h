@@ -17,7 +17,11 @@ enum class AnonymityRule : std::uint8_t {
   asked_184,   ///< `prefix`: hidden because the subject says so
   plain,       ///< `prefix`: shown because the subject says nothing
   lifted_186,  ///< `always`: shown because the subject says so and the address allows it
+  unreadable,  ///< `prefix`: hidden because nobody can say what the subject begins with
 };
+bool shows_author(AnonymityRule rule);
+/// "always", "184", …: for the log.
+std::string_view name_of(AnonymityRule rule);
 
 struct Anonymity {
   AnonymityRule rule = AnonymityRule::always;
@@ -30,7 +34,7 @@ struct Anonymity {
 
 /// `subject`: decoded to UTF-8. "184" counts in any width, after optional white space, and behind "Re:" and
 /// its kin as well: an answer to a hidden message must not show who wrote it. "186" counts at the very
-/// beginning only. A digit behind either makes it a number, not a marker.
+/// beginning only. A digit behind makes it a longer number, which stays: 184 still hides, 186 does not show.
 Anonymity judge_anonymity(const AddressSpec& address, std::string_view subject);
 
 /// Whether there are messages to this address whose author is shown.

@@ -78,6 +78,9 @@ struct Inward {
   /// A copy of what another member wrote (contract R7.3): its id is sealed once more, so that no mail system
   /// folds it into a message that the member has already.
   bool shared = false;
+  /// Whatever the policy says: a member wrote it, or a mail system whose name would tell where somebody's
+  /// mailbox is (a bounce).
+  bool hides_author = false;
 };
 std::string rewrite_inward(const ParsedHeader& header, const Inward& to);
 

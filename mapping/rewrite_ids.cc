@@ -95,7 +95,11 @@ std::string id_towards_member(const RouteTable& routes, const Member& member, st
   const std::string domain = domain_of(id);
   if (routes.find_public_domain(domain) != nullptr) {
     if (auto opened = open_msg_id(routes, id, domain)) {
-      return opened->member == &member ? std::move(opened->original) : std::string(id);
+      if (opened->member == &member) return std::move(opened->original);
+      // A colleague's message is known here, if at all, by the id of a shared copy (contract R7.3).
+      const bool shared = opened->member->address == member.address &&
+                          member.address->spec.share_replies != SharePolicy::nobody;
+      if (!shared) return std::string(id);
     }
   }
   return seal_msg_id(routes.master(), member, id, member.address->domain->phantom_domain);

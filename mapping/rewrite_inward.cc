@@ -118,7 +118,11 @@ class InwardCopy {
   [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const {
     return anonymity_.shows_author && field.rule->name == "from" && item.found != kNoAddress &&
            stand_ins_[item.found].action == Action::replace && header_.author &&
-           header_.index.all()[item.found].canonical == header_.author->canonical();
+           header_.index.all()[item.found].canonical == header_.author->canonical() && may_be_shown();
+  }
+
+  [[nodiscard]] bool may_be_shown() const {
+    return !to_.hides_author && !to_.routes.stands_behind(*to_.member.address, header_.author->canonical());
   }
 
   [[nodiscard]] std::string author_phrase(const AddressItem& item) const {

@@ -18,9 +18,9 @@ class OutwardCopy {
   OutwardCopy(const ParsedHeader::Impl& header, const Outward& to)
       : header_(header),
         to_(to),
-        open_(to.for_colleagues || to.member.address->spec.recipients == RecipientPolicy::open),
         correspondent_(to.correspondent.canonical()),
-        audience_{to.routes, to.member, to.correspondent.canonical_domain(), to.several && !open_} {
+        open_(is_open(to, correspondent_)),
+        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to)} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
     in_lists_.reserve(found.size());
@@ -46,6 +46,28 @@ class OutwardCopy {
  private:
   using Action = StandIn::Action;
 
+  /// A copy that a colleague gets as a correspondent names nobody else: real addresses are not for members
+  /// (contract R3.1).
+  static bool is_open(const Outward& to, const std::string& correspondent) {
+    if (to.for_colleagues) return true;
+    return to.member.address->spec.recipients == RecipientPolicy::open &&
+           !to.routes.stands_behind(*to.member.address, correspondent);
+  }
+
+  /// Whether only ids that seem to be the correspondent's own are opened. Whom the member knows by a real
+  /// address may be an accomplice, or the member: an id names a host, and would tell where others are.
+  [[nodiscard]] bool opens_only_own(const Outward& to) const {
+    if (to.for_colleagues) return false;
+    return (to.several && !open_) || to.phantom.empty() ||
+           to.routes.stands_behind(*to.member.address, correspondent_);
+  }
+
+  /// Whether other correspondents may see this recipient: `open` shows no mailbox behind the public address,
+  /// neither the writer's own nor a colleague's (contract R3.2).
+  [[nodiscard]] bool may_be_named(const std::string& canonical) const {
+    return open_ && (to_.for_colleagues || !to_.routes.stands_behind(*to_.member.address, canonical));
+  }
+
   /// Decides for one address what stands for it in To and Cc (`in_lists_`) and in text (`in_text_`).
   void stand_in(std::size_t number, const std::string& canonical) {
     const StandIn keep{Action::keep, {}};
@@ -54,8 +76,10 @@ class OutwardCopy {
     StandIn in_list{Action::remove, {}};
     if (const auto real = behind_phantom(canonical)) {
       const bool is_correspondent = real == &to_.correspondent;
-      if (is_correspondent || open_) in_list = {Action::replace, real->spelling};
-      in_text_.push_back(is_correspondent || visible ? StandIn{Action::replace, real->spelling} : author);
+      const bool named = is_correspondent || may_be_named(real->canonical());
+      if (named) in_list = {Action::replace, real->spelling};
+      in_text_.push_back(is_correspondent || (visible && named) ? StandIn{Action::replace, real->spelling}
+                                                                : author);
     } else if (canonical == correspondent_) {
       in_list = keep;
       in_text_.push_back(keep);
@@ -63,7 +87,7 @@ class OutwardCopy {
       if (open_) in_list = keep;
       in_text_.push_back(keep);
     } else {
-      const bool shown = visible && recipients_.contains(canonical);
+      const bool shown = visible && recipients_.contains(canonical) && may_be_named(canonical);
       if (shown) in_list = keep;
       in_text_.push_back(shown ? keep : author);
     }
@@ -202,8 +226,8 @@ class OutwardCopy {
 
   const ParsedHeader::Impl& header_;
   const Outward& to_;
-  bool open_;
   std::string correspondent_;  ///< canonical
+  bool open_;
   IdAudience audience_;
   std::unordered_set<std::string_view> recipients_;
   StandIns in_lists_;

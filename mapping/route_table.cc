@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -136,6 +137,11 @@ Result<> RouteTable::add_members(std::vector<Row> rows) {
     owner->second->members.push_back(member.get());
     members_.push_back(std::move(member));
   }
+  // The same on every node and after every start: the first is a login's default.
+  for (auto& [login, members] : by_login_) {
+    std::ranges::sort(members, {},
+                      [](const Member* each) { return std::string_view(each->address->canonical); });
+  }
   return {};
 }
 
@@ -154,6 +160,11 @@ std::span<const Member* const> RouteTable::find_login(std::string_view login) co
 
 std::span<const Member* const> RouteTable::find_mailbox(std::string_view canonical) const {
   return lookup_all(by_mailbox_, canonical);
+}
+
+bool RouteTable::stands_behind(const PublicAddress& address, std::string_view canonical) const {
+  return std::ranges::any_of(find_mailbox(canonical),
+                             [&address](const Member* member) { return member->address == &address; });
 }
 
 const DomainSpec* RouteTable::find_public_domain(std::string_view canonical_domain) const {

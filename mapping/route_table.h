@@ -113,6 +113,9 @@ class RouteTable {
   [[nodiscard]] std::span<const Member* const> find_login(std::string_view login) const;
   /// All members with this mailbox, by canonical form.
   [[nodiscard]] std::span<const Member* const> find_mailbox(std::string_view canonical) const;
+  /// Whether a member behind this public address has this mailbox (canonical): then nobody may be shown it
+  /// as a colleague's, whatever the policies say (contract R3.2, R6.2).
+  [[nodiscard]] bool stands_behind(const PublicAddress& address, std::string_view canonical) const;
   [[nodiscard]] const DomainSpec* find_public_domain(std::string_view canonical_domain) const;
   [[nodiscard]] const DomainSpec* find_phantom_domain(std::string_view canonical_domain) const;
 

@@ -135,6 +135,7 @@ Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> me
   viewer.own = !delivered && fields && chooser.own();
   const AddressSpec& spec = viewer.member->address->spec;
   if (!viewer.own && may_show_authors(spec)) viewer.shown_author = chooser.shown_author(spec);
+  if (routes.stands_behind(*viewer.member->address, viewer.shown_author)) viewer.shown_author.clear();
   return viewer;
 }
 

@@ -52,6 +52,8 @@ struct Tally {
       if (dmarc.empty()) dmarc = result.result;
       if (result.result == "fail" || result.result != dmarc) contradiction = true;
       const auto from = result.find("header.from");
+      // There is one author: a verdict on another one belongs to another message.
+      if (from && domain_of(*from) != author_domain) contradiction = true;
       if (pass && from && domain_of(*from) == author_domain) vouched = true;
     } else if (result.method == "spf") {
       if (pass && property_aligned(result, "smtp.mailfrom", author_domain)) vouched = true;
@@ -90,13 +92,16 @@ bool results_vouch(std::span<const message::Field> header, std::span<const std::
   Tally tally;
   std::size_t received = 0;
   std::size_t fields = 0;
+  bool ours = false;
   for (const message::Field& field : header) {
-    // Fields below the second Received were there when the message came to the system in front.
-    if (field.is("Received") && ++received == 2) break;
+    // Fields below the second Received were there when the message came to the system in front. Those between
+    // the first and the second may have been, too: they count only where it writes none above its own.
+    if (field.is("Received") && (++received == 2 || ours)) break;
     if (!field.is("Authentication-Results")) continue;
     if (++fields > kMaxFields) return false;
     const auto parsed = parse_auth_results(field.body);
     if (!parsed || !is_ours(*parsed, authserv_ids)) continue;
+    ours = true;
     for (const AuthResult& result : parsed->results) tally.count(result, author_domain);
   }
   return tally.vouched && !tally.contradiction;

@@ -20,9 +20,9 @@ namespace kage::submission {
 bool is_vouched(std::span<const message::Field> header, const net::PeerAddress& peer,
                 std::string_view author_domain, const SessionOptions& options);
 
-/// The part of it that reads Authentication-Results: fields of an authserv-id of ours above the second
-/// Received field say dmarc=pass for the domain, or an aligned spf=pass or dkim=pass, and none says
-/// dmarc=fail.
+/// The part of it that reads Authentication-Results: fields of an authserv-id of ours above the first
+/// Received field (or, without any there, above the second) say dmarc=pass for the domain, or an aligned
+/// spf=pass or dkim=pass, and none says dmarc=fail or speaks of another author.
 bool results_vouch(std::span<const message::Field> header, std::span<const std::string> authserv_ids,
                    std::string_view author_domain);
 

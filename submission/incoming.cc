@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "submission/author.h"
+#include "submission/returned.h"
 
 namespace kage::submission {
 namespace {
@@ -58,7 +59,28 @@ net::Task<void> Incoming::feed(std::string_view octets) {
   }
   if (refusal_ || octets.empty()) co_return;
   EVP_DigestUpdate(hash_.get(), octets.data(), octets.size());
-  if (delivery_) co_await delivery_->write(octets);
+  if (plan_->returned_to() != nullptr) {
+    returned_.append(octets.substr(0, kReturnedRead - std::min(kReturnedRead, returned_.size())));
+  } else if (delivery_) {
+    co_await delivery_->write(octets);
+  }
+}
+
+/// Our words in place of a mail system's. The phantoms that they name are stored first (contract R4.4).
+net::Task<bool> Incoming::write_returned(const mapping::Member& member) {
+  const Returned returned = read_returned(returned_);
+  std::vector<mapping::PhantomWrite> writes;
+  for (const Returned::Copy& copy : returned.copies) {
+    writes.push_back({&member, mapping::phantom_local(member, copy.recipient.canonical()),
+                      copy.recipient.spelling, std::nullopt});
+  }
+  if (!writes.empty()) {
+    const auto stored = co_await services_.directory.store(plan_->routes(), std::move(writes));
+    if (!stored) co_return false;
+  }
+  const std::string body = returned_body(returned, member);
+  co_await delivery_->write(body);
+  co_return true;
 }
 
 /// Adds to the header; true when it is complete, `octets` is then what follows the empty line.
@@ -297,6 +319,9 @@ net::Task<std::string> Incoming::finish() {
     header_done_ = true;
     co_await begin();
   }
+  const mapping::Member* const returned_to = plan_ && delivery_ ? plan_->returned_to() : nullptr;
+  if (!refusal_ && returned_to != nullptr && !co_await write_returned(*returned_to))
+    refuse(Answer::no_mapping);
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
     co_await abandon();

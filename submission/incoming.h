@@ -60,6 +60,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   [[nodiscard]] bool phantoms_vouched() const;
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
+  net::Task<bool> write_returned(const mapping::Member& member);
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
   void make_delivery();
@@ -107,6 +108,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   std::optional<net::TimePoint> answer_by_;
   std::unique_ptr<Delivery> delivery_;
   bool all_refused_ = false;  // nobody has the message, and nobody will
+  std::string returned_;      // the beginning of a mail system's report, which the member does not get
   bool reported_ = false;     // this attempt sent the report
   std::size_t progress_logged_ = 0;
   net::TimePoint progress_at_;

@@ -18,12 +18,23 @@ void count_anonymity(const std::vector<mapping::AnonymityRule>& rules) {
   using metrics::Counter;
   using enum mapping::AnonymityRule;
   for (const mapping::AnonymityRule rule : rules) {
-    metrics::add(rule == always      ? Counter::authors_hidden_always
-                 : rule == asked_184 ? Counter::authors_hidden_184
-                 : rule == never     ? Counter::authors_shown_never
-                 : rule == plain     ? Counter::authors_shown_plain
-                                     : Counter::authors_shown_186);
+    metrics::add(rule == always       ? Counter::authors_hidden_always
+                 : rule == asked_184  ? Counter::authors_hidden_184
+                 : rule == never      ? Counter::authors_shown_never
+                 : rule == plain      ? Counter::authors_shown_plain
+                 : rule == lifted_186 ? Counter::authors_shown_186
+                                      : Counter::authors_hidden_unreadable);
   }
+}
+
+/// "hidden: 184", one for each public address; "-" for what no stranger wrote.
+std::string named(const std::vector<mapping::AnonymityRule>& rules) {
+  std::string out;
+  for (const mapping::AnonymityRule rule : rules) {
+    if (!out.empty()) out += ", ";
+    out.append(mapping::shows_author(rule) ? "shown: " : "hidden: ").append(mapping::name_of(rule));
+  }
+  return out.empty() ? "-" : out;
 }
 
 }  // namespace
@@ -62,9 +73,11 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                                   : Counter::messages_refused);
   if (plan_) count_anonymity(plan_->anonymity());
   const std::string tag = subject_tag();
+  const std::string author = plan_ ? named(plan_->anonymity()) : std::string("-");
   log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
                         {"answer", answer},
                         {"member", std::string_view(tag)},
+                        {"author", std::string_view(author)},
                         {"copies", plan_ ? plan_->copies().size() : 0},
                         {"delivered", count(Outcome::delivered)},
                         {"deferred", count(Outcome::deferred)},

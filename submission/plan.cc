@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "message/encoded_word.h"
+#include "submission/returned.h"
 #include "submission/transaction.h"
 
 namespace kage::submission {
@@ -75,44 +76,11 @@ const Member* find_writer(const std::vector<const Member*>& mine,
   return mine.empty() ? nullptr : mine.front();
 }
 
-/// Replaces `what` in any case by `with`, from left to right.
-std::string replace_nocase(std::string_view text, const std::string& what, const std::string& with) {
-  std::string out;
-  const std::string folded = lower(text);
-  std::size_t at = 0;
-  for (;;) {
-    const std::size_t found = folded.find(what, at);
-    out.append(text.substr(at, found == std::string::npos ? found : found - at));
-    if (found == std::string::npos) return out;
-    out.append(with);
-    at = found + what.size();
-  }
-}
-
-/// What the header would be had the writer sent from the mailbox to real addresses: other members then see
-/// phantoms of their own in it. `real`: address as the writer knows it → real one.
-std::string header_from_mailbox(const ParsedHeader& header, const Member& writer,
-                                const std::vector<std::pair<std::string, std::string>>& real) {
-  std::string phrase;
-  for (const message::ListItem& item : from_items(header)) {
-    if (item.address && phrase.empty()) phrase = item.phrase;
-  }
-  std::string out;
-  std::vector<std::string> from;
-  if (!phrase.empty()) from.push_back(phrase);
-  from.push_back("<" + writer.spec.mailbox.quoted() + ">");
-  message::write_field(out, "From", from);
-  for (const message::Field& field : header.fields()) {
-    if (field.is("From") || field.is("Sender")) continue;
-    if (!field.is("To") && !field.is("Cc")) {
-      out.append(field.raw);
-      continue;
-    }
-    std::string raw(field.raw);
-    for (const auto& [shown, meant] : real) raw = replace_nocase(raw, shown, meant);
-    out.append(raw);
-  }
-  return out;
+/// A report of success or delay tells the real address, in words that no header holds: nobody who writes to a
+/// phantom may ask for one (contract R3.1).
+std::string failures_only(const std::string& notify) {
+  if (notify.empty()) return {};
+  return notify.find("FAILURE") == std::string::npos ? "NEVER" : "FAILURE";
 }
 
 }  // namespace
@@ -128,6 +96,8 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
   if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
+  plan.leave_out_doubles();
+  if (const auto refusal = plan.judge_return(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   plan.add_inside(header, envelope);
@@ -137,6 +107,18 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     plan.anonymity_.push_back(mapping::anonymity_of(header, address->spec).rule);
   }
   return plan;
+}
+
+/// A bounce comes for one member. Its body is not the others'.
+std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
+  const auto bounce = std::ranges::find(copies_, true, &PlannedCopy::hides_author);
+  if (bounce == copies_.end()) return std::nullopt;
+  if (copies_.size() > 1) return Answer::no_such_user;
+  if (!is_delivery_report(header)) return std::nullopt;
+  auto ours = ParsedHeader::parse(returned_header(header, *routes_, *bounce->member));
+  if (!ours) return Answer::header_too_large;
+  returned_.emplace(std::move(*ours));
+  return std::nullopt;
 }
 
 std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
@@ -175,6 +157,7 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
         discarded_ = member;
       } else {
         add_inward_copy(*member, {});
+        copies_.back().hides_author = true;
       }
       return std::nullopt;
     }
@@ -186,14 +169,14 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
   return Answer::no_such_user;
 }
 
-bool Plan::is_new(bool inward, mapping::MemberId member, const std::string& key) {
+std::string Plan::copy_name(bool inward, mapping::MemberId member, const std::string& key) {
   std::string name(inward ? "i" : "o");
   name.append(octets_of(member)).append(key);
-  return seen_.insert(std::move(name)).second;
+  return name;
 }
 
 void Plan::add_inward_copy(const Member& member, const std::string& notify) {
-  if (!is_new(true, member.id, {})) return;
+  if (!seen_.insert(copy_name(true, member.id, {})).second) return;
   PlannedCopy copy;
   copy.inward = true;
   copy.member = &member;
@@ -206,7 +189,7 @@ void Plan::add_inward_copy(const Member& member, const std::string& notify) {
 void Plan::add_outward_copy(const Member& member, const message::Address& correspondent,
                             const std::string& phantom, const std::string& notify) {
   std::string key = correspondent.canonical();
-  if (!is_new(false, member.id, key)) return;
+  if (!seen_.insert(copy_name(false, member.id, key)).second) return;
   shown_.push_back(key);
   PlannedCopy copy;
   copy.member = &member;
@@ -216,20 +199,6 @@ void Plan::add_outward_copy(const Member& member, const message::Address& corres
   copy.notify = notify;
   copies_.push_back(std::move(copy));
   ++correspondents_;
-}
-
-void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
-  if (writer_ == nullptr || !has_public_) return;
-  std::vector<std::pair<std::string, std::string>> real;
-  for (const Recipient& recipient : envelope.recipients) {
-    const Member* member = routes_->find_member(recipient.member);
-    if (recipient.kind != Recipient::Kind::phantom || member == nullptr) continue;
-    real.emplace_back(recipient.key + "@" + member->address->domain->phantom_domain,
-                      recipient.correspondent->quoted());
-  }
-  auto inside = ParsedHeader::parse(header_from_mailbox(header, *writer_, real));
-  // It passed the bounds before; an address more cannot be refused for its size.
-  if (inside) inside_.emplace(std::move(*inside));
 }
 
 std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, const Member& member) const {
@@ -246,6 +215,7 @@ std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, cons
 
 const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
   if (copy.writer != nullptr) return shared_.at(copy.writer->id);
+  if (returned_) return *returned_;
   return copy.inward && inside_ ? *inside_ : header;
 }
 
@@ -322,16 +292,16 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   const std::string id = new_id(planned.inward, member);
   Copy copy;
   copy.recipient = planned.recipient;
-  copy.notify = planned.notify;
+  copy.notify = planned.inward ? planned.notify : failures_only(planned.notify);
   copy.ret = envelope.ret;
   const auto of = planned.inward ? mapping::BounceOf::to_member : mapping::BounceOf::to_correspondent;
   copy.mail_from = mapping::bounce_local(routes_->master(), of, member, now_) + "@" + domain.phantom_domain;
   if (planned.inward) {
     const bool shared = planned.writer != nullptr;
     const auto sender = face_ == Face::inbound && !shared ? envelope.sender : std::nullopt;
-    copy.header =
-        mapping::rewrite_inward(header_for(planned, header),
-                                {*routes_, member, phantoms_.at(member.id), sender, received, id, shared});
+    copy.header = mapping::rewrite_inward(
+        header_for(planned, header), {*routes_, member, phantoms_.at(member.id), sender, received, id, shared,
+                                      planned.hides_author || writer_ != nullptr});
   } else {
     static const std::unordered_map<std::string, message::Address> kNone;
     const auto resolved = resolved_.find(member.id);

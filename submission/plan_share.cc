@@ -46,6 +46,8 @@ bool Plan::share(const Member& writer, const ParsedHeader& header) {
   const std::size_t first = copies_.size();
   for (const Member* member : writer.address->members) {
     if (member == &writer && policy != mapping::SharePolicy::everybody) continue;
+    // Nor who is a correspondent of it.
+    if (seen_.contains(copy_name(false, writer.id, member->mailbox_canonical))) continue;
     // Who gets the message already, since the public address is a recipient of it, gets it once.
     const std::size_t before = copies_.size();
     add_inward_copy(*member, {});

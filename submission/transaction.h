@@ -78,6 +78,7 @@ struct PlannedCopy {
   const mapping::Member* member = nullptr;  ///< whom it is for, or who writes
   const mapping::Member* writer =
       nullptr;                 ///< inward: whose message is shared with the member (contract R7.3)
+  bool hides_author = false;   ///< inward, a bounce: no policy shows where it comes from
   message::Address recipient;  ///< mailbox or correspondent, spelled as it goes out
   std::string recipient_key;   ///< canonical
   std::string phantom;         ///< outward: the correspondent's phantom; empty when addressed directly
@@ -100,6 +101,11 @@ class Plan {
   /// message; the member gets a report of them (report.h). The ledger's entry of that report is then the last
   /// of request().copies.
   [[nodiscard]] bool reportable() const { return writer_ != nullptr && correspondents_ > 1; }
+  /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
+  /// a body of our own. Null otherwise.
+  [[nodiscard]] const mapping::Member* returned_to() const {
+    return returned_ ? copies_.front().member : nullptr;
+  }
   /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
   /// message came to.
   [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
@@ -115,7 +121,9 @@ class Plan {
   Plan() = default;
   std::optional<Answer> add_recipients(const ClientEnvelope& envelope);
   std::optional<Answer> add_recipient(const Recipient& recipient);
-  bool is_new(bool inward, mapping::MemberId member, const std::string& key);
+  static std::string copy_name(bool inward, mapping::MemberId member, const std::string& key);
+  void leave_out_doubles();
+  std::optional<Answer> judge_return(const mapping::ParsedHeader& header);
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
   void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
                         const std::string& phantom, const std::string& notify);
@@ -144,7 +152,8 @@ class Plan {
   std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
   /// What other members see of a writer's message: as the correspondents see it, with all of them named.
   std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
-  std::optional<mapping::ParsedHeader> inside_;  // to our own: the author is the writer's mailbox
+  std::optional<mapping::ParsedHeader> returned_;  // in place of a report's own
+  std::optional<mapping::ParsedHeader> inside_;    // to our own: the author is the writer's mailbox
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
   std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope

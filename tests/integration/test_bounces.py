@@ -1,5 +1,6 @@
 """Bounces come back to addresses that tell us, and nobody else, what they belong to (contract R4.7)."""
 
+import base64
 import re
 import unittest
 
@@ -36,6 +37,43 @@ class Bounces(Small):
                 copy, = self.copies(1)
                 self.assertEqual(copy.recipients, [OFFICER])
                 self.assertEqual(find_traces(copy.header, ["stranger.test"]), [])
+
+    def test_the_member_is_told_in_our_words(self):
+        """A report names the address that failed, in its headers, its text and what it gives back."""
+        sender, phantom = self.outward()
+        report = (f"--b\r\nContent-Type: text/plain\r\n\r\n<{STRANGER}>: mailbox is full at mx.stranger.test\r\n\r\n"
+                  f"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.stranger.test\r\n\r\n"
+                  f"Original-Recipient: rfc822;{STRANGER}\r\nFinal-Recipient: RFC822; <{STRANGER.upper()}>\r\n"
+                  f"Action: failed\r\nStatus: 5.2.2 (full)\r\nDiagnostic-Code: smtp; 552 {STRANGER}\r\n\r\n"
+                  f"--b\r\nContent-Type: message/rfc822\r\n\r\nTo: {STRANGER}\r\n\r\nHello.\r\n--b--\r\n")
+        for number, (author, extra) in enumerate((
+                ("MAILER-DAEMON@mx.stranger.test", ""), ("Stranger <postmaster@stranger.test>", "Content-Type: text/plain"),
+                ("MicrosoftExchange329e@stranger.test", 'Content-Type: multipart/report; boundary="b"'), ("", ""))):
+            with self.subTest(author=author):
+                text = message(author, sender, f"Undelivered to {STRANGER} by mx.stranger.test", report,
+                               message_id=f"dsn-{number}@stranger.test", extra=extra)
+                self.assertReply(self.inbound(text, sender, ""), 250)
+                copy, = self.copies(1)
+                words = base64.b64decode(copy.body).decode()
+                for part in ("stranger", "yamada"):
+                    self.assertNotIn(part, (copy.data.decode("latin-1") + words).lower())
+                self.assertEqual(find_traces(copy.header, ["stranger", "yamada"]), [])
+                self.assertEqual(address(copy.data), PUBLIC)
+                self.assertIn(f"  {phantom}\r\n    5.2.2 The mailbox is full.", words)
+
+    def test_an_absence_is_no_report(self):
+        sender, phantom = self.outward()
+        text = message(f"Taro <{STRANGER}>", sender, "Away", "Until Monday.\r\n", extra="Auto-Submitted: auto-replied")
+        self.assertReply(self.inbound(text, sender, ""), 250)
+        copy, = self.copies(1)
+        self.assertEqual((address(copy.data), copy.body), (phantom, b"Until Monday.\r\n"))
+
+    def test_a_report_is_for_one_member(self):
+        """Its body is no other's, and nobody else's is replaced."""
+        sender, _ = self.outward()
+        text = message("MAILER-DAEMON@stranger.test", sender, "Undelivered")
+        self.assertReply(self.inbound(text, [sender, PUBLIC], ""), 550, "5.1.1")
+        self.assertEqual(self.sink.messages, [])
 
     def test_what_is_no_bounce_is_refused(self):
         sender, _ = self.outward()

@@ -35,6 +35,27 @@ class Prefix(Small):
         name, subject = self.seen(ISO_2022_JP_184)
         self.assertEqual((name, base64.b64decode(subject.split("?")[3]).decode()), ("Taro Yamada", "相談"))
 
+    def test_184_in_every_charset(self):
+        word = lambda charset, octets: f"=?{charset}?B?{base64.b64encode(octets).decode()}?="
+        for name, subject in {
+                "Shift_JIS": word("Shift_JIS", "１８４相談".encode("cp932")),
+                "EUC-JP": word("EUC-JP", "１８４相談".encode("euc_jp")),
+                "GB2312": word("GB2312", "１８４ abc".encode("gb2312")),
+                "UTF-16": word("UTF-16BE", "１８４相談".encode("utf-16-be")),
+                "quoted": "=?utf-8?Q?=EF=BC=91=EF=BC=98=EF=BC=94_abc?=",
+                "in two words": "=?utf-8?B?" + base64.b64encode("１８".encode()).decode() + "?=\r\n =?utf-8?B?"
+                                + base64.b64encode("４abc".encode()).decode() + "?=",
+                "digits in ASCII, the rest in JIS": word("ISO-2022-JP", "184相談".encode("iso2022_jp")),
+                "JIS Roman": word("ISO-2022-JP", b"\x1b(J184\x1b$BAjCL\x1b(B"),
+                "unencoded JIS": "１８４相談".encode("iso2022_jp").decode("ascii"),
+                "an answer": "Re: " + ISO_2022_JP_184,
+                "an answer in one word": word("ISO-2022-JP", "Ｒｅ：１８４相談".encode("iso2022_jp")),
+                "unknown charset": word("x-unheard-of", b"184 abc"),
+                "undecodable": "=?utf-8?X?abc?= abc"}.items():
+            with self.subTest(name):
+                self.assertEqual(self.seen(subject)[0], "Taro Yamada")
+        self.assertEqual(self.seen(word("Shift_JIS", "相談１８４".encode("cp932")))[0], f'"Taro Yamada ({STRANGER})"')
+
     def test_operators_see_the_rule_and_not_the_person(self):
         before = self.gateway.metrics()
         self.seen("184 Lunch")
@@ -43,6 +64,8 @@ class Prefix(Small):
         for label in ('{shown="no",rule="184"}', '{shown="yes",rule="no 184"}'):
             name = "kagemusha_authors_total" + label
             self.assertEqual(after[name] - before[name], 1, name)
+        self.assertEqual([event["author"] for event in self.gateway.events("message")[-2:]],
+                         ['"hidden: 184"', '"shown: no 184"'])
         self.assertNotIn(STRANGER, self.gateway.log())
 
     def test_an_answer_to_a_shown_author_stays_behind_the_public_address(self):
@@ -186,6 +209,19 @@ class TwoGroups(Small):
             self.sink.clear()
             self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
             self.assertEqual(address(self.copies(1)[0].data), public)
+            self.assertReply(self.plain_reply(OFFICER, phantom, message(OFFICER, phantom, "by phone")), 250)
+            self.assertEqual(address(self.copies(1)[0].data), public)
+
+    def test_a_new_correspondent_has_it_from_the_address_that_the_program_wrote(self):
+        """If that is one of the login's; else from the first of them by the alphabet, as the proxy does."""
+        for author, public in ((self.OFFICE, self.OFFICE), (PUBLIC, PUBLIC), (OFFICER, self.OFFICE), (STRANGER, self.OFFICE),
+                               (f"Hanako <{self.OFFICE.upper()}>", self.OFFICE)):
+            with self.subTest(author=author):
+                self.assertReply(self.submit(OFFICER, STRANGER, message(author, STRANGER, f"for {author}")), 250)
+                self.assertEqual(address(self.copies(1)[0].data), public)
+        # Somebody who is not of the office does not write in its name.
+        self.assertReply(self.submit(TEACHER, STRANGER, message(self.OFFICE, STRANGER)), 250)
+        self.assertEqual(address(self.copies(1)[0].data), PUBLIC)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,13 @@ class Vouching(Small):
         forged = OURS + good + "\nReceived: from a by b; Thu, 01 Jan 2026 10:51:00 +0900"
         below = "Received: from x by y; Thu, 01 Jan 2026 10:51:00 +0900\n" + forged
         self.assertReply(self.reply("", extra=below), 550)
+        # Right below it, where some fronts write: only when this one wrote nothing above.
+        for word in ("spf=fail smtp.mailfrom=evil.test", "spf=pass smtp.mailfrom=evil.test", "none"):
+            self.assertReply(self.reply(OURS + word, extra=OURS + good), 550, "5.1.1")
+        self.assertReply(self.reply("", extra=OURS + good), 250)
+        # A front that judges authors says one thing, of one author.
+        two = OURS + "dmarc=pass header.from=evil.test; " + good
+        self.assertReply(self.reply(two), 550, "5.1.1")
 
     def test_from_whom_it_comes(self):
         good = OURS + "dmarc=pass header.from=gmail.test"

@@ -38,8 +38,10 @@ TEST_CASE("184 hides under prefix, in any width and behind answers") {
   CHECK(seen(prefix, "Re: 184 Hello") == "hidden: Re: Hello");
   CHECK(seen(prefix, "RE:Re[2]: ＲＥ：184 Hello") == "hidden: RE:Re[2]: ＲＥ：Hello");
   CHECK(seen(prefix, "返信：１８４質問") == "hidden: 返信：質問");
-  CHECK(seen(prefix, "1840 yen") == "shown: 1840 yen");
-  CHECK(seen(prefix, "１８４０円") == "shown: １８４０円");
+  CHECK(seen(prefix, "Ｒｅ：ｒＥ :184 Hello") == "hidden: Ｒｅ：ｒＥ :Hello");
+  CHECK(seen(prefix, "\u200b\ufeff\u2003184 Hello") == "hidden: Hello");
+  CHECK(seen(prefix, "1840 yen") == "hidden: 1840 yen");
+  CHECK(seen(prefix, "１８４０円") == "hidden: １８４０円");
   CHECK(seen(prefix, "Hello 184") == "shown: Hello 184");
   CHECK(seen(prefix, "186 Hello") == "shown: 186 Hello");
   CHECK(seen(prefix, "18") == "shown: 18");
@@ -51,8 +53,18 @@ TEST_CASE("186 shows under always, where the address allows it, at the very begi
   CHECK(seen(lifted, "Hello") == "hidden: Hello");
   CHECK(seen(lifted, "186 Hello") == "shown: Hello");
   CHECK(seen(lifted, "１８６Hello") == "shown: Hello");
+  CHECK(seen(lifted, "1860 yen") == "hidden: 1860 yen");
   CHECK(seen(lifted, "Re: 186 Hello") == "hidden: Re: 186 Hello");
   CHECK(seen(lifted, "184 Hello") == "hidden: 184 Hello");
+}
+
+TEST_CASE("a subject that nobody can read hides under prefix") {
+  const AddressSpec prefix = spec(AnonymizePolicy::prefix);
+  for (const std::string_view subject : {"=?utf-8?X?MTg0?= Hello", "Re: \uFFFD\uFFFD Hello", "\x1b$B#1"}) {
+    CHECK(judge_anonymity(prefix, subject).rule == AnonymityRule::unreadable);
+    CHECK(seen(prefix, subject) == "hidden: " + std::string(subject));
+  }
+  CHECK(seen(prefix, "Hello \uFFFD") == "shown: Hello \uFFFD");
 }
 
 TEST_CASE("markers may stay, and never asks nobody") {

@@ -44,6 +44,16 @@ std::string seen(const World& in, std::string_view from, std::string_view subjec
   return found;
 }
 
+TEST_CASE("a colleague is shown under no policy") {
+  World never;
+  never.add("pta@school.example", "PTA", {"officer@home.example", "teacher@docomo.example"});
+  never.policy("anonymize", "never").build();
+  const std::string phantom = "<" + never.phantom(1, "teacher@docomo.example") + ">";
+  CHECK(seen(never, "Teacher <TEACHER@docomo.example>", "Lunch", "From") == "Teacher " + phantom);
+  CHECK(seen(never, "Alice <alice@corp.example>", "Lunch", "From")
+            .starts_with("\"Alice (alice@corp.example)\""));
+}
+
 TEST_CASE("an author is shown, or not, as the policy and the subject say") {
   const World prefix = world("prefix");
   const std::string phantom = "<" + prefix.phantom(1, "alice@corp.example") + ">";

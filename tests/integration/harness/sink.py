@@ -137,6 +137,7 @@ class Sink:
         while True:
             try:
                 connection, _ = listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as MTAs do
             except OSError:
                 return
             with self.changed:

@@ -1,0 +1,114 @@
+// What a member writes to a public address: delivered inside, with phantoms for colleagues as for everybody
+// else (contract R6.2, R6.3).
+#include <algorithm>
+
+#include "mapping/rewrite_writer.h"
+#include "message/header.h"
+#include "submission/transaction.h"
+
+namespace kage::submission {
+namespace {
+
+using mapping::Member;
+using mapping::ParsedHeader;
+using mapping::RouteTable;
+using message::ListItem;
+
+/// Address as the writer knows it (canonical) → real one.
+using Meant = std::unordered_map<std::string, std::string>;
+
+std::string author_phrase(const ParsedHeader& header) {
+  for (const message::Field& field : header.fields()) {
+    if (!field.is("From")) continue;
+    const auto items = message::parse_address_list(field.body);
+    if (!items) break;
+    for (const ListItem& item : *items) {
+      if (item.address && !item.phrase.empty()) return item.phrase;
+    }
+    break;
+  }
+  return {};
+}
+
+/// The ids of a field, those that the gateway sealed for the writer as they were: each colleague then sees
+/// what they were sealed to for them, and finds the thread (contract R4.6).
+std::vector<std::string> opened_ids(const RouteTable& routes, const Member& writer, std::string_view body) {
+  std::vector<std::string> ids;
+  for (const std::string_view id : message::find_msg_ids(body)) {
+    auto opened = mapping::open_msg_id(routes, id, writer.address->domain->phantom_domain);
+    const bool own = opened && opened->member == &writer;
+    ids.push_back(own ? std::move(opened->original) : std::string(id));
+  }
+  return ids;
+}
+
+/// A list with real addresses. Only what is an address is replaced: text put in the place of text could be
+/// read as something else.
+void write_list(std::string& out, const message::Field& field, const Meant& meant) {
+  const auto items = message::parse_address_list(field.body);
+  if (!items) {
+    out.append(field.raw);
+    return;
+  }
+  mapping::ListWriter list;
+  for (const ListItem& item : *items) {
+    if (item.kind == ListItem::Kind::group_start) list.group_start(item.phrase);
+    if (item.kind == ListItem::Kind::group_end) list.group_end();
+    if (item.kind != ListItem::Kind::mailbox || !item.address) continue;
+    const auto real = meant.find(item.address->canonical());
+    list.mailbox(item.phrase, real == meant.end() ? item.address->spelling : real->second, item.comments);
+  }
+  list.write(out, field.name);
+}
+
+/// What the header would be had the writer sent from the mailbox to real addresses: other members then see
+/// phantoms of their own in it.
+std::string header_from_mailbox(const ParsedHeader& header, const RouteTable& routes, const Member& writer,
+                                const Meant& meant) {
+  std::string out;
+  mapping::ListWriter from;
+  from.mailbox(author_phrase(header), writer.spec.mailbox.quoted(), {});
+  from.write(out, "From");
+  for (const message::Field& field : header.fields()) {
+    if (field.is("From") || field.is("Sender")) continue;
+    if (field.is("To") || field.is("Cc")) {
+      write_list(out, field, meant);
+    } else if (field.is("In-Reply-To") || field.is("References")) {
+      mapping::write_ids(out, field.name, opened_ids(routes, writer, field.body));
+    } else {
+      out.append(field.raw);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+/// A colleague who gets the message by the public address does not get it as a correspondent too, as answers
+/// to all would have it.
+void Plan::leave_out_doubles() {
+  if (!has_public_) return;
+  const std::size_t left_out = std::erase_if(copies_, [this](const PlannedCopy& copy) {
+    if (copy.inward) return false;
+    return std::ranges::any_of(routes_->find_mailbox(copy.recipient_key), [&](const Member* colleague) {
+      return colleague->address == copy.member->address && seen_.contains(copy_name(true, colleague->id, {}));
+    });
+  });
+  correspondents_ -= left_out;
+}
+
+void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
+  if (writer_ == nullptr || !has_public_) return;
+  Meant meant;
+  for (const Recipient& recipient : envelope.recipients) {
+    const Member* member = routes_->find_member(recipient.member);
+    if (recipient.kind != Recipient::Kind::phantom || member == nullptr) continue;
+    meant.insert_or_assign(recipient.key + "@" + member->address->domain->phantom_domain,
+                           recipient.correspondent->quoted());
+  }
+  auto inside = ParsedHeader::parse(header_from_mailbox(header, *routes_, *writer_, meant));
+  // It passed the bounds before; an address more cannot be refused for its size.
+  if (inside) inside_.emplace(std::move(*inside));
+}
+
+}  // namespace kage::submission

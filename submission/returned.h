@@ -1,0 +1,40 @@
+// A bounce of what a member wrote, as the member gets it: the words of other mail systems name the address
+// that did not take the message, so the member gets ours instead, which name phantoms (contract R3.1, R4.7).
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mapping/rewrite.h"
+#include "mapping/route_table.h"
+
+namespace kage::submission {
+
+/// Whether a message that came back to a bounce address is a mail system's report: multipart/report, or from
+/// a mailer-daemon, or from nobody. What a person's mail system says in a person's name (an absence) is not.
+bool is_delivery_report(const mapping::ParsedHeader& header);
+
+/// The header that replaces the report's: of it, Date and Message-ID are left.
+std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
+                            const mapping::Member& member);
+
+/// What is read in the first octets of a report's body.
+struct Returned {
+  struct Copy {
+    message::Address recipient;
+    std::string status;  ///< RFC 3463; "5.0.0" where none is told
+  };
+  std::vector<Copy> copies;  ///< at most 20
+};
+Returned read_returned(std::string_view body);
+
+/// The text, in English and Japanese. 7-bit, CRLF.
+std::string returned_body(const Returned& returned, const mapping::Member& member);
+
+/// Octets of a report's body that are looked at.
+constexpr std::size_t kReturnedRead = 65536;
+
+}  // namespace kage::submission
