@@ -36,7 +36,7 @@ using Face = ListenConfig::Face;
 struct FaceName {
   std::string_view name;
   Face face;
-  enum class Kind : std::uint8_t { smtp, proxy, other } kind;
+  enum class Kind : std::uint8_t { smtp, proxy, form, other } kind;
 };
 constexpr FaceName kFaces[] = {
     {"inbound", Face::inbound, FaceName::Kind::smtp},
@@ -47,6 +47,8 @@ constexpr FaceName kFaces[] = {
     {"pop3", Face::pop3, FaceName::Kind::proxy},
     {"pop3s", Face::pop3s, FaceName::Kind::proxy},
     {"http", Face::http, FaceName::Kind::other},
+    {"form", Face::form, FaceName::Kind::form},
+    {"forms", Face::forms, FaceName::Kind::form},
 };
 
 /// Where a service of a provider is by its own keys. No port: the usual one of its kind of TLS.
@@ -89,6 +91,7 @@ class Builder {
     limits();
     inbound();
     proxy();
+    form();
     listeners();
     providers();
     next_hops();
@@ -266,6 +269,34 @@ class Builder {
     proxy.gmail = values.flag("gmail");
   }
 
+  void form() {
+    const SectionValues& values = document_.one("form");
+    FormOptions& form = config_.form;
+    form.origins = values.list("origins");
+    form.max_size = static_cast<std::size_t>(values.number("max_size"));
+    form.max_files = static_cast<unsigned>(values.number("max_files"));
+    form.max_memory = static_cast<std::size_t>(values.number("max_memory"));
+    form.max_connections = static_cast<std::size_t>(values.number("max_connections"));
+    form.require_token = values.flag("require_token");
+    form.min_time = millis(values, "min_time");
+    form.max_time = millis(values, "max_time");
+    form.rate_window = millis(values, "rate_window");
+    form.rate_network = static_cast<unsigned>(values.number("rate_network"));
+    form.rate_address = static_cast<unsigned>(values.number("rate_address"));
+    form.content_timeout = millis(values, "content_timeout");
+    form.delivery_timeout = millis(values, "delivery_timeout");
+    form.proxies = networks(values.list("proxies"));
+    if (form.origins.size() > 1 && std::ranges::find(form.origins, "*") != form.origins.end()) {
+      wrong(values, "origins", "\"*\" and others", "a list of origins, or [\"*\"] alone");
+    }
+    if (form.min_time >= form.max_time) {
+      wrong(values, "min_time", write_duration(values.number("min_time")), "less than max_time");
+    }
+    if (form.max_size > form.max_memory) {
+      wrong(values, "max_size", write_size(values.number("max_size")), "at most max_memory");
+    }
+  }
+
   void listeners() {
     std::map<std::pair<std::string, std::uint16_t>, std::size_t> taken;
     for (const SectionValues& values : document_.all("listen")) {
@@ -275,7 +306,11 @@ class Builder {
       listen.face = face.face;
       listen.address = net::format_ip(*net::parse_ip(values.text("address")));
       listen.port = port_of(values);
-      smtp_ = smtp_ || face.kind == FaceName::Kind::smtp;
+      smtp_ = smtp_ || face.kind == FaceName::Kind::smtp || face.kind == FaceName::Kind::form;
+      if (face.kind == FaceName::Kind::form && config_.form.origins.empty()) {
+        wrong(values, "face", quote(face.name) + " without form.origins",
+              quote(face.name) + " together with form.origins");
+      }
       if (face.kind == FaceName::Kind::proxy) need_provider(values);
       need_certificate(values, face);
       if (listen.port != 0 && values.given("port")) {
@@ -303,9 +338,12 @@ class Builder {
   }
 
   void need_certificate(const SectionValues& values, const FaceName& face) {
-    if (!config_.certificates.empty() || face.face == Face::inbound || face.face == Face::http) return;
-    const bool implicit =
-        face.face == Face::submissions || face.face == Face::imaps || face.face == Face::pop3s;
+    if (!config_.certificates.empty() || face.face == Face::inbound || face.face == Face::http ||
+        face.face == Face::form) {
+      return;
+    }
+    const bool implicit = face.face == Face::submissions || face.face == Face::imaps ||
+                          face.face == Face::pop3s || face.face == Face::forms;
     const bool proxy = face.kind == FaceName::Kind::proxy;
     const std::string found = fmt::format("\"{}\" without a certificate", face.name);
     if (implicit) {

@@ -41,6 +41,8 @@ constexpr std::array kPolicies = {
                   get<&AddressSpec::share_replies>, set<&AddressSpec::share_replies, SharePolicy>},
     AddressPolicy{"direct", "true|false", "whether members may write to real addresses, or to phantoms only",
                   get_direct, set_direct},
+    AddressPolicy{"form", "false|true", "whether the web form writes to it", get<&AddressSpec::form>,
+                  set<&AddressSpec::form, bool>},
 };
 
 }  // namespace

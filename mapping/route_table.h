@@ -49,6 +49,7 @@ struct AddressSpec {
   bool keep_marker = false;  ///< whether "184" and "186" stay in the subject (R7.1)
   SharePolicy share_replies = SharePolicy::nobody;
   bool direct = true;  ///< whether members may write to real addresses (R7.4)
+  bool form = false;   ///< whether a web form may write to it
   std::vector<MemberSpec> members;
 };
 

@@ -376,7 +376,10 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
   const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
   const std::string tag =
       subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");
-  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
+  const std::string_view face = !origin_.how.empty()            ? "form"
+                                : origin_.face == Face::inbound ? "inbound"
+                                                                : "submission";
+  log::info("message", {{"face", face},
                         {"answer", answer},
                         {"member", std::string_view(tag)},
                         {"copies", plan_ ? plan_->copies().size() : 0},
