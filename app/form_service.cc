@@ -113,6 +113,7 @@ class FormService::Exchange final : public http::Exchange {
   [[nodiscard]] bool is_own(std::string_view origin) const;
   [[nodiscard]] bool origin_allowed() const;
   std::optional<FormOutcome> find_address();
+  std::string current_token() const;
   http::Response look() const;
   http::Response preflight() const;
   std::optional<FormOutcome> begin_post();
@@ -227,9 +228,22 @@ http::Response FormService::Exchange::preflight() const {
   return response;
 }
 
+/// A new token, or that of the query while it is young: a page that the browser has brought back keeps its
+/// own, and what it sends again is known as the same message.
+std::string FormService::Exchange::current_token() const {
+  const std::int64_t now = unix_seconds();
+  const std::size_t query = request_.target.find('?');
+  const std::string_view old =
+      query == std::string::npos ? std::string_view() : std::string_view(request_.target).substr(query + 1);
+  const auto made = open_form_token(routes_->master(), address_->canonical, old);
+  if (made && *made <= now && std::chrono::seconds(now - *made) < options().max_time / 2)
+    return std::string(old);
+  return make_form_token(routes_->master(), address_->canonical, now);
+}
+
 /// The token alone, or the page that has it.
 http::Response FormService::Exchange::look() const {
-  const std::string token = make_form_token(routes_->master(), address_->canonical, unix_seconds());
+  const std::string token = current_token();
   const std::string& name = address_->spec.display_name;
   http::Response response = for_token_ ? token_answer(token)
                                        : form_page(name.empty() ? address_->canonical : name, token,

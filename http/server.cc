@@ -44,7 +44,8 @@ std::string encode(const Response& response, bool head, bool keep_alive) {
     fmt::format_to(std::back_inserter(out), "Content-Type: {}\r\nContent-Length: {}\r\n",
                    response.content_type, response.content.size());
   }
-  out += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  fmt::format_to(std::back_inserter(out), "Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n",
+                 response.kept ? "private, no-cache" : "no-store");
   for (const auto& [name, value] : response.fields) {
     out.append(name).append(": ");
     std::ranges::copy_if(value, std::back_inserter(out), [](char c) { return c >= ' ' && c < '\x7f'; });

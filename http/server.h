@@ -24,6 +24,7 @@ struct Response {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string content;
+  bool kept = false;  ///< whether a browser may show it again when its user goes back
   /// Further fields. What cannot stand in a field's value is dropped, so that nothing can inject a field.
   std::vector<std::pair<std::string_view, std::string>> fields{};
 };
