@@ -25,7 +25,6 @@ constexpr std::pair<int, std::string_view> kReasons[] = {
     {408, "Request Timeout"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
-    {417, "Expectation Failed"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {502, "Bad Gateway"},
@@ -190,7 +189,7 @@ net::Task<bool> Server::State::keep_asking(Connection& connection, Running& runn
   const std::string* expect = running.parser.request().find("expect");
   if (expect == nullptr || !running.parser.content().empty()) co_return true;
   if (!equals_nocase(*expect, "100-continue")) {
-    running.response = running.exchange->fault(417);
+    running.response = running.exchange->fault(400);
     co_return true;
   }
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -220,7 +219,8 @@ net::Task<bool> Server::State::read_request(State& state, Connection& connection
   co_return true;
 }
 
-/// Closing with octets unread would take the response from the client's hands.
+/// Closing with octets unread would take the response from the client's hands (RFC 9112 §9.6): the rest is
+/// dropped until the client closes.
 net::Task<void> Server::State::drain(State& state, Connection& connection) {
   state.limit(connection, state.options.drain_timeout);
   std::size_t drained = 0;
@@ -249,9 +249,9 @@ net::Task<bool> Server::State::one_request(std::shared_ptr<State> state, Connect
   const bool head = running.whole && running.parser.request().method == "HEAD";
   const std::string encoded = encode(*running.response, head, !last);
   const auto written = co_await connection.stream->write(encoded);
+  if (last && written) (void)co_await connection.stream->shutdown();
   if (written && !running.whole && running.exchange) co_await drain(*state, connection);
   connection.busy = false;
-  if (last && written) (void)co_await connection.stream->shutdown();
   co_return written && !last && !state->stopping;
 }
 
