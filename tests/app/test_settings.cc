@@ -37,6 +37,8 @@ std::string sample(const Setting& setting) {
     case Kind::domains:
     case Kind::hop_domains:
       return "[\"seven.example\"]";
+    case Kind::origins:
+      return "[\"https://seven.example\"]";
     case Kind::networks:
       return "[\"192.0.2.0/24\"]";
     default:
