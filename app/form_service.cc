@@ -363,6 +363,7 @@ http::ServerOptions FormService::server_options() const {
   options.max_connections = options_.max_connections;
   options.max_content = options_.max_size + options_.max_size / 4;
   options.content_timeout = options_.content_timeout;
+  options.idle_timeout = net::Millis(15'000);  // anybody may connect here
   return options;
 }
 

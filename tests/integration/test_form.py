@@ -1,14 +1,17 @@
 """Web forms: what visitors and programs post, what arrives, and what is refused with nothing sent."""
 
+import concurrent.futures
 import email
 import email.policy
 import json
 import select
+import signal
 import unittest
 
 from harness.forms import (BOUNDARY, as_json, connect, multipart, part, request, talk, urlencoded)
 from harness.mail import address, find_traces, header_of, ids, message
 from harness.ports import free_port
+from harness.redis import Redis
 from harness.small import OFFICER, PUBLIC, TEACHER, Small
 from harness.waiting import wait_for
 
@@ -407,6 +410,41 @@ class Policies(Form):
         self.gateway.apply(self.routes().replace("form = true", "form = false"))
         wait_for(lambda: talk(self.plain, request("GET", PATH)).status == 404, 20, "the form to be gone")
         self.nothing_sent(self.post(urlencoded([("email", VISITOR), ("message", "x")])), 404, "not_found")
+
+
+class Failing(Form):
+    """Nothing is queued and nothing is said to be sent that is not (contract R3.7, R3.8)."""
+
+    workers = 2
+
+    @classmethod
+    def make_redis(cls, space):
+        cls.redis = Redis(space).start()
+        return cls.redis
+
+    def test_without_redis_a_visitor_is_asked_to_try_again(self):
+        fields = self.fields()
+        self.redis.kill()
+        answer = self.post(multipart(fields))
+        self.nothing_sent(answer, 503, "try_again")
+        self.assertIsNotNone(answer.field("retry-after"))
+        self.redis.start()
+        wait_for(lambda: self.post(multipart(fields)).code == "sent", 20, "the form to work again")
+        self.copies(2)
+
+    def test_a_stop_waits_for_a_post_and_tells_the_truth(self):
+        fields = self.fields()
+        self.sink.fail("dot", action="hang")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answer = pool.submit(self.post, multipart(fields))
+            self.sink.wait(lambda s: s.hanging > 0, 20, "a post on its way")
+            self.gateway.process.popen.send_signal(signal.SIGTERM)
+            self.gateway.wait_event("stopping")
+            self.sink.heal()
+            self.assertEqual(answer.result(20).code, "try_again")
+        self.assertEqual(self.gateway.process.popen.wait(20), 0)
+        self.gateway.start()
+        self.sent(self.post(multipart(fields)))
 
 
 if __name__ == "__main__":
