@@ -64,8 +64,11 @@ class InABrowser(Small):
         cls.gateway.merge({"form": {"origins": [cls.site.origin], "min_time": "0s"}})
         cls.browser = browser.Browser(cls.space)
 
-    def page(self, language, redirect=False):
+    def page(self, language, redirect=False, charset="utf-8"):
         form = documented()[language].replace("https://forms.school.example", f"https://localhost:{self.port}")
+        if charset != "utf-8":
+            form = form.replace('accept-charset="utf-8"', f'accept-charset="{charset}"')
+            form = form.replace("</form>", '<input type="hidden" name="_charset_"></form>')
         if redirect:
             form = form.replace("</form>", f'<input type="hidden" name="_redirect" value="{self.site.origin}/thanks"></form>')
         self.pages[f"/{language}"] = f'<!DOCTYPE html><html lang="{language}"><meta charset="utf-8">{form}</html>'
@@ -115,6 +118,18 @@ class InABrowser(Small):
         self.assertEqual(seen.get_body().get_content().splitlines(), ["給食はいつからですか。", "①㈱髙﨑 🍙"])
         (file,) = seen.iter_attachments()
         self.assertEqual((file.get_filename(), file.get_payload(decode=True)), ("名簿 表一.txt", "表示\n".encode()))
+
+    def test_forms_in_the_charsets_of_old_pages(self):
+        path = self.space.write("あ表.txt", "x")
+        for charset in ("Shift_JIS", "EUC-JP", "ISO-2022-JP"):
+            with self.subTest(charset=charset):
+                self.page("ja", charset=charset)
+                self.fill_in("山田あ", "表示ソ", "あ「能」①🍙\n&#64;", path)
+                self.assertIn("送信しました", self.browser.text("#outcome"))
+                seen = self.mail()
+                self.assertEqual((seen["From"].addresses[0].display_name, seen["Subject"]), ("山田あ", "表示ソ"))
+                self.assertEqual(seen.get_body().get_content().splitlines(), ["あ「能」①🍙", "&#64;"])
+                self.assertEqual([a.get_filename() for a in seen.iter_attachments()], ["あ表.txt"])
 
     def test_a_second_try_from_the_gateways_own_page(self):
         self.browser.speak("ja")
