@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "app/form_config.h"
 #include "app/settings.h"
 #include "base/text.h"
 #include "net/cidr.h"
@@ -36,7 +37,7 @@ using Face = ListenConfig::Face;
 struct FaceName {
   std::string_view name;
   Face face;
-  enum class Kind : std::uint8_t { smtp, proxy, other } kind;
+  enum class Kind : std::uint8_t { smtp, proxy, form, other } kind;
 };
 constexpr FaceName kFaces[] = {
     {"inbound", Face::inbound, FaceName::Kind::smtp},
@@ -47,6 +48,8 @@ constexpr FaceName kFaces[] = {
     {"pop3", Face::pop3, FaceName::Kind::proxy},
     {"pop3s", Face::pop3s, FaceName::Kind::proxy},
     {"http", Face::http, FaceName::Kind::other},
+    {"form", Face::form, FaceName::Kind::form},
+    {"forms", Face::forms, FaceName::Kind::form},
 };
 
 /// Where a service of a provider is by its own keys. No port: the usual one of its kind of TLS.
@@ -89,6 +92,7 @@ class Builder {
     limits();
     inbound();
     proxy();
+    config_.form = build_form_options(document_.one("form"), problems_);
     listeners();
     providers();
     next_hops();
@@ -275,7 +279,11 @@ class Builder {
       listen.face = face.face;
       listen.address = net::format_ip(*net::parse_ip(values.text("address")));
       listen.port = port_of(values);
-      smtp_ = smtp_ || face.kind == FaceName::Kind::smtp;
+      smtp_ = smtp_ || face.kind == FaceName::Kind::smtp || face.kind == FaceName::Kind::form;
+      if (face.kind == FaceName::Kind::form && config_.form.origins.empty()) {
+        wrong(values, "face", quote(face.name) + " without form.origins",
+              quote(face.name) + " together with form.origins");
+      }
       if (face.kind == FaceName::Kind::proxy) need_provider(values);
       need_certificate(values, face);
       if (listen.port != 0 && values.given("port")) {
@@ -303,9 +311,12 @@ class Builder {
   }
 
   void need_certificate(const SectionValues& values, const FaceName& face) {
-    if (!config_.certificates.empty() || face.face == Face::inbound || face.face == Face::http) return;
-    const bool implicit =
-        face.face == Face::submissions || face.face == Face::imaps || face.face == Face::pop3s;
+    if (!config_.certificates.empty() || face.face == Face::inbound || face.face == Face::http ||
+        face.face == Face::form) {
+      return;
+    }
+    const bool implicit = face.face == Face::submissions || face.face == Face::imaps ||
+                          face.face == Face::pop3s || face.face == Face::forms;
     const bool proxy = face.kind == FaceName::Kind::proxy;
     const std::string found = fmt::format("\"{}\" without a certificate", face.name);
     if (implicit) {

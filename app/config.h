@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/form_service.h"
 #include "app/problems.h"
 #include "base/log.h"
 #include "net/redis.h"
@@ -30,7 +31,9 @@ struct ListenConfig {
     imaps,
     pop3,
     pop3s,
-    http
+    http,
+    form,
+    forms
   } face = Face::inbound;
   std::string address;
   std::uint16_t port = 0;
@@ -62,6 +65,7 @@ struct Config {
   std::vector<ListenConfig> listen;
   submission::SessionOptions session;  ///< hostname included
   proxy::ProxyOptions proxy;           ///< hostname included
+  FormOptions form;
   std::vector<tls::ProviderOptions> providers;
   std::vector<submission::NextHopOptions> next_hops;
 };

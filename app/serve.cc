@@ -38,6 +38,13 @@ struct Slot {
   std::unique_ptr<ServeWorker> worker;  // touched on the thread only
 };
 
+/// A visitor waits at a browser: the answer has to come sooner than a mail server needs it.
+submission::SessionOptions form_session(const Config& config) {
+  submission::SessionOptions options = config.session;
+  options.transaction_timeout = std::min(options.transaction_timeout, config.form.delivery_timeout);
+  return options;
+}
+
 class Process {
  public:
   Process(const Config& config, net::RedisOptions redis, std::shared_ptr<tls::ServerContext> tls)
@@ -48,7 +55,9 @@ class Process {
                 .tls = std::move(tls),
                 .routes = mapping::SharedRoutes(config.master_key),
                 .upstreams = proxy::Upstreams(config.providers),
-                .throttle = net::LoginThrottle()} {}
+                .throttle = net::LoginThrottle(),
+                .form_session = form_session(config),
+                .form_rates = FormRates(config.form)} {}
 
   int run(const std::string& ready_file);
 

@@ -75,7 +75,16 @@ ServeWorker::ServeWorker(net::Loop& loop, Shared& shared, bool first)
                                      shared.config.session}),
       proxy_sessions_(proxy::Services{loop, directory_, view_, shared.upstreams, shared.throttle, shared.tls,
                                       shared.config.proxy}),
-      http_(loop, [this](const http::Request& request) { return respond(request); }) {
+      http_(loop, [this](const http::Request& request) { return respond(request); }),
+      form_mail_(submission::Services{loop, directory_, hops_, authenticator_, shared.throttle, shared.tls,
+                                      shared.form_session}),
+      form_(loop, directory_, form_mail_, shared.config.form, shared.form_rates),
+      form_http_(
+          loop,
+          [this](const http::Request& request, const net::PeerAddress& peer, bool tls) {
+            return form_.exchange(request, peer, tls);
+          },
+          form_.server_options()) {
   directory_.on_change([this] { on_routes_changed(); });
   if (first_) {
     net::spawn(watch(*this));
@@ -115,6 +124,11 @@ Result<> ServeWorker::listen(std::vector<std::uint16_t>& ports) {
 void ServeWorker::accept(ListenConfig::Face face, net::StreamPtr stream, net::PeerAddress peer) {
   if (face == ListenConfig::Face::http) {
     http_.start(std::move(stream));
+    return;
+  }
+  if (face == ListenConfig::Face::form || face == ListenConfig::Face::forms) {
+    const bool secured = face == ListenConfig::Face::forms;
+    form_http_.start(std::move(stream), std::move(peer), secured ? shared_.tls : nullptr);
     return;
   }
   if (sessions_.size() + proxy_sessions_.size() >= shared_.config.max_connections) {
@@ -160,7 +174,9 @@ net::Task<void> ServeWorker::stop(net::TimePoint deadline) {
   std::vector<net::Task<void>> ends;
   ends.push_back(sessions_.stop(deadline));
   ends.push_back(proxy_sessions_.stop(deadline));
+  ends.push_back(form_mail_.stop(deadline));
   co_await net::when_all(std::move(ends));
+  co_await form_http_.stop(std::max(deadline, loop_.now() + net::Millis(100)));
   co_await http_.stop(std::max(deadline, loop_.now() + net::Millis(100)));
   directory_.stop();
   redis_.close();

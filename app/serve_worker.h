@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/form_service.h"
 #include "http/server.h"
 #include "mapping/directory.h"
 #include "mapping/visible_header.h"
@@ -15,6 +16,7 @@
 #include "net/login_throttle.h"
 #include "proxy/sessions.h"
 #include "proxy/upstream.h"
+#include "submission/local_mail.h"
 #include "submission/session.h"
 #include "tls/server_context.h"
 
@@ -28,6 +30,8 @@ struct Shared {
   mapping::SharedRoutes routes;
   proxy::Upstreams upstreams;
   net::LoginThrottle throttle;
+  submission::SessionOptions form_session;  ///< as config.session, with a web form's time for delivery
+  FormRates form_rates;
 };
 
 class ServeWorker {
@@ -66,6 +70,9 @@ class ServeWorker {
   mapping::HeaderView view_;
   proxy::Sessions proxy_sessions_;
   http::Server http_;
+  submission::LocalMail form_mail_;
+  FormService form_;
+  http::Server form_http_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   net::Event watch_ended_;
 };

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "http/negotiate.h"
 #include "message/address.h"
 #include "net/cidr.h"
 #include "net/ip.h"
@@ -66,6 +67,7 @@ std::optional<std::string> read_host(std::string_view text) {
 /// One element of a list kind, in the form that is kept.
 std::optional<std::string> read_item(Kind kind, const std::string& text) {
   if (kind == Kind::domains) return read_domain(text);
+  if (kind == Kind::origins) return text == "*" || http::is_origin(text) ? std::optional(text) : std::nullopt;
   if (kind == Kind::networks) return net::Network::parse(text) ? std::optional(text) : std::nullopt;
   if (text == "*") return text;
   const bool subdomains = text.starts_with('.');
@@ -75,7 +77,8 @@ std::optional<std::string> read_item(Kind kind, const std::string& text) {
 }
 
 bool is_list(Kind kind) {
-  return kind == Kind::domains || kind == Kind::hop_domains || kind == Kind::networks;
+  return kind == Kind::domains || kind == Kind::hop_domains || kind == Kind::networks ||
+         kind == Kind::origins;
 }
 
 /// Reads a value of a text kind. Nothing: it is not what the kind allows.
@@ -383,6 +386,8 @@ std::string allowed_values(const Setting& setting) {
       return "a list such as [\"example.org\", \".example.org\"], or [\"*\"] for all others";
     case Kind::networks:
       return "a list of networks such as [\"192.0.2.0/24\"]";
+    case Kind::origins:
+      return "a list such as [\"https://www.example.org\"], without paths, or [\"*\"] for every page";
   }
   return "";
 }

@@ -35,6 +35,9 @@ constexpr Section kSections[] = {
     {"submission", false, "Members' mail clients, on the faces `submission` and `submissions`."},
     {"proxy", false,
      "Members' mail clients that read their mailbox, on the faces `imap`, `imaps`, `pop3` and `pop3s`."},
+    {"form", false,
+     "Web forms, on the faces `form` and `forms`, for public addresses whose routes say `form = true` (see "
+     "web-form.md)."},
     {"provider", true,
      "Mail providers of the members: where the proxy finds their mailboxes, and who is asked whether a "
      "member's password is right, for members without a `password_hash`."},
@@ -108,12 +111,13 @@ constexpr Setting kSettings[] = {
     required("tls.certificate", "key", Kind::file, "PEM file: its private key."),
 
     choice(
-        "listen", "face", "inbound|submission|submissions|imap|imaps|pop3|pop3s|http", "",
+        "listen", "face", "inbound|submission|submissions|imap|imaps|pop3|pop3s|http|form|forms", "",
         "`inbound`: port 25, strangers and plain replies. `submission`: port 587, members with STARTTLS. "
         "`submissions`: "
         "port 465, members with TLS from the start. `imap` (port 143) and `pop3` (port 110): the proxy with "
         "STARTTLS; `imaps` (993) and `pop3s` (995): with TLS from the start. `http`: /healthz, /readyz and "
-        "/metrics."),
+        "/metrics. `forms`: web forms over HTTPS; `form`: the same over HTTP, behind a web server on the "
+        "same machine."),
     text("listen", "address", Kind::ip, "127.0.0.1", "IP address to listen on; `0.0.0.0` and `::` mean all."),
     required_port("listen", 0, "Port; 0 means any free one."),
 
@@ -171,6 +175,36 @@ constexpr Setting kSettings[] = {
     range("proxy", "max_connections_per_login", Kind::integer, "0", 0, 100'000,
           "Most connections of one login to one worker; 0: as many as the provider allows."),
     text("proxy", "gmail", Kind::boolean, "false", "Whether Gmail's extension X-GM-EXT-1 is offered."),
+
+    text("form", "origins", Kind::origins, "",
+         "Web sites whose pages may hold a form, and to which a visitor may be sent after it. `\"*\"`: any "
+         "page, "
+         "and no redirects. Needed with a face of web forms."),
+    range("form", "max_size", Kind::size, "10MB", 64 * kKilo, 100 * kMega, "Largest post, files included."),
+    range("form", "max_files", Kind::integer, "5", 0, 20, "Most files of one post."),
+    range("form", "max_memory", Kind::size, "64MB", kMega, 16 * kGiga,
+          "What all posts in flight of one worker may hold together."),
+    range("form", "max_connections", Kind::integer, "500", 1, 100'000,
+          "Most connections of one worker to the faces of web forms."),
+    text("form", "require_token", Kind::boolean, "true",
+         "Whether a form has to hold a token, which tells when it was opened."),
+    range("form", "min_time", Kind::duration, "3s", 0, 10 * kMinute,
+          "Who fills in a form faster than this is no person."),
+    range("form", "max_time", Kind::duration, "12h", kMinute, 7 * 24 * kHour,
+          "How long a token is good for."),
+    range("form", "rate_window", Kind::duration, "1h", kSecond, 24 * kHour,
+          "The time that the two rates are for."),
+    range("form", "rate_network", Kind::integer, "30", 1, 1'000'000,
+          "Most posts from one network (/24 of IPv4, /64 of IPv6) in that time."),
+    range("form", "rate_address", Kind::integer, "200", 1, 1'000'000,
+          "Most posts to one public address in that time."),
+    range("form", "content_timeout", Kind::duration, "1m", kSecond, kHour,
+          "How long a post may take to arrive, beside 1 s for each 8 kB."),
+    range("form", "delivery_timeout", Kind::duration, "50s", kSecond, 10 * kMinute,
+          "How long the next hops may take before the visitor is asked to try again."),
+    text("form", "proxies", Kind::networks, "",
+         "Web servers in front, whose X-Forwarded-For tells the visitor's address; it counts for "
+         "`rate_network` only."),
 
     required("provider", "name", Kind::text, "The name that a routes file uses."),
     required("provider", "domains", Kind::domains, "Logins of these domains are asked here."),

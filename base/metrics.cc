@@ -72,6 +72,15 @@ constexpr std::array<Description, kCount> kTable = {{
     {Counter::size_fallbacks_recipients, "kagemusha_size_fallbacks_total", R"({step="recipients"})", ""},
     {Counter::size_fallbacks_fields, "kagemusha_size_fallbacks_total", R"({step="fields"})", ""},
     {Counter::size_fallbacks_all, "kagemusha_size_fallbacks_total", R"({step="all"})", ""},
+    {Counter::forms_sent, "kagemusha_form_posts_total", R"({outcome="sent"})",
+     "Posts of web forms by their outcome."},
+    {Counter::forms_deferred, "kagemusha_form_posts_total", R"({outcome="deferred"})", ""},
+    {Counter::forms_refused, "kagemusha_form_posts_total", R"({outcome="refused"})", ""},
+    {Counter::forms_invalid, "kagemusha_form_posts_total", R"({outcome="invalid"})", ""},
+    {Counter::forms_robot, "kagemusha_form_posts_total", R"({outcome="robot"})", ""},
+    {Counter::forms_origin, "kagemusha_form_posts_total", R"({outcome="origin"})", ""},
+    {Counter::forms_throttled, "kagemusha_form_posts_total", R"({outcome="throttled"})", ""},
+    {Counter::forms_unknown, "kagemusha_form_posts_total", R"({outcome="unknown"})", ""},
 }};
 
 struct alignas(64) Cell {

@@ -54,6 +54,14 @@ enum class Counter : std::uint8_t {
   size_fallbacks_recipients,
   size_fallbacks_fields,
   size_fallbacks_all,
+  forms_sent,
+  forms_deferred,
+  forms_refused,
+  forms_invalid,
+  forms_robot,
+  forms_origin,
+  forms_throttled,
+  forms_unknown,
   size_,  // how many there are
 };
 

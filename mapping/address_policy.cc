@@ -45,6 +45,8 @@ constexpr std::array kPolicies = {
         "collect", "false|true",
         "whether it is kept who wrote, when, and under which display name, for `kagemusha phantoms`",
         get<&AddressSpec::collect>, set<&AddressSpec::collect, bool>},
+    AddressPolicy{"form", "false|true", "whether the web form writes to it", get<&AddressSpec::form>,
+                  set<&AddressSpec::form, bool>},
 };
 
 }  // namespace

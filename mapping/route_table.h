@@ -50,6 +50,7 @@ struct AddressSpec {
   SharePolicy share_replies = SharePolicy::nobody;
   bool direct = true;    ///< whether members may write to real addresses (R7.4)
   bool collect = false;  ///< whether it is kept when, and under which name, correspondents wrote
+  bool form = false;     ///< whether a web form may write to it
   std::vector<MemberSpec> members;
 };
 

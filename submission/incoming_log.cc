@@ -74,7 +74,10 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
   if (plan_) count_anonymity(plan_->anonymity());
   const std::string tag = subject_tag();
   const std::string author = plan_ ? named(plan_->anonymity()) : std::string("-");
-  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
+  const std::string_view face = !origin_.how.empty()            ? "form"
+                                : origin_.face == Face::inbound ? "inbound"
+                                                                : "submission";
+  log::info("message", {{"face", face},
                         {"answer", answer},
                         {"member", std::string_view(tag)},
                         {"author", std::string_view(author)},

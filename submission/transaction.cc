@@ -97,7 +97,9 @@ bool author_owns_phantoms(const RouteTable& routes, const ClientEnvelope& envelo
 std::string received_body(std::string_view hostname, const Origin& origin, bool smtputf8, std::int64_t now) {
   std::string out = "by ";
   out.append(hostname).append(" with ");
-  if (!origin.extended) {
+  if (!origin.how.empty()) {
+    out.append(origin.how);
+  } else if (!origin.extended) {
     out.append("SMTP");
   } else {
     // RFC 3848, RFC 6531 §4.3.

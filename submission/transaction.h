@@ -57,6 +57,7 @@ struct Origin {
   std::string login;  ///< submission faces: as it logged in
   bool extended = false;
   bool tls = false;
+  std::string_view how{};  ///< where it did not come by SMTP: the word for it, in static storage
 };
 
 /// Sorts a recipient by the routes alone. `now`: seconds, for the age of bounce addresses. A phantom comes

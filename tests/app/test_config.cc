@@ -32,7 +32,13 @@ TEST_CASE("a full configuration") {
   CHECK(config->redis.options.unix_path.empty());
   CHECK(config->redis.options.command_timeout == net::Millis(4000));
 
-  REQUIRE(config->listen.size() == 6);
+  REQUIRE(config->listen.size() == 7);
+  CHECK(config->listen[6].face == ListenConfig::Face::forms);
+  CHECK(config->form.origins ==
+        std::vector<std::string>{"https://www.school.example", "http://127.0.0.1:8080"});
+  CHECK(config->form.max_size == 20U << 20);
+  CHECK_FALSE(config->form.require_token);
+  CHECK(config->form.proxies.size() == 1);
   CHECK(config->listen[1].face == ListenConfig::Face::submission);
   CHECK(config->listen[1].address == "::");
   CHECK(config->listen[2].address == "192.0.2.7");

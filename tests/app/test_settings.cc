@@ -37,6 +37,8 @@ std::string sample(const Setting& setting) {
     case Kind::domains:
     case Kind::hop_domains:
       return "[\"seven.example\"]";
+    case Kind::origins:
+      return "[\"https://seven.example\"]";
     case Kind::networks:
       return "[\"192.0.2.0/24\"]";
     default:
@@ -139,6 +141,19 @@ TEST_CASE("defaults equal those of the structures that they fill") {
   CHECK(config->providers[0].timeout == provider.timeout);
   CHECK(config->providers[0].endpoint(tls::Service::imap) == tls::Endpoint{"b.example", 993, false, false});
   CHECK(config->providers[0].endpoint(tls::Service::pop3) == tls::Endpoint{"b.example", 995, false, false});
+  const FormOptions form;
+  CHECK(config->form.max_size == form.max_size);
+  CHECK(config->form.max_files == form.max_files);
+  CHECK(config->form.max_memory == form.max_memory);
+  CHECK(config->form.max_connections == form.max_connections);
+  CHECK(config->form.require_token == form.require_token);
+  CHECK(config->form.min_time == form.min_time);
+  CHECK(config->form.max_time == form.max_time);
+  CHECK(config->form.rate_window == form.rate_window);
+  CHECK(config->form.rate_network == form.rate_network);
+  CHECK(config->form.rate_address == form.rate_address);
+  CHECK(config->form.content_timeout == form.content_timeout);
+  CHECK(config->form.delivery_timeout == form.delivery_timeout);
   const proxy::ProxyOptions proxy;
   CHECK(config->proxy.hostname == "a.example");
   CHECK(config->proxy.require_tls == proxy.require_tls);

@@ -98,6 +98,35 @@ TEST_CASE("HTTP/1.0 needs no Host and does not stay open") {
   CHECK_FALSE(parser.request().keep_alive);
 }
 
+TEST_CASE("content, where it is taken, in pieces of every size") {
+  const std::string head = "POST /f HTTP/1.1\r\nHost: a\r\n";
+  for (const std::string& text :
+       {head + "Content-Length: 11\r\n\r\nhello world",
+        head + "Transfer-Encoding: Chunked\r\n\r\n6;x=y\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"}) {
+    for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+      RequestParser parser(RequestParser::Content::taken);
+      std::string content;
+      RequestParser::Step step;
+      for (std::size_t at = 0; at < text.size(); at += piece) {
+        step = parser.feed(std::string_view(text).substr(at, piece));
+        content += parser.content();
+        CHECK(parser.has_header() == (at + piece >= text.find("\r\n\r\n") + 4));
+      }
+      CHECK(step.status == Status::complete);
+      CHECK(content == "hello world");
+    }
+  }
+  for (const char* bad :
+       {"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "Transfer-Encoding: chunked, chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nx\r\n"}) {
+    RequestParser parser(RequestParser::Content::taken);
+    INFO(bad);
+    CHECK(feed(parser, head + bad, 5) == Status::malformed);
+  }
+}
+
 TEST_CASE("an upgrade is not offered") {
   RequestParser parser;
   CHECK(

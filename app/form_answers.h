@@ -1,0 +1,66 @@
+// What a visitor of a web form is told: one table of outcomes in English and Japanese, as a page or as JSON.
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/metrics.h"
+#include "http/server.h"
+
+namespace kage::app {
+
+enum class FormOutcome : std::uint8_t {
+  sent,
+  deferred,
+  refused,
+  malformed,
+  unknown_field,
+  twice,
+  file_in_text,
+  charset,
+  control,
+  too_long,
+  no_email,
+  bad_email,
+  no_message,
+  bad_redirect,
+  trapped,
+  too_fast,
+  stale,
+  wrong_origin,
+  no_form,
+  wrong_method,
+  too_slow,
+  too_large,
+  too_many_files,
+  wrong_type,
+  throttled,
+  size_,  // how many there are
+};
+
+struct FormOutcomeRow {
+  FormOutcome outcome;
+  int status;
+  metrics::Counter counter;
+  std::string_view code;  ///< in JSON and in logs
+  std::string_view english, japanese;
+};
+const FormOutcomeRow& form_outcome(FormOutcome outcome);
+
+/// How this visitor wants to be answered.
+struct FormManner {
+  bool json = false;
+  bool japanese = false;
+};
+
+http::Response form_answer(FormOutcome outcome, FormManner manner);
+
+/// A page with the form itself, for visitors without scripts. `title`: a text, escaped here.
+http::Response form_page(std::string_view title, std::string_view token, unsigned max_files, bool japanese);
+
+/// {"token": "…"}
+http::Response token_answer(std::string_view token);
+
+}  // namespace kage::app

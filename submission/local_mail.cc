@@ -1,0 +1,105 @@
+// One Incoming for each message, fed from its source, ticked once a second.
+#include "submission/local_mail.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "submission/activity.h"
+#include "submission/incoming.h"
+
+namespace kage::submission {
+namespace {
+
+constexpr net::Millis kTick{1'000};
+constexpr net::Millis kCloseTime{1'000};
+
+}  // namespace
+
+struct LocalMail::State {
+  explicit State(const Services& s) : services(s), timer(s.loop), stop_timer(s.loop) {}
+
+  Services services;
+  net::Timer timer;
+  net::Timer stop_timer;
+  bool ticking = false;
+  bool stopping = false;
+  std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+  std::unordered_set<std::shared_ptr<Incoming>> running;
+
+  void tick() {
+    ticking = !running.empty();
+    if (!ticking) return;
+    timer.start(kTick, [this] {
+      const auto all = std::vector(running.begin(), running.end());
+      for (const auto& incoming : all) incoming->tick(services.loop.now());
+      tick();
+    });
+  }
+
+  static net::Task<std::string> run(std::shared_ptr<State> state, LocalMessage message,
+                                    std::shared_ptr<Incoming> incoming);
+};
+
+net::Task<std::string> LocalMail::State::run(std::shared_ptr<State> state, LocalMessage message,
+                                             std::shared_ptr<Incoming> incoming) {
+  const Activity::Token token(state->activity);
+  state->running.insert(incoming);
+  if (!state->ticking) state->tick();
+  co_await incoming->feed(message.header);
+  std::string piece;
+  while (!incoming->refusal() && message.next(piece)) co_await incoming->feed(piece);
+  std::string answer = co_await incoming->finish();
+  state->running.erase(incoming);
+  co_return answer;
+}
+
+LocalMail::LocalMail(Services services) : state_(std::make_shared<State>(services)) {}
+
+LocalMail::~LocalMail() {
+  state_->timer.stop();
+  state_->activity->cancel();
+}
+
+net::Task<std::string> LocalMail::deliver(LocalMessage message) {
+  const auto state = state_;
+  if (state->stopping) co_return std::string(line(Answer::shutting_down));
+  ClientEnvelope envelope;
+  envelope.routes = message.routes;
+  auto recipient =
+      classify(*envelope.routes, Face::inbound, message.sender, message.recipient, unix_seconds());
+  if (!recipient) co_return std::string(line(recipient.error()));
+  if (recipient->kind != Recipient::Kind::public_address) co_return std::string(line(Answer::no_such_user));
+  envelope.recipients.push_back(std::move(*recipient));
+  envelope.smtputf8 = message.sender.needs_utf8() || !all_ascii(message.header);
+  envelope.sender = message.sender;
+  Origin origin;
+  origin.how = message.how;
+  auto incoming =
+      std::make_shared<Incoming>(state->services, state->activity, std::move(origin), std::move(envelope));
+  std::string answer = co_await State::run(state, std::move(message), std::move(incoming));
+  co_return answer;
+}
+
+net::Task<void> LocalMail::stop(net::TimePoint deadline) {
+  const auto state = state_;
+  state->stopping = true;
+  const net::TimePoint end = deadline + kCloseTime;
+  state->stop_timer.start(std::max(deadline - state->services.loop.now(), net::Millis(0)), [state] {
+    const auto all = std::vector(state->running.begin(), state->running.end());
+    for (const auto& incoming : all) incoming->refuse(Answer::shutting_down);
+    // Locks are still given back; that is bounded too.
+    state->stop_timer.start(kCloseTime, [state] { state->activity->changed().set(); });
+  });
+  while (state->activity->running() > 0 && state->services.loop.now() < end) {
+    state->activity->changed().reset();
+    co_await state->activity->changed();
+  }
+  state->stop_timer.stop();
+  state->timer.stop();
+  state->activity->cancel();
+}
+
+}  // namespace kage::submission
