@@ -1,6 +1,8 @@
 // Member → correspondent: From is the public address, To and Cc follow the recipient policy, nothing names
 // the member's mailbox or other phantoms (contract R5.3, R6.1).
+#include <algorithm>
 #include <unordered_set>
+#include <vector>
 
 #include "base/text.h"
 #include "mapping/rewrite.h"
@@ -20,6 +22,8 @@ class OutwardCopy {
         to_(to),
         correspondent_(to.correspondent.canonical()),
         open_(is_open(to, correspondent_)),
+        phantom_(lower(to.phantom)),
+        author_{Action::replace, to.member.address->spec.address.spelling},
         audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to)} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
@@ -71,16 +75,17 @@ class OutwardCopy {
   /// Decides for one address what stands for it in To and Cc (`in_lists_`) and in text (`in_text_`).
   void stand_in(std::size_t number, const std::string& canonical) {
     const StandIn keep{Action::keep, {}};
-    const StandIn author{Action::replace, to_.member.address->spec.address.spelling};
     const bool visible = open_ && header_.visible[number];
     StandIn in_list{Action::remove, {}};
     if (const auto real = behind_phantom(canonical)) {
       const bool is_correspondent = real == &to_.correspondent;
+      if (is_correspondent) mine_.push_back(number);
       const bool named = is_correspondent || may_be_named(real->canonical());
       if (named) in_list = {Action::replace, real->spelling};
       in_text_.push_back(is_correspondent || (visible && named) ? StandIn{Action::replace, real->spelling}
-                                                                : author);
+                                                                : author_);
     } else if (canonical == correspondent_) {
+      mine_.push_back(number);
       in_list = keep;
       in_text_.push_back(keep);
     } else if (to_.routes.find_address(canonical) != nullptr) {
@@ -89,7 +94,7 @@ class OutwardCopy {
     } else {
       const bool shown = visible && recipients_.contains(canonical) && may_be_named(canonical);
       if (shown) in_list = keep;
-      in_text_.push_back(shown ? keep : author);
+      in_text_.push_back(shown ? keep : author_);
     }
     in_lists_.push_back(std::move(in_list));
   }
@@ -100,7 +105,7 @@ class OutwardCopy {
     if (at == std::string_view::npos) return nullptr;
     if (to_.routes.find_phantom_domain(canonical.substr(at + 1)) == nullptr) return nullptr;
     const std::string local = lower(canonical.substr(0, at));
-    if (!to_.phantom.empty() && local == lower(to_.phantom)) return &to_.correspondent;
+    if (!phantom_.empty() && local == phantom_) return &to_.correspondent;
     const auto real = to_.resolved.find(local);
     return real == to_.resolved.end() ? nullptr : &real->second;
   }
@@ -120,8 +125,7 @@ class OutwardCopy {
   }
 
   [[nodiscard]] bool is_correspondent(std::size_t number) const {
-    const std::string& canonical = header_.index.all()[number].canonical;
-    return canonical == correspondent_ || behind_phantom(canonical) == &to_.correspondent;
+    return std::ranges::find(mine_, number) != mine_.end();
   }
 
   void write_one(const ScannedField& field) {
@@ -228,6 +232,9 @@ class OutwardCopy {
   const Outward& to_;
   std::string correspondent_;  ///< canonical
   bool open_;
+  std::string phantom_;            ///< lower-case
+  StandIn author_;                 ///< what stands in text for who is not to be seen
+  std::vector<std::size_t> mine_;  ///< the numbers of the correspondent's addresses: itself, its phantom
   IdAudience audience_;
   std::unordered_set<std::string_view> recipients_;
   StandIns in_lists_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ constexpr net::Millis kKeepLockEvery{20'000};
 constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Millis(200), net::Millis(500)};
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
+constexpr net::Millis kWriteTime{5};  // how long headers may be written in one go
 
 net::Task<void> nothing() {
   co_return;
@@ -110,7 +112,7 @@ net::Task<void> Incoming::begin() {
     refuse(*refusal);
     co_return;
   }
-  make_delivery();
+  co_await make_delivery();
   if (!delivery_) co_return;
   set_time();
   co_await delivery_->open();
@@ -210,7 +212,8 @@ std::optional<Answer> Incoming::sort_again(mapping::Routes routes) {
   return std::nullopt;
 }
 
-void Incoming::make_delivery() {
+/// A header that names a thousand people is written a thousand times: others have their turn in between.
+net::Task<void> Incoming::make_delivery() {
   DeliveryOptions options;
   options.size_estimate = envelope_.size;
   options.body_8bit = envelope_.body_8bit;
@@ -218,15 +221,20 @@ void Incoming::make_delivery() {
   const std::string received =
       received_body(services_.options.hostname, origin_, envelope_.smtputf8, unix_seconds());
   std::vector<Copy> copies;
+  auto pause_at = std::chrono::steady_clock::now() + kWriteTime;
   for (std::size_t i = 0; i < plan_->copies().size(); ++i) {
     if (lock_->served[i]) continue;
+    if (std::chrono::steady_clock::now() >= pause_at) {
+      co_await services_.loop.sleep(net::Millis(0));
+      pause_at = std::chrono::steady_clock::now() + kWriteTime;
+    }
     sent_.push_back(i);
     copies.push_back(plan_->write(i, *header_, envelope_, received));
     const Copy& copy = copies.back();
     if (envelope_.smtputf8 && (copy.recipient.needs_utf8() || !all_ascii(copy.header)))
       options.smtputf8 = true;
   }
-  if (copies.empty()) return;
+  if (copies.empty()) co_return;
   delivery_ = std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies),
                                          std::move(options), [weak = weak_from_this()](std::size_t index) {
                                            if (const auto self = weak.lock()) {

@@ -63,7 +63,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<bool> write_returned(const mapping::Member& member);
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
-  void make_delivery();
+  net::Task<void> make_delivery();
   void set_time();
 
   void on_served(mapping::CopyTag tag);
