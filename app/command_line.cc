@@ -45,6 +45,12 @@ constexpr const char* kForgetMore =
     "back into an address. Take it out of the routes file too, or the next apply adds it again as\n"
     "somebody new.";
 
+constexpr const char* kPhantoms = "Lists the phantoms of those who wrote to a public address.";
+constexpr const char* kPhantomsMore =
+    "For the address book of who writes to all of them. A phantom works for the member that stands\n"
+    "in its row only. Days (UTC) and display names are kept for addresses with `collect = true` in the\n"
+    "routes file; correspondents' addresses are never shown.";
+
 constexpr const char* kCheck = "Looks whether everything that serve needs is there and works.";
 constexpr const char* kCheckMore =
     "Configuration, certificates, key file, Redis, routes, next hops and providers: one line\n"
@@ -106,11 +112,26 @@ void add_forget(CLI::App& app, Command& command) {
   forget->add_flag("-y,--yes", command.yes, "Do not ask");
 }
 
+void add_phantoms(CLI::App& app, Command& command) {
+  CLI::App* phantoms = app.add_subcommand("phantoms", kPhantoms);
+  phantoms->footer(footer(kPhantomsMore));
+  add_config(phantoms, command.config);
+  phantoms->add_option("--address", command.address, "The public address")->type_name("ADDRESS")->required();
+  phantoms->add_option("--mailbox", command.mailbox, "Only this member's")->type_name("ADDRESS");
+  phantoms->add_flag("--all", command.all,
+                     "Those too who were only mentioned, or wrote before it was collected");
+  phantoms->add_option("--format", command.format, "table, csv or json; default: table")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->default_val("table");
+}
+
 Command::Name name_of(const CLI::App& app) {
   const std::string name = app.get_subcommands().front()->get_name();
   if (name == "apply") return Command::Name::apply;
   if (name == "show") return Command::Name::show;
   if (name == "forget") return Command::Name::forget;
+  if (name == "phantoms") return Command::Name::phantoms;
   if (name == "check") return Command::Name::check;
   if (name == "hash-password") return Command::Name::hash_password;
   return Command::Name::serve;
@@ -137,6 +158,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   add_apply(app, command);
   add_show(app, command, format);
   add_forget(app, command);
+  add_phantoms(app, command);
   CLI::App* check = app.add_subcommand("check", kCheck);
   check->footer(footer(kCheckMore));
   add_config(check, command.config);

@@ -7,15 +7,25 @@
 namespace kage::app {
 
 struct Command {
-  enum class Name : std::uint8_t { serve, apply, show, forget, check, hash_password } name = Name::serve;
+  enum class Name : std::uint8_t {
+    serve,
+    apply,
+    show,
+    forget,
+    phantoms,
+    check,
+    hash_password
+  } name = Name::serve;
   std::string config;      ///< path, found where it was not given; not for hash_password
   std::string ready_file;  ///< serve
   std::string routes;      ///< apply: the file; check: one to look at, or empty
-  std::string address;     ///< show, forget
-  std::string mailbox;     ///< forget; empty: the whole public address
+  std::string address;     ///< show, forget, phantoms
+  std::string mailbox;     ///< forget, phantoms; empty: the whole public address
+  std::string format;      ///< phantoms: "table", "csv" or "json"
   bool dry_run = false;    ///< apply
   bool yes = false;        ///< apply, forget
   bool json = false;       ///< show
+  bool all = false;        ///< phantoms: those too who never wrote
 };
 
 struct ParsedCommandLine {

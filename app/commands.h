@@ -10,6 +10,7 @@ namespace kage::app {
 int apply(const Config& config, const Command& command);
 int show(const Config& config, const Command& command);
 int forget(const Config& config, const Command& command);
+int phantoms(const Config& config, const Command& command);
 int check(const Config& config, const Command& command);
 int hash_password();
 

@@ -38,6 +38,8 @@ int run(int argc, const char* const* argv) {
       return show(*config, command);
     case Command::Name::forget:
       return forget(*config, command);
+    case Command::Name::phantoms:
+      return phantoms(*config, command);
     case Command::Name::check:
       return check(*config, command);
     default:

@@ -22,33 +22,6 @@ constexpr net::Millis kKeepLockEvery{20'000};
 constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Millis(200), net::Millis(500)};
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
-/// A message with so many copies tells how far it is.
-constexpr std::size_t kManyCopies = 100;
-constexpr net::Millis kProgressEvery{10'000};
-
-/// Which rule decided whether an author is shown (contract R7.1), for operators.
-void count_anonymity(const std::vector<mapping::AnonymityRule>& rules) {
-  using metrics::Counter;
-  using enum mapping::AnonymityRule;
-  for (const mapping::AnonymityRule rule : rules) {
-    metrics::add(rule == always       ? Counter::authors_hidden_always
-                 : rule == asked_184  ? Counter::authors_hidden_184
-                 : rule == never      ? Counter::authors_shown_never
-                 : rule == plain      ? Counter::authors_shown_plain
-                 : rule == lifted_186 ? Counter::authors_shown_186
-                                      : Counter::authors_hidden_unreadable);
-  }
-}
-
-/// "hidden: 184", one for each public address; "-" for what no stranger wrote.
-std::string named(const std::vector<mapping::AnonymityRule>& rules) {
-  std::string out;
-  for (const mapping::AnonymityRule rule : rules) {
-    if (!out.empty()) out += ", ";
-    out.append(mapping::shows_author(rule) ? "shown: " : "hidden: ").append(mapping::name_of(rule));
-  }
-  return out.empty() ? "-" : out;
-}
 
 net::Task<void> nothing() {
   co_return;
@@ -405,54 +378,6 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   if (ledger_writes_ > 0) co_await ledger_quiet_;
   co_await release_lock(forget);
   co_return answer;
-}
-
-std::string Incoming::subject_tag() const {
-  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
-  if (subject == nullptr) return "-";
-  return plan_->routes()->master().log_tag(subject->mailbox_canonical);
-}
-
-/// How far a long broadcast is.
-void Incoming::log_progress(net::TimePoint now) {
-  if (!delivery_ || sent_.size() < kManyCopies) return;
-  const auto progress = delivery_->progress();
-  const bool due = progress.all() >= progress_logged_ + kManyCopies ||
-                   (progress.all() > progress_logged_ && now >= progress_at_ + kProgressEvery);
-  if (!due || progress.all() >= sent_.size()) return;
-  progress_logged_ = progress.all();
-  progress_at_ = now;
-  const std::string tag = subject_tag();
-  log::info("message.progress", {{"member", std::string_view(tag)},
-                                 {"copies", sent_.size()},
-                                 {"delivered", progress.delivered},
-                                 {"deferred", progress.deferred},
-                                 {"refused", progress.refused},
-                                 {"ms", (now - started_).count()}});
-}
-
-void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {
-  const auto count = [&results](Outcome outcome) {
-    return std::ranges::count(results, outcome, &CopyResult::outcome);
-  };
-  using metrics::Counter;
-  metrics::add(answer[0] == '2'   ? Counter::messages_accepted
-               : answer[0] == '4' ? Counter::messages_deferred
-                                  : Counter::messages_refused);
-  if (plan_) count_anonymity(plan_->anonymity());
-  const std::string tag = subject_tag();
-  const std::string author = plan_ ? named(plan_->anonymity()) : std::string("-");
-  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
-                        {"answer", answer},
-                        {"member", std::string_view(tag)},
-                        {"author", std::string_view(author)},
-                        {"copies", plan_ ? plan_->copies().size() : 0},
-                        {"delivered", count(Outcome::delivered)},
-                        {"deferred", count(Outcome::deferred)},
-                        {"refused", count(Outcome::refused)},
-                        {"reported", reported_ ? 1 : 0},
-                        {"octets", octets_},
-                        {"ms", (services_.loop.now() - started_).count()}});
 }
 
 }  // namespace kage::submission

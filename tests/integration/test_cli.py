@@ -126,13 +126,13 @@ class Commands(Small):
 class Usage(Case):
     def test_help_and_version(self):
         self.assertRegex(run([program(), "--version"]).stdout, r"\d+\.\d+\.\d+")
-        for command in ([], ["serve"], ["apply"], ["show"], ["forget"], ["check"], ["hash-password"]):
+        for command in ([], ["serve"], ["apply"], ["show"], ["forget"], ["phantoms"], ["check"], ["hash-password"]):
             result = run([program(), *command, "--help"])
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertGreater(len(result.stdout), 100, command)
 
     def test_wrong_usage(self):
-        for arguments in (["fly"], ["serve", "--no-such"], ["apply"], ["forget"], []):
+        for arguments in (["fly"], ["serve", "--no-such"], ["apply"], ["forget"], ["phantoms"], []):
             result = run([program(), *arguments])
             self.assertEqual(result.returncode, 2, (arguments, result.stdout, result.stderr))
 

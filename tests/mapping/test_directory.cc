@@ -183,6 +183,45 @@ TEST_CASE("two messages of one identity are one message", "[R3.7]") {
   REQUIRE(world.finish(*retry));
 }
 
+TEST_CASE("a refusal is remembered with its status", "[R3.7]") {
+  World world;
+  const auto first = world.node.begin(world.routes, world.request({}, {kFirst, kSecond}));
+  REQUIRE(first);
+  CHECK(first->refused == std::vector<std::string>(2));
+  REQUIRE(await(world.node.loop, world.node.directory.refused(*first, {{kFirst, "5.1.1"}}, kDigest)));
+  REQUIRE(world.served(*first, kSecond));
+  REQUIRE(world.finish(*first));
+  const auto retry = world.node.begin(world.routes, world.request({}, {kFirst, kSecond}));
+  REQUIRE(retry);
+  CHECK(retry->served == std::vector<std::optional<Digest>>(2, kDigest));
+  CHECK(retry->refused == std::vector<std::string>{"5.1.1", ""});
+}
+
+TEST_CASE("what is collected survives a mention and keeps its first day") {
+  World world;
+  auto spec = small_spec();
+  for (AddressSpec& address : spec.addresses) address.collect = true;
+  REQUIRE(world.client.apply(spec));
+  world.routes = world.node.recover();
+  const Member* officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  const auto store = [&](std::optional<Sighting> seen) {
+    PhantomWrite write = phantom(officer, "hanako@docomo.example");
+    write.seen = std::move(seen);
+    REQUIRE(await(world.node.loop, world.node.directory.store(world.routes, {write})));
+    const auto resolved = world.node.resolve({write.local});
+    REQUIRE(resolved);
+    REQUIRE(resolved->values[0]);
+    return resolved->values[0]->seen;
+  };
+  CHECK(store(std::nullopt) == std::nullopt);
+  CHECK(store(Sighting{20'000, 20'000, "Hanako"}) == Sighting{20'000, 20'000, "Hanako"});
+  CHECK(store(std::nullopt) == Sighting{20'000, 20'000, "Hanako"});
+  CHECK(store(Sighting{20'007, 20'007, "花子"}) == Sighting{20'000, 20'007, "花子"});
+  const auto bytes =
+      world.client.command({"MEMORY", "USAGE", "kage:p:" + phantom(officer, "hanako@docomo.example").local});
+  CHECK(bytes.integer < 200);
+}
+
 TEST_CASE("entries go when they are taken back or the message is forgotten") {
   World world;
   auto transaction = world.node.begin(world.routes, world.request({}, {kFirst, kSecond}));

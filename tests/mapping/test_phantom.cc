@@ -131,6 +131,39 @@ TEST_CASE("a stored phantom stays small", "[R4.3]") {
   CHECK(opened->correspondent.spelling == odd);
 }
 
+TEST_CASE("what is collected of a correspondent opens again, and the first day stands in clear") {
+  const Routes routes = make_routes();
+  const Member& member = *routes->find_member(kFirst);
+  const std::string local = phantom_local(member, "hanako@docomo.example");
+  const Sighting seen{20'000, 20'410, "山田花子"};
+  std::string value = seal_phantom_value(member, local, "Hanako@docomo.example", seen);
+  CHECK(phantom_value_member(value) == kFirst);
+  auto opened = open_phantom_value(*routes, local, value);
+  REQUIRE(opened);
+  CHECK(opened->correspondent.spelling == "Hanako@docomo.example");
+  CHECK(opened->seen == seen);
+  value.replace(9, 2, std::string{'\x4e', '\x1f'});  // as Redis keeps it from an older value
+  opened = open_phantom_value(*routes, local, value);
+  REQUIRE(opened);
+  CHECK(opened->seen->first == 0x4e1f);
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    CHECK_FALSE(open_phantom_value(*routes, local, std::string_view(value).substr(0, i)));
+  }
+  CHECK_FALSE(
+      open_phantom_value(*routes, local, seal_phantom_value(member, local, "h@docomo.example"))->seen);
+}
+
+TEST_CASE("a name is kept as one harmless line without an address", "[R5.2]") {
+  CHECK(kept_name("  Hanako Yamada ") == "Hanako Yamada");
+  CHECK(kept_name("hanako@docomo.example").empty());
+  CHECK(kept_name("花子＠docomo").empty());
+  CHECK(kept_name("a\x1b[31mb\r\nc\xe2\x80\xae"
+                  "d\xc2\x85") == "a[31mbcd");
+  const std::string long_name = kept_name("一二三四五六七八九十一二三四五");
+  CHECK(long_name == "一二三四五六七八九十");
+  CHECK(kept_name("").empty());
+}
+
 TEST_CASE("a sealed message id opens to the original", "[R4.6]") {
   const Routes routes = make_routes();
   const Member& member = *routes->find_member(2);

@@ -24,6 +24,7 @@ class Envelope:
     helo: str = ""
     login: str = ""
     connection: int = 0
+    began: float = 0.0  # when MAIL came, by time.monotonic()
 
     @property
     def recipient(self):
@@ -233,7 +234,7 @@ class _Session:
                 if self._stage("mail", text):
                     path, _, parameters = text[text.index("<") + 1:].partition(">")
                     envelope = Envelope(path, parameters.strip(), tls=self.tls, helo=self.helo, login=self.user,
-                                        connection=self.number)
+                                        connection=self.number, began=time.monotonic())
                     self._say("250 2.1.0 ok")
             elif verb == "RCPT":
                 if envelope is None:
