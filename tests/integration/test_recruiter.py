@@ -57,6 +57,9 @@ class Recruiter(Story):
             names = {applicant.name for applicant in self.applicants}
             self.assertEqual(find_traces(header_of(data), names), [])
             self.assertTrue(body_of(data))
+        kept = self.stage.at_rest()
+        phantom = address(self.desk.finds("number 0.")).split("@")[0].encode()
+        self.assertTrue(any(phantom in octets for octets in kept.values()), "Redis' files were looked at")
         self.assertEqual(self.stage.kept_of([*self.applicants, self.desk]), [])
         self.assertNotIn("Application", self.stage.gateway.log())
 

@@ -30,7 +30,7 @@ def routes(committee):
     return toml({"address": [
         {"address": PTA, "display_name": "PTA committee", "anonymize": "prefix", "share_replies": "self",
          "member": [member(mailbox) for mailbox in committee]},
-        {"address": NEWS, "display_name": "School news", "member": [member(OFFICE)]}]})
+        {"address": NEWS, "display_name": "School news", "collect": True, "member": [member(OFFICE)]}]})
 
 
 class SchoolYear(Story):
@@ -165,11 +165,15 @@ class SchoolYear(Story):
                 self.assertReply(ready, 354)
                 client.send(smtp_client.stuff(text))
                 self.assertReply(client.reply(), 250)
-        # The office's address book: what is in its mailbox.
+        # The office's address book: what is in its mailbox, or what the gateway lists of those who wrote.
         registered = self.sink.wait_messages(500)
         self.assertTrue(all(m.recipients == [OFFICE] for m in registered))
         book = [address(m.data) for m in registered]
         self.assertEqual(len(set(book)), 500)
+        gateway = self.stage.gateway
+        listed = gateway.command("phantoms", "--config", gateway.config_path, "--address", NEWS, "--format", "csv").stdout
+        self.assertEqual(phantoms_in(listed.encode()), {phantom.encode() for phantom in book})
+        self.assertEqual([word for word in (*FAMILIES[::50], "families.test") if word in listed], [])
         self.sink.clear()
         for broken in BROKEN:
             self.sink.fail("rcpt", reply="550 5.1.1 no such family", match=broken)
