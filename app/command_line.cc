@@ -22,7 +22,8 @@ constexpr const char* kAbout =
     "  kagemusha apply ROUTES     tell it who stands behind which public address\n"
     "";
 
-constexpr const char* kExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not allowed to forget.";
 
 constexpr const char* kServe = "Runs the gateway until SIGTERM or SIGINT.";
 constexpr const char* kServeMore =
@@ -32,9 +33,9 @@ constexpr const char* kServeMore =
 constexpr const char* kApply =
     "Makes the routes equal to a routes file: TOML, or CSV when its name ends in .csv.";
 constexpr const char* kApplyMore =
-    "Shows the difference first. Members that are no longer in the file are forgotten for good:\n"
-    "their phantoms die and cannot be brought back. Running it twice changes nothing the second\n"
-    "time.";
+    "Shows the difference first, with how many phantoms die. Members that are no longer in the file\n"
+    "are forgotten for good: their phantoms cannot be brought back. It asks before that on a\n"
+    "terminal; elsewhere it needs --yes. Running it twice changes nothing the second time.";
 
 constexpr const char* kShow = "Shows the public addresses and who stands behind them.";
 constexpr const char* kShowMore = "It shows mailboxes; only who can read the master key can run it.";

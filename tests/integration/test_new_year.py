@@ -1,0 +1,202 @@
+"""A new year: other members behind the same public address, and what becomes of the old ones (contract R3.5)."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import unittest
+
+from harness import smtp_client
+from harness.gateway import Gateway, program
+from harness.mail import message
+from harness.redis import Redis
+from harness.small import OFFICER, PASSWORD, PUBLIC, STRANGER, TEACHER, Small
+
+NEXT = "next@gmail.test"  # the committee of the next year
+NOT_CONFIRMED = 3
+
+
+class NewYear(Small):
+    settings = {"recipients": "open", "share_replies": True}
+
+    @classmethod
+    def make_redis(cls, space):
+        cls.redis = Redis(space).start()
+        return cls.redis
+
+    def setUp(self):
+        super().setUp()
+        self.gateway.apply(self.routes())
+        self.gateway.settle(PUBLIC)
+        self.sink.clear()
+
+    def run_apply(self, members, *arguments):
+        return self.gateway.apply(self.routes(members), *arguments, yes=False, check=False)
+
+    def on_terminal(self, answer, members):
+        """`apply` with a person at the terminal; what it showed and its exit code."""
+        path = self.space.write("gateway/terminal.toml", self.routes(members))
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([program(), "apply", "--config", self.gateway.config_path, path], stdin=theirs,
+                                   stdout=theirs, stderr=theirs, cwd=self.gateway.folder, start_new_session=True)
+        os.close(theirs)
+        shown = b""
+        try:
+            while True:
+                shown += os.read(ours, 4096)
+                if b"[y/N]" in shown and answer:
+                    os.write(ours, answer.encode() + b"\n")
+                    answer = None
+        except OSError:  # the terminal is gone with its last program
+            pass
+        os.close(ours)
+        return shown.decode(), process.wait(30)
+
+    def test_it_is_told_before_it_is_done(self):
+        old = [self.phantom_of(f"s{n}@stranger.test", OFFICER) for n in range(3)]
+        before = self.gateway.show("--format", "json").stdout
+        dry = self.run_apply([TEACHER, NEXT], "--dry-run")
+        self.assertEqual(dry.returncode, 0)
+        refused = self.run_apply([TEACHER, NEXT])
+        self.assertEqual(refused.returncode, NOT_CONFIRMED)
+        for result in (dry, refused):
+            self.assertIn(f"- member {OFFICER}  (3 phantoms)", result.stdout)
+            self.assertIn(f"+ member {NEXT}\n", result.stdout)
+            self.assertIn("Forgotten for good: 1 member with 3 phantoms.", result.stdout)
+            self.assertNotIn("stranger.test", result.stdout + result.stderr)
+        self.assertIn("Say --yes", refused.stderr)
+        shown, code = self.on_terminal("n", [TEACHER, NEXT])
+        self.assertEqual(code, NOT_CONFIRMED)
+        self.assertIn("1 member with 3 phantoms will be forgotten for good. Go on? [y/N]", shown)
+        self.assertEqual(self.gateway.show("--format", "json").stdout, before)
+        self.assertReply(self.submit(OFFICER, old[0], message(OFFICER, old[0])), 250)
+
+        shown, code = self.on_terminal("yes", [TEACHER, NEXT])
+        self.assertEqual(code, 0, shown)
+        after = json.loads(self.gateway.show("--format", "json").stdout)["addresses"][0]
+        kept = json.loads(before)["addresses"][0]
+        self.assertEqual([m["mailbox"] for m in after.pop("members")], sorted([NEXT, TEACHER]))
+        kept.pop("members")
+        self.assertEqual(after, kept)
+        # Dead for old and new; whoever stays keeps what they had.
+        for mailbox in (OFFICER, NEXT):
+            self.assertReply(self.submit(mailbox, old[0], message(mailbox, old[0])), 5)
+        self.sink.clear()
+        self.until_delivered(message(STRANGER, PUBLIC, message_id="april@stranger.test"))
+        self.assertEqual(sorted(m.recipients[0] for m in self.copies(2)), sorted([NEXT, TEACHER]))
+
+    def test_who_forgets_unasked_is_refused_too(self):
+        self.phantom_of(STRANGER, TEACHER)
+        command = ["forget", "--config", self.gateway.config_path, "--address", PUBLIC, "--mailbox", TEACHER]
+        result = self.gateway.command(*command)
+        self.assertEqual(result.returncode, NOT_CONFIRMED)
+        self.assertRegex(result.stderr, rf"{TEACHER} behind {PUBLIC}, with \d+ phantoms?, would be forgotten")
+
+
+class ManyPhantoms(Small):
+    """A member with tens of thousands of phantoms goes while mail flows."""
+
+    members = (OFFICER, TEACHER)
+    many = 30_000
+
+    @classmethod
+    def make_redis(cls, space):
+        cls.redis = Redis(space, arguments=["--appendfsync", "no"]).start()
+        return cls.redis
+
+    def setUp(self):
+        super().setUp()
+        self.gateway.apply(self.routes())
+        self.gateway.settle(PUBLIC)
+        # Only who a phantom belongs to matters to what is tested: all but one are made up.
+        self.phantom = self.phantom_of(STRANGER, OFFICER)
+        owner = self.redis.call("GETRANGE", "kage:p:" + self.phantom.split("@")[0], 0, 8)
+        self.redis.pipeline(("SET", f"kage:p:{n:016d}", owner + b"x" * 40) for n in range(self.many))
+        self.sink.clear()
+
+    def phantoms(self):
+        return self.redis.call("DBSIZE")
+
+    def calls(self, command):
+        found = re.search(rf"cmdstat_{command}:calls=(\d+)", self.redis.call("INFO", "commandstats").decode())
+        return int(found.group(1)) if found else 0
+
+    def forget(self, when):
+        """`forget` as a process whose progress calls `when(line, process)`."""
+        process = subprocess.Popen([program(), "forget", "--config", self.gateway.config_path, "--address", PUBLIC,
+                                    "--mailbox", OFFICER, "--yes"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, cwd=self.gateway.folder)
+        with process:
+            text = ""
+            for line in process.stdout:
+                text += line
+                when(line, process)
+        return process.returncode, text
+
+    def test_others_go_on_meanwhile(self):
+        second = Gateway(self.space, name="second", next_hop_port=self.sink.port, certificate=self.certificate,
+                         redis=self.redis, keys={"master": self.gateway.key_path})
+        second.start()
+        second.settle(PUBLIC)
+        ended = threading.Event()
+        sent = []
+
+        def send():
+            number = 0
+            while not ended.is_set():
+                number += 1
+                text = message(f"w{number}@stranger.test", PUBLIC, message_id=f"{number}@while.test")
+                sent.append(smtp_client.send(second.inbound, f"w{number}@stranger.test", PUBLIC, text).code)
+        sender = threading.Thread(target=send)
+        dead = []
+
+        def when(line, _):
+            if "phantoms are dead" in line:
+                # At once and on another node, though all of it is still stored.
+                dead.append((self.phantoms(), smtp_client.submit(
+                    second.submission, self.tls, OFFICER, PASSWORD, OFFICER, self.phantom,
+                    message(OFFICER, self.phantom)).code))
+                sent.clear()
+        sender.start()
+        self.redis.call("CONFIG", "RESETSTAT")
+        try:
+            code, text = self.forget(when)
+        finally:
+            ended.set()
+            sender.join()
+        self.assertEqual(code, 0, text)
+        # Word for word what another code shows: either the login or the phantom is refused, for good.
+        self.assertEqual(dead[0][1] // 100, 5)
+        self.assertGreater(dead[0][0], self.many // 2)
+        deleted = int(re.search(r"Deleted (\d+) dead phantoms", text).group(1))
+        self.assertGreater(deleted, self.many)
+        self.assertIn("keys looked at for dead phantoms", text)
+        # Mail flowed between the steps, and no step was a large one.
+        self.assertGreater(sent.count(250), 2)
+        self.assertLessEqual(len(sent) - sent.count(250), 1, sent)
+        self.assertGreaterEqual(self.calls("scan"), self.many // 1000)
+        self.assertEqual(self.calls("keys") + self.calls("flushall"), 0)
+
+    def test_a_crash_in_the_middle(self):
+        def when(line, process):
+            if "keys looked at" in line and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+        code, text = self.forget(when)
+        self.assertEqual(code, -signal.SIGKILL, text)
+        left = self.phantoms()
+        self.assertGreater(left, 1000)
+        self.assertLess(left, self.many)
+        # What is left is dead; the next apply takes it, though it has nothing else to do.
+        self.assertReply(self.submit(OFFICER, self.phantom, message(OFFICER, self.phantom)), 5)
+        result = self.gateway.apply(self.routes([TEACHER]))
+        self.assertIn("Nothing to change", result.stdout)
+        self.assertRegex(result.stdout, r"Deleted \d{4,} dead phantoms")
+        self.assertLess(self.phantoms(), 1000)
+        self.assertNotIn("Deleted", self.gateway.apply(self.routes([TEACHER])).stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
