@@ -170,7 +170,8 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
 
 int apply(const Config& config, const Command& command) {
   Problems problems(command.routes);
-  const auto spec = load_routes_file(command.routes, provider_names(config), problems);
+  const auto spec =
+      load_routes_file(command.routes, provider_names(config), problems, routes_encoding(command.encoding));
   if (!spec) {
     print_error(problems.text() + "\n");
     return 2;

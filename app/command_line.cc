@@ -76,12 +76,21 @@ std::string find_config() {
              : std::string(kSystemConfig);
 }
 
+void add_encoding(CLI::App* command, std::string& encoding) {
+  command
+      ->add_option("--encoding", encoding,
+                   "Of a CSV file: utf-8, or shift_jis as a Japanese spreadsheet saves it; default: utf-8")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"utf-8", "shift_jis"}));
+}
+
 void add_apply(CLI::App& app, Command& command) {
   CLI::App* apply = app.add_subcommand("apply", kApply);
   apply->footer(footer(kApplyMore));
   add_config(apply, command.config);
   apply->add_flag("--dry-run", command.dry_run, "Only show the difference");
   apply->add_flag("-y,--yes", command.yes, "Do not ask before members are forgotten");
+  add_encoding(apply, command.encoding);
   apply->add_option("ROUTES", command.routes, "The routes file")->required();
 }
 
@@ -143,6 +152,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   add_config(check, command.config);
   check->add_option("--routes", command.routes, "Also look at this routes file; it is not applied")
       ->type_name("FILE");
+  add_encoding(check, command.encoding);
   app.add_subcommand("hash-password", kHashPassword)->footer(footer(kHashPasswordMore));
 
   try {
