@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "base/metrics.h"
+
 namespace kage::mapping {
 namespace {
 
@@ -78,10 +80,13 @@ void PhantomCache::remember(std::string_view local, std::string_view spelling, n
     return at.phantom != 0 && at.phantom != phantom;
   };
   while (buckets_.size() < most_buckets_ && crowded()) grow();
+  const std::size_t before = size_;
   put({phantom, spelling_hash(spelling), seconds_of(now)});
+  metrics::add(metrics::Gauge::cache_phantoms_stored, size_ > before ? 1 : 0);
 }
 
 void PhantomCache::clear() {
+  metrics::add(metrics::Gauge::cache_phantoms_stored, -static_cast<std::int64_t>(size_));
   buckets_ = {};
   size_ = 0;
 }

@@ -9,6 +9,11 @@
 #include "mapping/route_codec.h"
 
 namespace kage::mapping {
+namespace {
+
+constexpr net::Millis kLongestRest{50};
+
+}  // namespace
 
 /// SCAN, with DBSIZE at the first time; leaves the keys of one step in `keys`.
 net::Task<Result<>> PhantomScan::read_keys(net::RedisBatch before, Page& page,
@@ -62,7 +67,7 @@ net::Task<Result<PhantomScan::Page>> PhantomScan::next(net::RedisBatch before) {
     if (value.is_error() || value.text.empty()) continue;
     page.phantoms.push_back({std::move(keys[i].text), phantom_value_member(value.text)});
   }
-  if (!ended_) co_await loop_.sleep(std::max(net::Millis(1), loop_.now() - began));
+  if (!ended_) co_await loop_.sleep(std::clamp(loop_.now() - began, net::Millis(1), kLongestRest));
   co_return page;
 }
 

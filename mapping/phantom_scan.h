@@ -33,7 +33,7 @@ class PhantomScan {
     std::uint64_t removed = 0;  ///< the sum of the numbers that the commands of `before` answered
   };
   /// The next step: two round trips, no command of which touches more than about kStep keys; then rests as
-  /// long as it took, so that half of the time at least belongs to others. `before` goes with the first trip.
+  /// long as it took, 50 ms at most, so that others have their turn. `before` goes with the first trip.
   net::Task<Result<Page>> next(net::RedisBatch before);
   [[nodiscard]] bool ended() const { return ended_; }
 

@@ -310,6 +310,7 @@ net::Task<std::string> Incoming::finish() {
   }
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
+    count_refusal(*refusal_);
     co_await abandon();
     log_end(line(*refusal_).substr(0, 3), {});
     co_return std::string(line(*refusal_));
@@ -344,6 +345,7 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);
+    count_refusal(Answer::try_again);
   } else if (const auto deferred = first(Outcome::deferred); deferred != results.end()) {
     answer = deferred_line(deferred->status);
   } else if (const auto refused = first(Outcome::refused); refused != results.end()) {
@@ -372,11 +374,19 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
   metrics::add(answer[0] == '2'   ? Counter::messages_accepted
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
+  const bool inbound = origin_.face == Face::inbound;
+  if (answer[0] == '2') {
+    metrics::add(!inbound         ? Counter::crossed_submitted
+                 : has_phantoms() ? Counter::crossed_reply
+                                  : Counter::crossed_inward);
+  }
+  metrics::observe(inbound ? metrics::Histogram::message_inbound : metrics::Histogram::message_submission,
+                   services_.loop.now() - started_);
   if (plan_) count_anonymity(plan_->anonymity());
   const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
   const std::string tag =
       subject != nullptr ? plan_->routes()->master().log_tag(subject->mailbox_canonical) : std::string("-");
-  log::info("message", {{"face", origin_.face == Face::inbound ? "inbound" : "submission"},
+  log::info("message", {{"face", inbound ? "inbound" : "submission"},
                         {"answer", answer},
                         {"member", std::string_view(tag)},
                         {"copies", plan_ ? plan_->copies().size() : 0},

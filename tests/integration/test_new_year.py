@@ -10,10 +10,12 @@ import threading
 import unittest
 
 from harness import smtp_client
-from harness.gateway import Gateway, program
+from harness.case import Case
+from harness.gateway import ROOT, Gateway, program
 from harness.mail import message
 from harness.redis import Redis
 from harness.small import OFFICER, PASSWORD, PUBLIC, STRANGER, TEACHER, Small
+from harness.workspace import run
 
 NEXT = "next@gmail.test"  # the committee of the next year
 NOT_CONFIRMED = 3
@@ -94,6 +96,83 @@ class NewYear(Small):
         result = self.gateway.command(*command)
         self.assertEqual(result.returncode, NOT_CONFIRMED)
         self.assertRegex(result.stderr, rf"{TEACHER} behind {PUBLIC}, with \d+ phantoms?, would be forgotten")
+
+
+class Scripts(Case):
+    """scripts/seed, scripts/new-year and scripts/export-phantoms, as an administrator uses them, without a server."""
+
+    @classmethod
+    def prepare(cls, space):
+        cls.redis = Redis(space).start()
+        cls.gateway = Gateway(space, redis=cls.redis)
+        cls.gateway.write_config()
+
+    def script(self, name, *words, program=program()):
+        return run([os.path.join(ROOT, "scripts", name), "--config", self.gateway.config_path, "--kagemusha", program,
+                    *words], cwd=self.gateway.folder)
+
+    def table(self, name, members, encoding="utf-8-sig"):
+        """As a spreadsheet saves it."""
+        rows = ["address,display_name,mailbox,name,share_replies,,"] + [
+            f"{PUBLIC},{'ＰＴＡ' if n == 0 else ''},\u3000{m},\"佐藤,\u3000{n}\",TRUE,," for n, m in enumerate(members)]
+        return self.space.write(f"gateway/{name}", "\r\n".join([*rows, ",,,,,,", ""]).encode(encoding))
+
+    def shown(self):
+        return json.loads(self.gateway.show("--format", "json").stdout)["addresses"]
+
+    def test_a_year_by_scripts(self):
+        first = self.table("first.csv", [OFFICER, TEACHER], "cp932")
+        wrong = self.script("seed", first)
+        self.assertEqual(wrong.returncode, 2, wrong.stdout)
+        self.assertIn("--encoding shift_jis", wrong.stderr)
+        sjis = ("--encoding", "shift_jis")
+        dry = self.script("seed", *sjis, "--dry-run", first)
+        self.assertEqual(dry.returncode, 0, dry.stderr)
+        self.assertIn("+ member " + OFFICER, dry.stdout)
+        self.assertEqual(self.shown(), [])
+        self.assertEqual(self.script("seed", *sjis, first).returncode, 0)
+        before = self.shown()[0]
+        self.assertEqual((before["display_name"], before["share_replies"]), ("ＰＴＡ", True))
+        self.assertEqual(sorted(m["name"] for m in before["members"]), ["佐藤,\u30000", "佐藤,\u30001"])
+
+        second = self.table("second.csv", [TEACHER, NEXT])
+        self.assertEqual(self.script("seed", second).returncode, NOT_CONFIRMED)
+        self.assertEqual(self.script("new-year", second).returncode, NOT_CONFIRMED)
+        dry = self.script("new-year", "--dry-run", second)
+        self.assertEqual(dry.returncode, 0)
+        self.assertIn("Forgotten for good: 1 member with no phantoms", dry.stdout)
+        self.assertEqual(self.shown(), [before])
+        done = self.script("new-year", "--yes", second)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("The new year has begun", done.stdout)
+        after = self.shown()[0]
+        self.assertEqual(sorted(m["mailbox"] for m in after.pop("members")), sorted([TEACHER, NEXT]))
+        self.assertEqual(after, {k: v for k, v in before.items() if k != "members"})
+
+    def test_all_problems_at_once_and_nothing_done(self):
+        before = self.gateway.show("--format", "json").stdout
+        path = self.table("bad.csv", ["ｏｆｆｉｃｅｒ＠gmail.test", TEACHER, "nobody", TEACHER])
+        for name in ("seed", "new-year"):
+            result = self.script(name, path)
+            self.assertEqual(result.returncode, 2)
+            problems = result.stderr.strip().split("\n")
+            self.assertEqual([re.search(r"row (\d+), (\w+): found .*; allowed: ", p).groups() for p in problems],
+                             [("2", "mailbox"), ("4", "mailbox"), ("5", "mailbox")], result.stderr)
+        self.assertEqual(self.gateway.show("--format", "json").stdout, before)
+
+    def test_usage(self):
+        for name in ("seed", "new-year", "export-phantoms"):
+            self.assertIn("--dry-run", self.script(name, "--help").stdout)
+            for words in ([], ["--fly"], ["a", "b", "c"]):
+                self.assertEqual(self.script(name, *words).returncode, 2, (name, words))
+            self.assertEqual(self.script(name, "x.toml", program="/no/such/program").returncode, 1)
+
+    def test_export_wants_the_command(self):
+        old = self.space.write("old", "#!/bin/sh\nexit 2\n", mode=0o755)
+        result = self.script("export-phantoms", PUBLIC, "phantoms.csv", program=old)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("has no command 'phantoms'", result.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.gateway.folder, "phantoms.csv")))
 
 
 class ManyPhantoms(Small):
