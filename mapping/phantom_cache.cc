@@ -73,6 +73,7 @@ void PhantomCache::grow() {
 }
 
 void PhantomCache::remember(std::string_view local, std::string_view spelling, net::TimePoint now) {
+  const auto before = static_cast<std::int64_t>(size_);
   const std::uint64_t phantom = phantom_hash(local);
   const auto crowded = [&] {
     if (size_ * 2 >= buckets_.size() * kWays) return true;
@@ -80,9 +81,8 @@ void PhantomCache::remember(std::string_view local, std::string_view spelling, n
     return at.phantom != 0 && at.phantom != phantom;
   };
   while (buckets_.size() < most_buckets_ && crowded()) grow();
-  const std::size_t before = size_;
   put({phantom, spelling_hash(spelling), seconds_of(now)});
-  metrics::add(metrics::Gauge::cache_phantoms_stored, size_ > before ? 1 : 0);
+  metrics::add(metrics::Gauge::cache_phantoms_stored, static_cast<std::int64_t>(size_) - before);
 }
 
 void PhantomCache::clear() {
