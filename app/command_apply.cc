@@ -48,13 +48,14 @@ Colour colour_of(Kind kind) {
   }
 }
 
-std::string line_of(const mapping::RouteChange& change) {
+std::string line_of(const mapping::RouteChange& change, const mapping::PhantomCensus& dying) {
   const Colour colour = colour_of(change.kind);
   const char sign = colour == Colour::green ? '+' : colour == Colour::red ? '-' : '~';
   const bool member = !change.mailbox.empty();
   std::string text = fmt::format("{}{} {} {}", member ? "    " : "  ", sign, what_of(change.kind),
                                  member ? change.mailbox : change.public_address);
   if (!change.detail.empty()) text += "  (" + change.detail + ")";
+  if (change.kind == Kind::remove_member) text += "  (" + phantoms_of(dying, change.member) + ")";
   return coloured(colour, printable(text)) + "\n";
 }
 
@@ -68,7 +69,7 @@ Counts count(const std::vector<mapping::RouteChange>& changes) {
   return counts;
 }
 
-void print_changes(const std::vector<mapping::RouteChange>& changes) {
+void print_changes(const std::vector<mapping::RouteChange>& changes, const mapping::PhantomCensus& dying) {
   std::string_view address;
   for (const auto& change : changes) {
     // A member's line stands under its address, which may have no line of its own.
@@ -76,7 +77,7 @@ void print_changes(const std::vector<mapping::RouteChange>& changes) {
       print(fmt::format("  {}\n", printable(change.public_address)));
     }
     address = change.public_address;
-    print(line_of(change));
+    print(line_of(change, dying));
   }
 }
 
@@ -88,36 +89,59 @@ std::string totals(const mapping::RouteSpec& spec) {
 }
 
 /// Whether to go on; prints why not.
-bool may_forget(const Counts& counts, const Command& command) {
-  if (counts.members_removed == 0 || command.yes) return true;
+bool may_forget(const std::string& loss, const Command& command) {
+  if (loss.empty() || command.yes) return true;
   if (!input_is_terminal()) {
-    print_error(
-        "kagemusha: members would be forgotten for good; nothing was changed. Say --yes to allow it.\n");
+    print_error(fmt::format(
+        "kagemusha: {} would be forgotten for good; nothing was changed. Say --yes to allow it.\n", loss));
     return false;
   }
-  if (confirm(
-          fmt::format("{} will be forgotten for good. Go on?", count_of(counts.members_removed, "member"))))
-    return true;
+  if (confirm(fmt::format("{} will be forgotten for good. Go on?", loss))) return true;
   print("Nothing was changed.\n");
   return false;
 }
 
-net::Task<int> apply_spec(CommandSession& session, const Command& command, const mapping::RouteSpec& spec) {
-  const auto changes = mapping::diff_routes(*session.routes, spec);
+/// Tells all that a step would do. Returns what would be forgotten, in words; empty: nobody.
+std::string tell(const std::vector<mapping::RouteChange>& changes, const mapping::PhantomCensus& dying,
+                 const mapping::RouteSpec& spec) {
   const Counts counts = count(changes);
-  print_changes(changes);
+  print_changes(changes, dying);
   if (changes.empty()) {
     print(fmt::format("Nothing to change: {}.\n", totals(spec)));
   } else {
     print(fmt::format("{} added, {} removed, {} changed; then {}.\n", counts.added, counts.removed,
                       counts.changed, totals(spec)));
   }
+  if (counts.members_removed == 0) return {};
+  std::string loss =
+      fmt::format("{} with {}", count_of(counts.members_removed, "member"), phantoms_of_all(dying));
+  print(fmt::format("Forgotten for good: {}. They die for everybody who knows them.\n", loss));
+  return loss;
+}
+
+net::Task<Result<mapping::PhantomCensus>> count_removed(CommandSession& session,
+                                                        const std::vector<mapping::RouteChange>& changes) {
+  std::vector<mapping::MemberId> removed;
+  for (const auto& change : changes) {
+    if (change.kind == Kind::remove_member) removed.push_back(change.member);
+  }
+  co_return co_await count_dying(session, std::move(removed));
+}
+
+net::Task<int> apply_spec(CommandSession& session, const Command& command, const mapping::RouteSpec& spec) {
+  const auto changes = mapping::diff_routes(*session.routes, spec);
+  const auto dying = co_await count_removed(session, changes);
+  if (!dying) {
+    print_error(fmt::format("kagemusha: {}\n", printable(dying.error().detail)));
+    co_return 1;
+  }
+  const std::string loss = tell(changes, *dying, spec);
   if (command.dry_run) {
     if (!changes.empty()) print("Nothing was changed (--dry-run).\n");
     co_return 0;
   }
-  if (!may_forget(counts, command)) co_return 1;
-  if (counts.removed > 0) {
+  if (!may_forget(loss, command)) co_return kNotConfirmed;
+  if (!loss.empty()) {
     if (auto noted = remember_purge(session.config); !noted) {
       print_error(fmt::format("kagemusha: {}\n", noted.error().detail));
       co_return 1;
@@ -146,7 +170,8 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
 
 int apply(const Config& config, const Command& command) {
   Problems problems(command.routes);
-  const auto spec = load_routes_file(command.routes, provider_names(config), problems);
+  const auto spec =
+      load_routes_file(command.routes, provider_names(config), problems, routes_encoding(command.encoding));
   if (!spec) {
     print_error(problems.text() + "\n");
     return 2;

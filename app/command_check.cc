@@ -65,10 +65,12 @@ void check_certificates(const Config& config, Report& report) {
   }
 }
 
-void check_routes_file(const Config& config, const std::string& path, Report& report) {
+void check_routes_file(const Config& config, const Command& command, Report& report) {
+  const std::string& path = command.routes;
   if (path.empty()) return;
   Problems problems(path);
-  const auto spec = load_routes_file(path, provider_names(config), problems);
+  const auto spec =
+      load_routes_file(path, provider_names(config), problems, routes_encoding(command.encoding));
   Result<> result;
   if (!spec) {
     print_error(problems.text() + "\n");
@@ -154,7 +156,7 @@ int check(const Config& config, const Command& command) {
   // What is wrong in it was printed, and ended the command, before.
   report.line("configuration " + config.file, {});
   check_certificates(config, report);
-  check_routes_file(config, command.routes, report);
+  check_routes_file(config, command, report);
   net::Loop loop;
   bool ended = false;
   net::spawn(check_all(loop, config, report, ended));

@@ -22,7 +22,8 @@ constexpr const char* kAbout =
     "  kagemusha apply ROUTES     tell it who stands behind which public address\n"
     "";
 
-constexpr const char* kExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not allowed to forget.";
 
 constexpr const char* kServe = "Runs the gateway until SIGTERM or SIGINT.";
 constexpr const char* kServeMore =
@@ -32,9 +33,9 @@ constexpr const char* kServeMore =
 constexpr const char* kApply =
     "Makes the routes equal to a routes file: TOML, or CSV when its name ends in .csv.";
 constexpr const char* kApplyMore =
-    "Shows the difference first. Members that are no longer in the file are forgotten for good:\n"
-    "their phantoms die and cannot be brought back. Running it twice changes nothing the second\n"
-    "time.";
+    "Shows the difference first, with how many phantoms die. Members that are no longer in the file\n"
+    "are forgotten for good: their phantoms cannot be brought back. It asks before that on a\n"
+    "terminal; elsewhere it needs --yes. Running it twice changes nothing the second time.";
 
 constexpr const char* kShow = "Shows the public addresses and who stands behind them.";
 constexpr const char* kShowMore = "It shows mailboxes; only who can read the master key can run it.";
@@ -81,12 +82,21 @@ std::string find_config() {
              : std::string(kSystemConfig);
 }
 
+void add_encoding(CLI::App* command, std::string& encoding) {
+  command
+      ->add_option("--encoding", encoding,
+                   "Of a CSV file: utf-8, or shift_jis as a Japanese spreadsheet saves it; default: utf-8")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"utf-8", "shift_jis"}));
+}
+
 void add_apply(CLI::App& app, Command& command) {
   CLI::App* apply = app.add_subcommand("apply", kApply);
   apply->footer(footer(kApplyMore));
   add_config(apply, command.config);
   apply->add_flag("--dry-run", command.dry_run, "Only show the difference");
   apply->add_flag("-y,--yes", command.yes, "Do not ask before members are forgotten");
+  add_encoding(apply, command.encoding);
   apply->add_option("ROUTES", command.routes, "The routes file")->required();
 }
 
@@ -164,6 +174,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, const st
   add_config(check, command.config);
   check->add_option("--routes", command.routes, "Also look at this routes file; it is not applied")
       ->type_name("FILE");
+  add_encoding(check, command.encoding);
   app.add_subcommand("hash-password", kHashPassword)->footer(footer(kHashPasswordMore));
 
   try {

@@ -19,6 +19,7 @@ struct Command {
   std::string config;      ///< path, found where it was not given; not for hash_password
   std::string ready_file;  ///< serve
   std::string routes;      ///< apply: the file; check: one to look at, or empty
+  std::string encoding;    ///< apply, check: of a CSV file, "utf-8" or "shift_jis"
   std::string address;     ///< show, forget, phantoms
   std::string mailbox;     ///< forget, phantoms; empty: the whole public address
   std::string format;      ///< phantoms: "table", "csv" or "json"

@@ -4,12 +4,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "app/process.h"
 #include "app/terminal.h"
 #include "base/log.h"
 
 namespace kage::app {
 namespace {
+
+constexpr std::size_t kQuietKeys = 20'000;
 
 std::string pending_file(const Config& config) {
   return config.state_dir + "/purge-pending";
@@ -90,11 +95,37 @@ bool purge_pending(const Config& config) {
   return ::access(pending_file(config).c_str(), F_OK) == 0;
 }
 
+net::Task<Result<mapping::PhantomCensus>> count_dying(CommandSession& session,
+                                                      std::vector<mapping::MemberId> members) {
+  auto progress = std::make_unique<Progress>("keys looked at", kQuietKeys);
+  co_return co_await mapping::count_phantoms(session.redis, session.loop, std::move(members),
+                                             [&progress](std::uint64_t done, std::uint64_t total) {
+                                               progress->update(std::min(done, total), total);
+                                             });
+}
+
+std::string phantoms_of(const mapping::PhantomCensus& census, mapping::MemberId member) {
+  const auto found = census.counts.find(member);
+  if (found == census.counts.end()) {
+    return census.exact ? "no phantoms" : "fewer than " + count_of(census.resolution, "phantom");
+  }
+  return (census.exact ? "" : "about ") + count_of(found->second, "phantom");
+}
+
+std::string phantoms_of_all(const mapping::PhantomCensus& census) {
+  std::uint64_t sum = 0;
+  for (const auto& [member, count] : census.counts) sum += count;
+  if (sum == 0) return phantoms_of(census, 0);
+  return (census.exact ? "" : "about ") + count_of(sum, "phantom");
+}
+
 net::Task<bool> purge_forgotten(CommandSession& session) {
-  auto progress = std::make_unique<Progress>("phantoms deleted");
-  const auto report =
-      co_await mapping::purge(session.redis, session.loop, session.master.keys,
-                              [&progress](std::uint64_t count) { progress->update(count, 0); });
+  auto progress = std::make_unique<Progress>("keys looked at for dead phantoms", kQuietKeys);
+  std::fflush(stdout);  // what was forgotten is told before this takes its time
+  const auto report = co_await mapping::purge(session.redis, session.loop, session.master.keys,
+                                              [&progress](std::uint64_t done, std::uint64_t total) {
+                                                progress->update(std::min(done, total), total);
+                                              });
   progress.reset();
   if (!report) {
     print_error(

@@ -9,10 +9,14 @@
 
 #include "app/config.h"
 #include "app/redis_access.h"
+#include "mapping/phantom_scan.h"
 #include "mapping/route_store.h"
 #include "net/loop.h"
 
 namespace kage::app {
+
+/// Exit code of a command that would forget somebody for good, where nobody allowed it.
+inline constexpr int kNotConfirmed = 3;
 
 /// A command's Redis, key and routes, for as long as the command runs.
 struct CommandSession {
@@ -32,6 +36,13 @@ int run_command(const Config& config, std::string name, bool may_create, Command
 
 /// Names of the configuration's providers, for routes files.
 std::vector<std::string> provider_names(const Config& config);
+
+/// What dies with members, counted before they are forgotten; on a large Redis estimated.
+net::Task<Result<mapping::PhantomCensus>> count_dying(CommandSession& session,
+                                                      std::vector<mapping::MemberId> members);
+/// "12 phantoms", "about 1200 phantoms", "fewer than 30 phantoms".
+std::string phantoms_of(const mapping::PhantomCensus& census, mapping::MemberId member);
+std::string phantoms_of_all(const mapping::PhantomCensus& census);
 
 /// Deletes what forgotten members left behind, with progress, and says what could not be deleted. A file in
 /// the state folder remembers an unfinished purge, so that the next apply or forget ends it. False: something

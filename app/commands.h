@@ -1,5 +1,5 @@
 // The commands beside `serve`: what they print is for people, their exit codes are for scripts (0 done, 1
-// failed, 2 wrong usage or configuration).
+// failed, 2 wrong usage or configuration, 3 somebody would be forgotten and nobody allowed it).
 #pragma once
 
 #include "app/command_line.h"

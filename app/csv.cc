@@ -1,6 +1,8 @@
 // One pass over the text, never backwards.
 #include "app/csv.h"
 
+#include <algorithm>
+
 namespace kage::app {
 
 CsvReader::CsvReader(std::string_view text) : text_(text) {
@@ -54,9 +56,9 @@ Result<> CsvReader::bare(std::string& field) {
 }
 
 Result<bool> CsvReader::next(CsvRow& row) {
-  while (line_end()) {
-  }
+  while (line_end()) ++row_;
   row.line = line_;
+  row.row = row_;
   row.fields.clear();
   if (at_end()) return false;
   while (true) {
@@ -64,9 +66,21 @@ Result<bool> CsvReader::next(CsvRow& row) {
     std::string& field = row.fields.emplace_back();
     const auto read = !at_end() && text_[at_] == '"' ? quoted(field) : bare(field);
     if (!read) return std::unexpected(read.error());
-    if (at_end() || line_end()) return true;
+    if (at_end()) return true;
+    if (line_end()) {
+      ++row_;
+      return true;
+    }
     ++at_;  // the comma
   }
+}
+
+bool CsvReader::skip_row() {
+  at_ = std::min(text_.find('\n', at_), text_.size());
+  if (at_end()) return false;
+  line_end();
+  ++row_;
+  return true;
 }
 
 }  // namespace kage::app

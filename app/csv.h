@@ -15,6 +15,7 @@ namespace kage::app {
 
 struct CsvRow {
   std::size_t line = 0;  ///< where the row begins, from 1
+  std::size_t row = 0;  ///< its number in a spreadsheet, from 1: empty ones count, line ends in values do not
   std::vector<std::string> fields;
 };
 
@@ -27,11 +28,14 @@ class CsvReader {
   explicit CsvReader(std::string_view text);
 
   /// The next row into `row`; false at the end. Empty lines are skipped. Errc::invalid or Errc::limit:
-  /// `line()` says where, and nothing more can be read.
+  /// `line()` and `row()` say where; after skip_row() one can go on.
   Result<bool> next(CsvRow& row);
+  /// Leaves the rest of a row that could not be read, to its next line end. False: nothing is behind it.
+  bool skip_row();
 
   /// The line that is being read.
   [[nodiscard]] std::size_t line() const { return line_; }
+  [[nodiscard]] std::size_t row() const { return row_; }
 
  private:
   Result<> quoted(std::string& field);
@@ -43,6 +47,7 @@ class CsvReader {
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t line_ = 1;
+  std::size_t row_ = 1;
 };
 
 }  // namespace kage::app

@@ -1,10 +1,11 @@
 // Prints documentation that is generated from tables, for scripts/generate-docs: `kagemusha_docs
-// configuration|header-fields`.
+// configuration|header-fields|metrics`.
 #include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "app/settings.h"
+#include "base/metrics.h"
 #include "mapping/field_policy.h"
 
 int main(int argc, char** argv) {
@@ -12,8 +13,9 @@ int main(int argc, char** argv) {
   std::string text;
   if (page == "configuration") text = kage::app::settings_markdown();
   if (page == "header-fields") text = kage::mapping::field_rules_markdown();
+  if (page == "metrics") text = kage::metrics::markdown();
   if (text.empty()) {
-    std::fputs("usage: kagemusha_docs configuration|header-fields\n", stderr);
+    std::fputs("usage: kagemusha_docs configuration|header-fields|metrics\n", stderr);
     return 2;
   }
   std::fputs(text.c_str(), stdout);

@@ -35,8 +35,12 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 void Problems::add(std::size_t line, std::string_view where, std::string_view found,
                    std::string_view allowed) {
-  problems_.push_back(
-      {line, fmt::format("{}:{}: {}: found {}; allowed: {}", file_, line, where, found, allowed)});
+  const std::string at = rows_ ? fmt::format(": row {}, ", line) : fmt::format(":{}: ", line);
+  problems_.push_back({line, fmt::format("{}{}{}: found {}; allowed: {}", file_, at, where, found, allowed)});
+}
+
+std::string Problems::place(std::size_t line) const {
+  return fmt::format("{} {}", rows_ ? "row" : "line", line);
 }
 
 std::string Problems::text() const {

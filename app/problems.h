@@ -1,6 +1,7 @@
 // What is wrong with a file that a person wrote, all of it together (contract R9.2).
 //
-// A problem is one line: "FILE:LINE: WHERE: found FOUND; allowed: ALLOWED". Values of secret keys never get
+// A problem is one line: "FILE:LINE: WHERE: found FOUND; allowed: ALLOWED", or "FILE: row N, WHERE: …" of a
+// spreadsheet's file. Values of secret keys never get
 // in here; addresses may, since the file is the operator's own and the text goes to the operator's terminal
 // only.
 #pragma once
@@ -16,6 +17,11 @@ class Problems {
  public:
   /// `file`: the name as the operator gave it.
   explicit Problems(std::string file) : file_(std::move(file)) {}
+
+  /// From now on the numbers are those of rows, as a spreadsheet shows them.
+  void count_rows() { rows_ = true; }
+  /// "line 7" or "row 7", to speak of another place in the same file.
+  [[nodiscard]] std::string place(std::size_t line) const;
 
   /// Lines count from 1. `where`: a key ("listen.port") or a column ("mailbox").
   void add(std::size_t line, std::string_view where, std::string_view found, std::string_view allowed);
@@ -35,6 +41,7 @@ class Problems {
   };
   std::string file_;
   std::vector<Problem> problems_;
+  bool rows_ = false;
 };
 
 /// A text as a problem shows it: in quotes, control characters escaped, cut at 100 octets.

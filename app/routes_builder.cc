@@ -24,6 +24,21 @@ std::string login_form(const std::string& login) {
   return address ? address->canonical() : lower(login);
 }
 
+/// Full-width forms of ASCII (U+FF01 to U+FF5E) and the ideographic space as what they stand for.
+std::string half_width(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const std::int32_t point = message::next_code_point(text, at);
+    if (point >= 0xFF01 && point <= 0xFF5E) {
+      out += static_cast<char>(point - 0xFEE0);
+    } else if (point != 0x3000) {
+      out += text.substr(begin, at - begin);
+    }
+  }
+  return out;
+}
+
 bool printable(std::string_view text) {
   return message::is_valid_utf8(text) &&
          std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -36,6 +51,12 @@ RoutesBuilder::RoutesBuilder(Names names, const std::vector<std::string>& provid
 
 std::optional<message::Address> RoutesBuilder::read_address(const std::string& where, const RouteText& text,
                                                             std::string_view allowed) {
+  // Nobody's address has them, though RFC 6531 would allow it: an input method was left on.
+  if (const std::string half = half_width(text.value); half != text.value) {
+    problems_.add(text.line, where, quote(text.value) + ", which has full-width characters",
+                  quote(half) + ", if that is meant");
+    return std::nullopt;
+  }
   auto address = message::parse_address(text.value);
   if (address && address->domain.starts_with('[')) {
     problems_.add(text.line, where, quote(text.value), "an address with a domain name");
@@ -70,9 +91,10 @@ void RoutesBuilder::add_domain(const RawDomain& raw) {
   }
   const auto [at, fresh] = domains_.try_emplace(*name, raw);
   if (!fresh) {
-    problems_.add(raw.line, names_.domain + "name",
-                  fmt::format("{} a second time (line {})", quote(raw.name.value), at->second.line),
-                  "each domain once");
+    problems_.add(
+        raw.line, names_.domain + "name",
+        fmt::format("{} a second time ({})", quote(raw.name.value), problems_.place(at->second.line)),
+        "each domain once");
   }
 }
 
@@ -107,9 +129,10 @@ std::size_t RoutesBuilder::add_address(const RawAddress& raw, bool again_allowed
     if (again_allowed) {
       merge(known_[at->second], spec_.addresses[at->second], raw);
     } else {
-      problems_.add(text.line, where,
-                    fmt::format("{} a second time (line {})", quote(text.value), known_[at->second].line),
-                    "each public address once");
+      problems_.add(
+          text.line, where,
+          fmt::format("{} a second time ({})", quote(text.value), problems_.place(known_[at->second].line)),
+          "each public address once");
     }
     return at->second;
   }
@@ -132,9 +155,10 @@ void RoutesBuilder::merge(KnownAddress& known, mapping::AddressSpec& spec, const
       return true;
     }
     if (kept.value != now.value) {
-      problems_.add(now.line, names_.address + std::string(key),
-                    fmt::format("{}, but {} in line {}", quote(now.value), quote(kept.value), kept.line),
-                    "one value for each public address");
+      problems_.add(
+          now.line, names_.address + std::string(key),
+          fmt::format("{}, but {} in {}", quote(now.value), quote(kept.value), problems_.place(kept.line)),
+          "one value for each public address");
     }
     return false;
   };
@@ -156,8 +180,8 @@ void RoutesBuilder::set_phantom_domain(std::size_t address, const RouteText& tex
     domain.phantom_domain = text;
   } else if (domain.phantom_domain.value != text.value) {
     problems_.add(text.line, names_.domain + "phantom_domain",
-                  fmt::format("{}, but {} in line {}", quote(text.value), quote(domain.phantom_domain.value),
-                              domain.phantom_domain.line),
+                  fmt::format("{}, but {} in {}", quote(text.value), quote(domain.phantom_domain.value),
+                              problems_.place(domain.phantom_domain.line)),
                   "one phantom domain for each domain");
   }
 }
@@ -194,7 +218,7 @@ void RoutesBuilder::add_member(std::size_t address, const RawMember& raw) {
   const auto [at, fresh] = known_[address].mailboxes.try_emplace(canonical, text.line);
   if (!fresh) {
     problems_.add(text.line, prefix + "mailbox",
-                  fmt::format("{} a second time (line {})", quote(text.value), at->second),
+                  fmt::format("{} a second time ({})", quote(text.value), problems_.place(at->second)),
                   "each mailbox once behind a public address");
     return;
   }
@@ -208,9 +232,10 @@ void RoutesBuilder::check_login(const mapping::MemberSpec& member, const RawMemb
   const std::string login = member.login.empty() ? member.mailbox.canonical() : login_form(member.login);
   const auto [at, fresh] = hashes_.try_emplace(login, member.password_hash, raw.password_hash.line);
   if (!fresh && at->second.first != member.password_hash) {
-    problems_.add(raw.password_hash.line, names_.member + "password_hash",
-                  fmt::format("another hash than in line {} for the same login", at->second.second),
-                  "one password for each login");
+    problems_.add(
+        raw.password_hash.line, names_.member + "password_hash",
+        fmt::format("another hash than in {} for the same login", problems_.place(at->second.second)),
+        "one password for each login");
   }
 }
 
@@ -249,10 +274,10 @@ void RoutesBuilder::finish_mailboxes() {
   for (const KnownMailbox& mailbox : mailboxes_) {
     const std::string where = names_.member + "mailbox";
     if (const auto at = by_address_.find(mailbox.canonical); at != by_address_.end()) {
-      problems_.add(
-          mailbox.line, where,
-          fmt::format("{}, the public address of line {}", quote(mailbox.shown), known_[at->second].line),
-          "a mailbox that is no public address; mail would go in a circle");
+      problems_.add(mailbox.line, where,
+                    fmt::format("{}, the public address of {}", quote(mailbox.shown),
+                                problems_.place(known_[at->second].line)),
+                    "a mailbox that is no public address; mail would go in a circle");
     }
     if (phantom_domains.contains(mailbox.domain)) {
       problems_.add(mailbox.line, where,

@@ -1,5 +1,5 @@
 // What TOML and CSV routes have in common: rows with line numbers become a checked RouteSpec. Internal to
-// routes_file.cc and its two readers.
+// the two readers.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "app/problems.h"
+#include "app/routes_file.h"
 #include "mapping/address_policy.h"
 #include "mapping/route_table.h"
 
 namespace kage::app {
 
-/// A value as written and where it stands; line 0: it is not there.
+/// A value as written and where it stands (in CSV the row); line 0: it is not there.
 struct RouteText {
   std::string value;
   std::size_t line = 0;
@@ -98,5 +99,9 @@ class RoutesBuilder {
   std::vector<KnownMailbox> mailboxes_;
   std::unordered_map<std::string, std::pair<std::string, std::size_t>> hashes_;  // login → hash, line
 };
+
+/// The other reader; TOML's is in routes_file.cc.
+void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
+                     Problems& problems);
 
 }  // namespace kage::app

@@ -159,6 +159,11 @@ http::Response ServeWorker::respond(const http::Request& request) const {
     response.content = ready ? "ready\n" : stopping_ ? "stopping\n" : routes.error().detail + "\n";
   } else if (path == "/metrics") {
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    const auto routes = shared_.routes.current();
+    using metrics::Gauge;
+    metrics::set(Gauge::ready, routes.has_value() && !stopping_ ? 1 : 0);
+    metrics::set(Gauge::routes_addresses, routes ? std::ssize((*routes)->addresses()) : 0);
+    metrics::set(Gauge::routes_members, routes ? static_cast<std::int64_t>((*routes)->member_count()) : 0);
     response.content = metrics::render();
   } else {
     response.status = 404;

@@ -1,8 +1,9 @@
-// One padded atomic for each counter; the table below is the only place that names them.
+// One padded atomic for each counter; the tables below are the only place that names them.
 #include "base/metrics.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
 
@@ -11,15 +12,16 @@ namespace {
 
 constexpr std::size_t kCount = static_cast<std::size_t>(Counter::size_);
 
-/// Counters with the same name stand together and differ in their label.
+/// Rows with the same name stand together and differ in their label; the first has the help.
+template <class Which>
 struct Description {
-  Counter counter;
+  Which which;
   std::string_view name;
   std::string_view label;
   std::string_view help;
 };
 
-constexpr std::array<Description, kCount> kTable = {{
+constexpr std::array<Description<Counter>, kCount> kTable = {{
     {Counter::connections_inbound, "kagemusha_connections_total", R"({face="inbound"})",
      "Accepted connections."},
     {Counter::connections_submission, "kagemusha_connections_total", R"({face="submission"})", ""},
@@ -81,13 +83,117 @@ constexpr std::array<Description, kCount> kTable = {{
     {Counter::forms_origin, "kagemusha_form_posts_total", R"({outcome="origin"})", ""},
     {Counter::forms_throttled, "kagemusha_form_posts_total", R"({outcome="throttled"})", ""},
     {Counter::forms_unknown, "kagemusha_form_posts_total", R"({outcome="unknown"})", ""},
+    {Counter::headers_shown, "kagemusha_headers_shown_total", "",
+     "Header blocks that the proxy made visible to a member."},
+    {Counter::crossed_inward, "kagemusha_crossed_total", R"({way="inward"})",
+     "Messages that were accepted, by their way: to members, a plain reply to phantoms, by submission."},
+    {Counter::crossed_reply, "kagemusha_crossed_total", R"({way="plain reply"})", ""},
+    {Counter::crossed_submitted, "kagemusha_crossed_total", R"({way="submission"})", ""},
+    {Counter::refusals_unknown, "kagemusha_refusals_total", R"({reason="no such user"})",
+     "What SMTP clients were refused, for now or for good, by the reason: commands, recipients and "
+     "messages."},
+    {Counter::refusals_relaying, "kagemusha_refusals_total", R"({reason="relaying"})", ""},
+    {Counter::refusals_phantoms_only, "kagemusha_refusals_total", R"({reason="phantoms only"})", ""},
+    {Counter::refusals_login, "kagemusha_refusals_total", R"({reason="login"})", ""},
+    {Counter::refusals_tls, "kagemusha_refusals_total", R"({reason="tls required"})", ""},
+    {Counter::refusals_mapping, "kagemusha_refusals_total", R"({reason="mapping not ready"})", ""},
+    {Counter::refusals_again, "kagemusha_refusals_total", R"({reason="try again"})", ""},
+    {Counter::refusals_recipients, "kagemusha_refusals_total", R"({reason="too many recipients"})", ""},
+    {Counter::refusals_size, "kagemusha_refusals_total", R"({reason="message too big"})", ""},
+    {Counter::refusals_header, "kagemusha_refusals_total", R"({reason="header too large"})", ""},
+    {Counter::refusals_line_ends, "kagemusha_refusals_total", R"({reason="bare line end"})", ""},
+    {Counter::refusals_smtputf8, "kagemusha_refusals_total", R"({reason="needs smtputf8"})", ""},
+    {Counter::refusals_loop, "kagemusha_refusals_total", R"({reason="routing loop"})", ""},
+    {Counter::refusals_timed_out, "kagemusha_refusals_total", R"({reason="timed out"})", ""},
+    {Counter::refusals_errors, "kagemusha_refusals_total", R"({reason="too many errors"})", ""},
+    {Counter::refusals_stopping, "kagemusha_refusals_total", R"({reason="stopping"})", ""},
+    {Counter::refusals_syntax, "kagemusha_refusals_total", R"({reason="syntax"})", ""},
 }};
+
+constexpr std::array<Description<Gauge>, static_cast<std::size_t>(Gauge::size_)> kGauges = {{
+    {Gauge::ready, "kagemusha_ready", "",
+     "1 while routes, Redis and the key are usable, as /readyz says; else 0."},
+    {Gauge::routes_addresses, "kagemusha_routes_addresses", "", "Public addresses that are known."},
+    {Gauge::routes_members, "kagemusha_routes_members", "", "Members that are known."},
+    {Gauge::sessions_inbound, "kagemusha_sessions", R"({face="inbound"})", "Connections that are open."},
+    {Gauge::sessions_submission, "kagemusha_sessions", R"({face="submission"})", ""},
+    {Gauge::sessions_imap, "kagemusha_sessions", R"({face="imap"})", ""},
+    {Gauge::sessions_pop3, "kagemusha_sessions", R"({face="pop3"})", ""},
+    {Gauge::cache_phantoms_stored, "kagemusha_cache_entries", R"({cache="phantoms stored"})",
+     "What is remembered so that it need not be asked or derived again, over all workers."},
+    {Gauge::cache_phantoms_derived, "kagemusha_cache_entries", R"({cache="phantoms derived"})", ""},
+    {Gauge::cache_ids_derived, "kagemusha_cache_entries", R"({cache="ids derived"})", ""},
+    {Gauge::cache_fields_derived, "kagemusha_cache_entries", R"({cache="fields derived"})", ""},
+}};
+
+constexpr std::array<Description<Histogram>, static_cast<std::size_t>(Histogram::size_)> kHistograms = {{
+    {Histogram::message_inbound, "kagemusha_message_seconds", R"(face="inbound")",
+     "From the command that begins a message's data to the last word on it."},
+    {Histogram::message_submission, "kagemusha_message_seconds", R"(face="submission")", ""},
+    {Histogram::redis, "kagemusha_redis_seconds", "", "From sending a batch to Redis to its last reply."},
+}};
+
+/// Upper bounds in microseconds; one more bucket takes the rest.
+constexpr std::array<std::int64_t, 14> kBounds = {250,       1'000,     2'500,      5'000,     10'000,
+                                                  25'000,    50'000,    100'000,    250'000,   1'000'000,
+                                                  2'500'000, 5'000'000, 15'000'000, 60'000'000};
 
 struct alignas(64) Cell {
   std::atomic<std::uint64_t> value{0};
 };
 
 std::array<Cell, kCount> cells;
+
+std::array<std::atomic<std::int64_t>, kGauges.size()> gauges;
+
+struct Buckets {
+  std::array<std::atomic<std::uint64_t>, kBounds.size() + 1> counts;
+  std::atomic<std::uint64_t> micros;
+};
+std::array<Buckets, kHistograms.size()> histograms;
+
+template <class Which>
+void render_head(std::string& out, const Description<Which>& row, std::string_view type) {
+  if (row.help.empty()) return;
+  fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n", row.name, row.help, type);
+}
+
+std::string seconds(std::int64_t micros) {
+  return fmt::format("{}", static_cast<double>(micros) / 1e6);
+}
+
+void render_histogram(std::string& out, const Description<Histogram>& row) {
+  render_head(out, row, "histogram");
+  const Buckets& buckets = histograms[static_cast<std::size_t>(row.which)];
+  const std::string_view comma = row.label.empty() ? "" : ",";
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i <= kBounds.size(); ++i) {
+    sum += buckets.counts[i].load(std::memory_order_relaxed);
+    const std::string bound = i < kBounds.size() ? seconds(kBounds[i]) : "+Inf";
+    fmt::format_to(std::back_inserter(out), "{}_bucket{{{}{}le=\"{}\"}} {}\n", row.name, row.label, comma,
+                   bound, sum);
+  }
+  const std::string label = row.label.empty() ? "" : fmt::format("{{{}}}", row.label);
+  const auto micros = static_cast<std::int64_t>(buckets.micros.load(std::memory_order_relaxed));
+  fmt::format_to(std::back_inserter(out), "{0}_sum{1} {2}\n{0}_count{1} {3}\n", row.name, label,
+                 seconds(micros), sum);
+}
+
+/// One row of the page for all rows of one name.
+template <class Table>
+void describe(std::string& out, const Table& table, std::string_view type) {
+  for (std::size_t i = 0; i < table.size();) {
+    std::string labels;
+    const std::size_t first = i;
+    for (; i < table.size() && table[i].name == table[first].name; ++i) {
+      std::string_view label = table[i].label;
+      if (label.starts_with('{')) label = label.substr(1, label.size() - 2);
+      if (!label.empty()) labels += fmt::format("{}`{}`", labels.empty() ? "" : ", ", label);
+    }
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", table[first].name, type, labels,
+                   table[first].help);
+  }
+}
 
 }  // namespace
 
@@ -99,14 +205,51 @@ std::uint64_t value(Counter counter) {
   return cells[static_cast<std::size_t>(counter)].value.load(std::memory_order_relaxed);
 }
 
+void set(Gauge gauge, std::int64_t value) {
+  gauges[static_cast<std::size_t>(gauge)].store(value, std::memory_order_relaxed);
+}
+
+void add(Gauge gauge, std::int64_t difference) {
+  gauges[static_cast<std::size_t>(gauge)].fetch_add(difference, std::memory_order_relaxed);
+}
+
+std::int64_t value(Gauge gauge) {
+  return gauges[static_cast<std::size_t>(gauge)].load(std::memory_order_relaxed);
+}
+
+void observe(Histogram histogram, std::chrono::microseconds time) {
+  const std::int64_t micros = std::max<std::int64_t>(time.count(), 0);
+  Buckets& buckets = histograms[static_cast<std::size_t>(histogram)];
+  const auto at = static_cast<std::size_t>(std::ranges::lower_bound(kBounds, micros) - kBounds.begin());
+  buckets.counts[at].fetch_add(1, std::memory_order_relaxed);
+  buckets.micros.fetch_add(static_cast<std::uint64_t>(micros), std::memory_order_relaxed);
+}
+
 std::string render() {
   std::string out;
-  for (const Description& row : kTable) {
-    if (!row.help.empty()) {
-      fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} counter\n", row.name, row.help);
-    }
-    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.counter));
+  for (const auto& row : kTable) {
+    render_head(out, row, "counter");
+    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.which));
   }
+  for (const auto& row : kGauges) {
+    render_head(out, row, "gauge");
+    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.which));
+  }
+  for (const auto& row : kHistograms) render_histogram(out, row);
+  return out;
+}
+
+std::string markdown() {
+  std::string out =
+      "# Metrics\n\n"
+      "What `/metrics` on the HTTP face has, in Prometheus text format. Names and labels are fixed when the "
+      "program\n"
+      "is built: none can name a person. Printed from the tables in `base/metrics.cc` by "
+      "`scripts/generate-docs`.\n\n"
+      "| name | type | labels | what it tells |\n|---|---|---|---|\n";
+  describe(out, kTable, "counter");
+  describe(out, kGauges, "gauge");
+  describe(out, kHistograms, "histogram");
   return out;
 }
 

@@ -154,7 +154,8 @@ std::string seal_phantom_value(const Member& member, std::string_view phantom_lo
 }
 
 std::optional<MemberId> phantom_value_member(std::string_view value) {
-  if (value.size() < 1 + kIdOctets || (value[0] != kValueVersion && value[0] != kSeenVersion)) {
+  static_assert(kPhantomOwnerOctets == 1 + kIdOctets);
+  if (value.size() < kPhantomOwnerOctets || (value[0] != kValueVersion && value[0] != kSeenVersion)) {
     return std::nullopt;
   }
   return octets_number(value.substr(1, kIdOctets));

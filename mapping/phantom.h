@@ -33,7 +33,9 @@ std::string kept_name(std::string_view utf8);
 /// sealing's context.
 std::string seal_phantom_value(const Member& member, std::string_view phantom_local,
                                std::string_view spelling, const std::optional<Sighting>& seen = {});
-/// Whose value it is, from its clear part alone: for deleting what a forgotten member left.
+/// Whose value it is, from its clear part alone, the first kPhantomOwnerOctets: for counting a member's
+/// phantoms and deleting what a forgotten member left.
+inline constexpr std::size_t kPhantomOwnerOctets = 9;
 std::optional<MemberId> phantom_value_member(std::string_view value);
 struct PhantomValue {
   const Member* member = nullptr;

@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "base/metrics.h"
+
 namespace kage::mapping {
 namespace {
 
@@ -71,6 +73,7 @@ void PhantomCache::grow() {
 }
 
 void PhantomCache::remember(std::string_view local, std::string_view spelling, net::TimePoint now) {
+  const auto before = static_cast<std::int64_t>(size_);
   const std::uint64_t phantom = phantom_hash(local);
   const auto crowded = [&] {
     if (size_ * 2 >= buckets_.size() * kWays) return true;
@@ -79,9 +82,11 @@ void PhantomCache::remember(std::string_view local, std::string_view spelling, n
   };
   while (buckets_.size() < most_buckets_ && crowded()) grow();
   put({phantom, spelling_hash(spelling), seconds_of(now)});
+  metrics::add(metrics::Gauge::cache_phantoms_stored, static_cast<std::int64_t>(size_) - before);
 }
 
 void PhantomCache::clear() {
+  metrics::add(metrics::Gauge::cache_phantoms_stored, -static_cast<std::int64_t>(size_));
   buckets_ = {};
   size_ = 0;
 }

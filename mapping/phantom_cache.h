@@ -19,6 +19,9 @@ class PhantomCache {
  public:
   /// At most `capacity` phantoms, 16 octets each; memory grows with what is held.
   explicit PhantomCache(std::size_t capacity = 1 << 18);
+  ~PhantomCache() { clear(); }
+  PhantomCache(const PhantomCache&) = delete;
+  PhantomCache& operator=(const PhantomCache&) = delete;
 
   /// Whether this phantom was stored with this spelling less than `most_age` ago (within a second), and with
   /// no other since.

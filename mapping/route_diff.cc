@@ -82,7 +82,7 @@ void diff_members(const PublicAddress* now, const AddressSpec& wanted, const std
     left.erase(have);
   }
   for (const auto& [canonical, member] : left) {
-    changes.push_back({Kind::remove_member, address, member->spec.mailbox.spelling, {}});
+    changes.push_back({Kind::remove_member, address, member->spec.mailbox.spelling, {}, member->id});
   }
 }
 
@@ -107,7 +107,8 @@ std::vector<RouteChange> diff_routes(const RouteTable& now, const RouteSpec& wan
     if (names.contains(address->canonical)) continue;
     changes.push_back({Kind::remove_address, address->canonical, {}, {}});
     for (const Member* member : address->members) {
-      changes.push_back({Kind::remove_member, address->canonical, member->spec.mailbox.spelling, {}});
+      changes.push_back(
+          {Kind::remove_member, address->canonical, member->spec.mailbox.spelling, {}, member->id});
     }
   }
   std::ranges::sort(changes, [](const RouteChange& a, const RouteChange& b) {

@@ -5,16 +5,14 @@
 #include <utility>
 
 #include "base/text.h"
-#include "mapping/phantom.h"
+#include "mapping/phantom_scan.h"
 #include "mapping/route_codec.h"
 #include "mapping/route_store.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr std::string_view kScanCount = "1000";
 constexpr std::string_view kRefused = "Redis answered";  // reply_error()
-constexpr int kMostReloads = 5;
 constexpr net::Millis kPollEvery{50};
 constexpr net::Millis kRewriteWithin{60000};
 
@@ -49,7 +47,7 @@ void problem(PurgeReport& report, std::string_view text) {
   report.problem.append(text);
 }
 
-/// One step of the scan: reads the values of some phantoms and deletes those of nobody.
+/// Takes the phantoms of nobody out of what a scan finds.
 class Sweeper {
  public:
   Sweeper(net::Redis& redis, std::shared_ptr<const MasterKeys> master)
@@ -62,64 +60,48 @@ class Sweeper {
     co_return Result<>();
   }
 
-  net::Task<Result<std::uint64_t>> sweep(std::vector<net::RedisReply> keys) {
-    for (int tries = 0; tries < kMostReloads; ++tries) {
-      net::RedisBatch batch;
-      for (const auto& key : keys) batch.add({"GET", key.text});
-      // After the values: a member of a value that was read exists by now or never again, since ids are not
-      // reused and a phantom is written after its member.
-      batch.add({"GET", kGenerationKey});
-      const auto values = co_await run_one(redis_, std::move(batch));
-      if (!values) co_return std::unexpected(values.error());
-      const auto generation = read_generation(values->back());
-      if (!generation) co_return std::unexpected(generation.error());
-      if (*generation == routes_->generation()) co_return co_await remove(keys, *values);
+  /// What deletes those of the page that nobody has.
+  net::Task<Result<net::RedisBatch>> remove(PhantomScan::Page page) {
+    // Newer routes have all members of these values, if they exist.
+    if (page.generation != routes_->generation()) {
       if (auto loaded = co_await load(); !loaded) co_return std::unexpected(loaded.error());
     }
-    co_return fail(Errc::conflict, "the routes keep changing");
+    net::RedisBatch batch;
+    for (const auto& phantom : page.phantoms) {
+      if (phantom.owner && routes_->find_member(*phantom.owner) != nullptr) continue;
+      // One by one: in a cluster each lies elsewhere.
+      batch.add({"UNLINK", phantom.key});
+    }
+    co_return batch;
   }
 
  private:
-  net::Task<Result<std::uint64_t>> remove(const std::vector<net::RedisReply>& keys, const Replies& values) {
-    net::RedisBatch batch;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (values[i].is_nil()) continue;
-      const auto id = phantom_value_member(values[i].text);
-      if (id && routes_->find_member(*id) != nullptr) continue;
-      batch.add({"UNLINK", keys[i].text});
-    }
-    const std::uint64_t count = batch.size();
-    if (count == 0) co_return 0;
-    const auto done = co_await run_one(redis_, std::move(batch));
-    if (!done) co_return std::unexpected(done.error());
-    co_return count;
-  }
-
   net::Redis& redis_;
   std::shared_ptr<const MasterKeys> master_;
   Routes routes_;
 };
 
-net::Task<Result<>> delete_phantoms(net::Redis& redis, std::shared_ptr<const MasterKeys> master,
-                                    PurgeReport& report, std::function<void(std::uint64_t)> progress) {
+net::Task<Result<>> delete_phantoms(net::Redis& redis, net::Loop& loop,
+                                    std::shared_ptr<const MasterKeys> master, PurgeReport& report,
+                                    std::function<void(std::uint64_t, std::uint64_t)> progress) {
   Sweeper sweeper(redis, std::move(master));
   if (auto loaded = co_await sweeper.load(); !loaded) co_return loaded;
-  const std::string pattern = std::string(kPhantomPrefix) + "*";
-  std::string cursor = "0";
-  do {
-    net::RedisBatch batch;
-    batch.add({"SCAN", cursor, "MATCH", pattern, "COUNT", kScanCount});
-    auto replies = co_await run_one(redis, std::move(batch));
-    if (!replies) co_return std::unexpected(replies.error());
-    auto& page = replies->front().elements;
-    if (page.size() != 2) co_return fail(Errc::protocol, "Redis: SCAN");
-    cursor = page[0].text;
-    if (page[1].elements.empty()) continue;
-    const auto swept = co_await sweeper.sweep(std::move(page[1].elements));
-    if (!swept) co_return std::unexpected(swept.error());
-    report.phantoms_deleted += *swept;
-    if (progress) progress(report.phantoms_deleted);
-  } while (cursor != "0");
+  PhantomScan scan(redis, loop);
+  net::RedisBatch deletions;
+  while (!scan.ended()) {
+    // What one step found goes with the next one's first trip.
+    auto page = co_await scan.next(std::exchange(deletions, {}));
+    if (!page) co_return std::unexpected(page.error());
+    report.phantoms_deleted += page->removed;
+    if (progress) progress(scan.seen(), scan.total());
+    auto found = co_await sweeper.remove(std::move(*page));
+    if (!found) co_return std::unexpected(found.error());
+    deletions = std::move(*found);
+  }
+  if (deletions.size() == 0) co_return Result<>();
+  const auto done = co_await run_one(redis, std::move(deletions));
+  if (!done) co_return std::unexpected(done.error());
+  for (const auto& reply : *done) report.phantoms_deleted += reply.integer > 0 ? 1 : 0;
   co_return Result<>();
 }
 
@@ -224,9 +206,10 @@ net::Task<Result<>> check_elsewhere(net::Redis& redis, PurgeReport& report) {
 
 net::Task<Result<PurgeReport>> purge(net::Redis& redis, net::Loop& loop,
                                      std::shared_ptr<const MasterKeys> master,
-                                     std::function<void(std::uint64_t)> progress) {
+                                     std::function<void(std::uint64_t, std::uint64_t)> progress) {
   PurgeReport report;
-  if (auto done = co_await delete_phantoms(redis, std::move(master), report, std::move(progress)); !done) {
+  if (auto done = co_await delete_phantoms(redis, loop, std::move(master), report, std::move(progress));
+      !done) {
     co_return std::unexpected(done.error());
   }
   if (auto done = co_await check_elsewhere(redis, report); !done) co_return std::unexpected(done.error());

@@ -38,6 +38,7 @@ struct RouteChange {
   std::string public_address;  ///< or the domain
   std::string mailbox;         ///< for members
   std::string detail;          ///< "name: \"A\" → \"B\"" for changes; never a password hash
+  MemberId member = 0;         ///< who is removed
 };
 /// In a stable order: by address, then member. Empty: Redis matches already.
 std::vector<RouteChange> diff_routes(const RouteTable& now, const RouteSpec& wanted);
@@ -52,9 +53,10 @@ net::Task<Result<>> apply_routes(net::Redis& redis, Routes now, RouteSpec wanted
 /// Removes one member, or with an empty mailbox a whole public address. Errc::not_found.
 net::Task<Result<>> forget(net::Redis& redis, Routes now, std::string public_address, std::string mailbox);
 
-/// Deletes phantoms whose member is gone (SCAN, small steps) and has Redis rewrite its AOF and dump, so that
-/// no file keeps a removed member's key. Returns how many phantoms were deleted and what could not be purged
-/// (an ACL that forbids it).
+/// Deletes phantoms whose member is gone, as PhantomScan walks, and has Redis rewrite its AOF and dump, so
+/// that no file keeps a removed member's key. Returns how many phantoms were deleted and what could not be
+/// purged (an ACL that forbids it). May end anywhere: what is left cannot be opened, and the next one takes
+/// it. `progress` is called with (done, total) keys.
 struct PurgeReport {
   std::uint64_t phantoms_deleted = 0;
   bool aof_rewritten = false;
@@ -63,6 +65,6 @@ struct PurgeReport {
 };
 net::Task<Result<PurgeReport>> purge(net::Redis& redis, net::Loop& loop,
                                      std::shared_ptr<const MasterKeys> master,
-                                     std::function<void(std::uint64_t)> progress);
+                                     std::function<void(std::uint64_t, std::uint64_t)> progress);
 
 }  // namespace kage::mapping

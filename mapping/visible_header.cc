@@ -109,6 +109,7 @@ class Chooser {
 };
 
 void count(Step step) {
+  metrics::add(Counter::headers_shown);
   constexpr std::array kCounters = {
       Counter::size_fallbacks_references, Counter::size_fallbacks_names,      Counter::size_fallbacks_ids,
       Counter::size_fallbacks_text,       Counter::size_fallbacks_recipients, Counter::size_fallbacks_fields,

@@ -8,11 +8,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "mapping/visible_header.h"
 
 namespace kage::mapping {
@@ -32,7 +34,12 @@ template <class Value>
 class RecentMap {
  public:
   /// `slots`: a power of two. `longest`: keys above this are not kept.
-  RecentMap(std::size_t slots, std::size_t longest) : count_(slots), longest_(longest) {}
+  /// `gauge` tells how many are kept, over all maps.
+  RecentMap(std::size_t slots, std::size_t longest, std::optional<metrics::Gauge> gauge = std::nullopt)
+      : count_(slots), longest_(longest), gauge_(gauge) {}
+  ~RecentMap() { clear(); }
+  RecentMap(const RecentMap&) = delete;
+  RecentMap& operator=(const RecentMap&) = delete;
 
   const Value* find(const ViewKey& view, std::string_view key) const {
     if (slots_.empty()) return nullptr;
@@ -50,13 +57,22 @@ class RecentMap {
     if (slots_.empty()) slots_.resize(count_);
     const std::size_t at = place(view, key);
     Slot& slot = slots_[at];
+    const bool more = slot.view.member == 0 || slots_[at ^ 1U].view.member == 0;
     if (slot.view.member != 0) slots_[at ^ 1U] = std::move(slot);
+    if (more) {
+      ++size_;
+      if (gauge_) metrics::add(*gauge_, 1);
+    }
     slot.view = view;
     slot.key = key;
     slot.value = std::move(value);
   }
 
-  void clear() { slots_ = {}; }
+  void clear() {
+    slots_ = {};
+    if (gauge_) metrics::add(*gauge_, -static_cast<std::int64_t>(size_));
+    size_ = 0;
+  }
 
  private:
   struct Slot {
@@ -72,6 +88,8 @@ class RecentMap {
 
   std::size_t count_;
   std::size_t longest_;
+  std::optional<metrics::Gauge> gauge_;
+  std::size_t size_ = 0;
   std::vector<Slot> slots_;
 };
 
@@ -85,8 +103,8 @@ class Deriver {
   void clear();
 
  private:
-  RecentMap<std::string> phantoms_{8192, 320};
-  RecentMap<std::string> ids_{16384, 320};
+  RecentMap<std::string> phantoms_{8192, 320, metrics::Gauge::cache_phantoms_derived};
+  RecentMap<std::string> ids_{16384, 320, metrics::Gauge::cache_ids_derived};
   std::string last_;
 };
 

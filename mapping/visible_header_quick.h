@@ -49,8 +49,8 @@ class QuickView {
   static Form look(Work& work, const message::Field& field, const FieldRule& rule);
 
   // Apart, since people come again and subjects do not.
-  RecentMap<Form> people_{16384, 512};
-  RecentMap<Form> others_{4096, 512};
+  RecentMap<Form> people_{16384, 512, metrics::Gauge::cache_fields_derived};
+  RecentMap<Form> others_{4096, 512, metrics::Gauge::cache_fields_derived};
 };
 
 }  // namespace kage::mapping

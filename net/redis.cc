@@ -5,6 +5,7 @@
 #include "net/redis.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 
 #include "base/log.h"
@@ -25,6 +26,7 @@ struct Waiting {
   std::optional<Error> error;
   TimePoint sent{};
   std::coroutine_handle<> waiter;
+  std::chrono::steady_clock::time_point measured{};  // finer than the loop's cached time
 };
 
 struct Link {
@@ -204,6 +206,7 @@ Task<void> Redis::Connection::write(std::shared_ptr<Connection> self, std::share
     for (Waiting* waiting : self->queued) {
       bytes.append(waiting->batch.encoded());
       waiting->sent = self->loop.now();
+      waiting->measured = std::chrono::steady_clock::now();
       link->sent.push_back(waiting);
       ++self->round_trips;
       metrics::add(metrics::Counter::redis_round_trips);
@@ -227,6 +230,8 @@ void Redis::Connection::deliver(Link& from, RedisReply reply) {
   oldest.replies.push_back(std::move(reply));
   if (oldest.replies.size() < oldest.batch.size()) return;
   from.sent.pop_front();
+  metrics::observe(metrics::Histogram::redis, std::chrono::duration_cast<std::chrono::microseconds>(
+                                                  std::chrono::steady_clock::now() - oldest.measured));
   set_deadline(from);
   oldest.waiter.resume();
 }

@@ -61,12 +61,14 @@ struct Sessions::State : std::enable_shared_from_this<Sessions::State> {
   }
 
   static net::Task<void> run_imap(std::shared_ptr<State> state, std::shared_ptr<ImapSession> session) {
+    const metrics::Held held(metrics::Gauge::sessions_imap);
     co_await ImapSession::run(session);
     state->imap.erase(session);
     if (state->size() == 0) state->ended.set();
   }
 
   static net::Task<void> run_pop3(std::shared_ptr<State> state, std::shared_ptr<Pop3Session> session) {
+    const metrics::Held held(metrics::Gauge::sessions_pop3);
     co_await Pop3Session::run(session);
     state->pop3.erase(session);
     if (state->size() == 0) state->ended.set();

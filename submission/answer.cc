@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/metrics.h"
 #include "base/text.h"
 
 namespace kage::submission {
@@ -95,6 +96,56 @@ std::string with_status(std::string_view code, std::string_view status, std::str
 }
 
 }  // namespace
+
+void count_refusal(Answer answer) {
+  using metrics::Counter;
+  if (line(answer)[0] < '4') return;
+  switch (answer) {
+    case Answer::no_such_user:
+    case Answer::bad_recipient:
+      return metrics::add(Counter::refusals_unknown);
+    case Answer::relaying_denied:
+      return metrics::add(Counter::refusals_relaying);
+    case Answer::phantoms_only:
+      return metrics::add(Counter::refusals_phantoms_only);
+    case Answer::auth_required:
+    case Answer::auth_failed:
+    case Answer::auth_throttled:
+    case Answer::auth_unavailable:
+    case Answer::too_many_logins:
+      return metrics::add(Counter::refusals_login);
+    case Answer::tls_required:
+    case Answer::tls_unavailable:
+      return metrics::add(Counter::refusals_tls);
+    case Answer::no_mapping:
+    case Answer::auth_no_mapping:
+      return metrics::add(Counter::refusals_mapping);
+    case Answer::try_again:
+    case Answer::delivery_deferred:
+      return metrics::add(Counter::refusals_again);
+    case Answer::too_many_recipients:
+      return metrics::add(Counter::refusals_recipients);
+    case Answer::message_too_big:
+      return metrics::add(Counter::refusals_size);
+    case Answer::header_too_large:
+      return metrics::add(Counter::refusals_header);
+    case Answer::bare_line_end:
+    case Answer::bare_lf_command:
+      return metrics::add(Counter::refusals_line_ends);
+    case Answer::needs_smtputf8:
+      return metrics::add(Counter::refusals_smtputf8);
+    case Answer::routing_loop:
+      return metrics::add(Counter::refusals_loop);
+    case Answer::timed_out:
+      return metrics::add(Counter::refusals_timed_out);
+    case Answer::too_many_errors:
+      return metrics::add(Counter::refusals_errors);
+    case Answer::shutting_down:
+      return metrics::add(Counter::refusals_stopping);
+    default:
+      return metrics::add(Counter::refusals_syntax);
+  }
+}
 
 std::string_view line(Answer answer) {
   return row(answer).line;

@@ -65,6 +65,9 @@ enum class Answer : std::uint8_t {
 /// The whole line, CRLF included.
 std::string_view line(Answer answer);
 
+/// Counts a refusal by its reason; does nothing for other answers.
+void count_refusal(Answer answer);
+
 /// Whether it counts towards the errors that a client may make.
 bool is_client_error(Answer answer);
 /// Whether the code begins with 5: the client should not try again.

@@ -332,6 +332,7 @@ net::Task<std::string> Incoming::finish() {
     refuse(Answer::no_mapping);
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
+    count_refusal(*refusal_);
     co_await abandon();
     log_end(line(*refusal_).substr(0, 3), {});
     co_return std::string(line(*refusal_));
@@ -371,6 +372,7 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);
+    count_refusal(Answer::try_again);
   } else {
     answer = co_await judge(results);
   }

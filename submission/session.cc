@@ -42,9 +42,11 @@ struct SessionSet::State : std::enable_shared_from_this<SessionSet::State> {
     for (const auto& session : all) session->close();
   }
 
-  static net::Task<void> run(std::shared_ptr<State> state, std::shared_ptr<SmtpSession> session,
+  static net::Task<void> run(std::shared_ptr<State> state, std::shared_ptr<SmtpSession> session, Face face,
                              std::optional<Answer> refusal) {
     const Activity::Token token(state->activity);
+    const metrics::Held held(face == Face::inbound ? metrics::Gauge::sessions_inbound
+                                                   : metrics::Gauge::sessions_submission);
     co_await SmtpSession::run(session, refusal);
     state->sessions.erase(session);
   }
@@ -67,7 +69,7 @@ void SessionSet::start(Face face, net::StreamPtr stream, net::PeerAddress peer) 
   auto session =
       std::make_shared<SmtpSession>(state.services, state.activity, face, std::move(stream), std::move(peer));
   state.sessions.insert(session);
-  net::spawn(State::run(state_, std::move(session), refusal));
+  net::spawn(State::run(state_, std::move(session), face, refusal));
   if (!state.ticking) state.tick();
 }
 

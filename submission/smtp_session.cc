@@ -207,6 +207,7 @@ void SmtpSession::tick(net::TimePoint now) {
 
 void SmtpSession::reply(Answer answer) {
   if (is_client_error(answer)) ++errors_;
+  count_refusal(answer);
   out_.append(line(answer));
 }
 

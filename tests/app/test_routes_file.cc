@@ -67,6 +67,41 @@ TEST_CASE("TOML and CSV of the same routes are the same") {
   CHECK(toml->addresses[0].members == csv->addresses[0].members);
 }
 
+TEST_CASE("what spreadsheets do to a file is understood") {
+  // TRUE for true, ideographic spaces, nameless columns, cells behind the last one, a line end in a value.
+  Problems problems("x.csv");
+  const auto spec = parse_routes(
+      "\xEF\xBB\xBF\u3000address,Mailbox ,share_replies,name,,\r\n"
+      "pta@school.example,\u3000officer@gmail.com\u3000,TRUE,\u4F50\u85E4\u3000\u82B1\u5B50,,,,\r\n"
+      "\u3000,,,,,\r\n,,,,,\r\n"
+      "\"pta@school.example\n\",teacher@gmail.com,,,,\r\n",
+      RoutesFormat::csv, {}, problems);
+  INFO(problems.text());
+  REQUIRE(spec);
+  REQUIRE(spec->addresses.size() == 1);
+  REQUIRE(spec->addresses[0].members.size() == 2);
+  CHECK(spec->addresses[0].share_replies == mapping::SharePolicy::others);
+  CHECK(spec->addresses[0].members[0].mailbox.spelling == "officer@gmail.com");
+  CHECK(spec->addresses[0].members[0].name == "\u4F50\u85E4\u3000\u82B1\u5B50");
+}
+
+TEST_CASE("Shift_JIS is read where it is said to be that") {
+  const std::string text =
+      "address,mailbox,name\r\npta@school.example,officer@gmail.com,\x95\x5C\x8E\xA6\r\n";
+  Problems problems("x.csv");
+  const auto spec = parse_routes(text, RoutesFormat::csv, {}, problems, RoutesEncoding::shift_jis);
+  INFO(problems.text());
+  REQUIRE(spec);
+  CHECK(spec->addresses[0].members[0].name == "\u8868\u793A");
+  Problems wrong("x.csv");
+  CHECK_FALSE(parse_routes(text + "\x81", RoutesFormat::csv, {}, wrong, RoutesEncoding::shift_jis));
+  CHECK(wrong.text() ==
+        "x.csv: row 3, file: found bytes that are not Shift_JIS; allowed: Shift_JIS, as --encoding says");
+  Problems unsaid("x.csv");
+  CHECK_FALSE(parse_routes(text, RoutesFormat::csv, {}, unsaid));
+  CHECK(unsaid.text().find("--encoding shift_jis") != std::string::npos);
+}
+
 TEST_CASE("many rows") {
   std::string text = "address,mailbox\n";
   for (int i = 0; i < 20'000; ++i) {

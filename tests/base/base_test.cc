@@ -77,10 +77,49 @@ TEST_CASE("metrics count and render in Prometheus format") {
     ++samples;
     series.insert(line.substr(0, line.rfind(' ')));
     CHECK(line.starts_with("kagemusha_"));
-    CHECK(line.find("_total") != std::string::npos);
   }
-  CHECK(samples == static_cast<std::size_t>(metrics::Counter::size_));
+  CHECK(samples >
+        static_cast<std::size_t>(metrics::Counter::size_) + static_cast<std::size_t>(metrics::Gauge::size_));
   CHECK(series.size() == samples);
+}
+
+TEST_CASE("gauges go up and down, histograms add up") {
+  const auto before = metrics::value(metrics::Gauge::sessions_imap);
+  {
+    const metrics::Held one(metrics::Gauge::sessions_imap);
+    CHECK(metrics::value(metrics::Gauge::sessions_imap) == before + 1);
+  }
+  CHECK(metrics::value(metrics::Gauge::sessions_imap) == before);
+  // At a bound it belongs to the bucket that the bound names ("le"); below zero there is no time.
+  for (const int micros : {-5, 250, 251, 1'000'000, 70'000'000}) {
+    metrics::observe(metrics::Histogram::message_submission, std::chrono::microseconds(micros));
+  }
+  const std::string text = metrics::render();
+  const auto has = [&text](std::string_view rest) {
+    return text.find("\nkagemusha_message_seconds" + std::string(rest) + "\n") != std::string::npos;
+  };
+  CHECK(has(R"(_bucket{face="submission",le="0.00025"} 2)"));
+  CHECK(has(R"(_bucket{face="submission",le="0.001"} 3)"));
+  CHECK(has(R"(_bucket{face="submission",le="1"} 4)"));
+  CHECK(has(R"(_bucket{face="submission",le="60"} 4)"));
+  CHECK(has(R"(_bucket{face="submission",le="+Inf"} 5)"));
+  CHECK(has(R"(_sum{face="submission"} 71.000501)"));
+  CHECK(has(R"(_count{face="submission"} 5)"));
+  CHECK(text.find("\n# TYPE kagemusha_message_seconds histogram\n") != std::string::npos);
+  CHECK(text.find("\nkagemusha_redis_seconds_bucket{le=\"0.001\"} ") != std::string::npos);
+}
+
+TEST_CASE("each metric that is rendered is described") {
+  const std::string text = metrics::render();
+  const std::string page = metrics::markdown();
+  std::size_t described = 0;
+  for (std::size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1)) {
+    const std::string name = text.substr(at + 7, text.find(' ', at + 7) - at - 7);
+    INFO(name);
+    CHECK(page.find("| `" + name + "` | ") != std::string::npos);
+    ++described;
+  }
+  CHECK(described > 15);
 }
 
 TEST_CASE("a log line is one line whatever the values are") {

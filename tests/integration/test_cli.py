@@ -45,8 +45,8 @@ class Commands(Small):
 
     def test_members_are_not_removed_unasked(self):
         # Standard input is not a terminal here.
-        result = self.gateway.apply(self.routes([OFFICER]), "--config", self.gateway.config_path, check=False)
-        self.assertNotEqual(result.returncode, 0)
+        result = self.gateway.apply(self.routes([OFFICER]), yes=False, check=False)
+        self.assertEqual(result.returncode, 3)
         self.assertEqual(self.reached(), sorted([OFFICER, TEACHER]))
         self.gateway.apply(self.routes([OFFICER]), "--yes")
         self.assertEqual(self.reached(), [OFFICER])

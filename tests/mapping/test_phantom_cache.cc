@@ -1,6 +1,8 @@
 // The memory of what Redis has: bounded in number and in time, and only for the spelling that came last.
 #include <catch2/catch.hpp>
+#include <string>
 
+#include "base/metrics.h"
 #include "mapping/phantom_cache.h"
 
 using kage::mapping::PhantomCache;
@@ -60,4 +62,21 @@ TEST_CASE("far below its bound the memory loses hardly anything") {
     known += cache.knows(std::to_string(i), std::to_string(-i), kNow, kMinute);
   CHECK(known > 99'000);
   CHECK(cache.size() == static_cast<std::size_t>(known));
+}
+
+TEST_CASE("operators see how much is remembered") {
+  namespace metrics = kage::metrics;
+  using metrics::Gauge;
+  const auto before = metrics::value(Gauge::cache_phantoms_stored);
+  {
+    PhantomCache cache(1024);
+    // Grows, and gives way to newer ones in the end.
+    for (int i = 0; i < 5000; ++i) cache.remember(std::to_string(i), "a@x.example", TimePoint{});
+    CHECK(cache.size() > 500);
+    CHECK(metrics::value(Gauge::cache_phantoms_stored) - before == static_cast<std::int64_t>(cache.size()));
+    cache.clear();
+    CHECK(metrics::value(Gauge::cache_phantoms_stored) == before);
+    cache.remember("one", "a@x.example", TimePoint{});
+  }
+  CHECK(metrics::value(Gauge::cache_phantoms_stored) == before);
 }

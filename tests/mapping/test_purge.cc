@@ -1,6 +1,8 @@
 // Nothing in clear at rest (contract R3.6), and nothing of a forgotten member in any file (contract R3.5).
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "mapping/phantom_scan.h"
 #include "mapping/route_codec.h"
 #include "store_world.h"
 
@@ -34,6 +36,22 @@ PurgeReport run_purge(Client& client) {
 
 std::size_t phantoms_stored(Client& client) {
   return client.command({"KEYS", "kage:p:*"}).elements.size();
+}
+
+/// How often a command was carried out, by INFO commandstats.
+std::uint64_t calls_of(std::string_view stats, std::string_view command) {
+  const std::string name = "cmdstat_" + std::string(command) + ":calls=";
+  const std::size_t at = stats.find(name);
+  if (at == std::string_view::npos) return 0;
+  const std::string_view rest = stats.substr(at + name.size());
+  return parse_number(rest.substr(0, rest.find(','))).value();
+}
+
+MemberId member_of(const Routes& routes, std::string_view address, std::string_view mailbox) {
+  for (const Member* member : routes->find_address(address)->members) {
+    if (member->mailbox_canonical == mailbox) return member->id;
+  }
+  return 0;
 }
 
 const std::vector<std::string> kCorrespondents = {"Hanako.Canary@stranger-canary.example",
@@ -129,13 +147,28 @@ TEST_CASE("a purge finds the orphans among many phantoms") {
   store_phantoms(node, node.recover(), many);
   client.command({"SET", "kage:p:0000000000000000", "no value of ours"});
   REQUIRE(client.forget_member("office@school.example", ""));
-  std::uint64_t told = 0;
+  client.command({"RPUSH", "kage:p:1111111111111111", "somebody's list"});
+  const auto keys = static_cast<std::uint64_t>(client.command({"DBSIZE"}).integer);
+  client.command({"CONFIG", "RESETSTAT"});
+  std::uint64_t told = 0, of = 0;
   const auto report = await(client.loop, purge(client.redis, client.loop, master_keys(),
-                                               [&told](std::uint64_t count) { told = count; }));
+                                               [&](std::uint64_t done, std::uint64_t total) {
+                                                 told = done;
+                                                 of = total;
+                                               }));
   REQUIRE(report);
   CHECK(report->phantoms_deleted == 2001);
-  CHECK(told == 2001);
-  CHECK(phantoms_stored(client) == 4000);
+  CHECK(told >= keys);
+  CHECK(of == keys);
+  // In small steps, so that nobody waits long behind one: no command that touches everything.
+  const std::string stats = client.command({"INFO", "commandstats"}).text;
+  CHECK(calls_of(stats, "scan") >= keys / PhantomScan::kStep);
+  CHECK(calls_of(stats, "unlink") == 2001);
+  for (const std::string_view heavy : {"keys", "eval", "flushall", "del"}) {
+    INFO(heavy);
+    CHECK(calls_of(stats, heavy) == 0);
+  }
+  CHECK(phantoms_stored(client) == 4001);
 }
 
 TEST_CASE("what an ACL forbids is told to the operator") {
@@ -169,4 +202,78 @@ TEST_CASE("a purge under another master key deletes nothing") {
   REQUIRE_FALSE(report);
   CHECK(report.error().code == Errc::corrupt);
   CHECK(phantoms_stored(client) == 6);
+}
+
+TEST_CASE("a purge that stopped in the middle is ended by the next one", "[R3.5]") {
+  const RedisServer server;
+  const KeyFile key;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  Node node(server, key);
+  std::vector<std::string> many;
+  for (int i = 0; i < 1500; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  const Routes before = node.recover();
+  store_phantoms(node, before, many);
+  const Member& forgotten = *before->find_address("office@school.example")->members.front();
+  REQUIRE(client.forget_member("office@school.example", ""));
+  // Its connection ends as that of a process that died; the first steps are done by then.
+  std::size_t steps = 0;
+  const auto stopped =
+      await(client.loop, purge(client.redis, client.loop, master_keys(), [&](std::uint64_t, std::uint64_t) {
+              if (++steps == 3) client.redis.close();
+            }));
+  REQUIRE_FALSE(stopped);
+  Client second(server);
+  const std::size_t left = phantoms_stored(second);
+  CHECK(left < 4500);
+  CHECK(left > 3000);
+  // What is left is dead already.
+  std::vector<std::string> dead;
+  for (const std::string& spelling : many)
+    dead.push_back(phantom_local(forgotten, parse(spelling).canonical()));
+  const auto resolved = node.resolve(dead);
+  REQUIRE(resolved);
+  CHECK(std::ranges::none_of(resolved->values, [](const auto& value) { return value.has_value(); }));
+  CHECK(run_purge(second).phantoms_deleted == left - 3000);
+  CHECK(phantoms_stored(second) == 3000);
+}
+
+TEST_CASE("phantoms are counted by member, exactly or as a sample tells") {
+  const RedisServer server;
+  const KeyFile key;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  Node node(server, key);
+  std::vector<std::string> many;
+  for (int i = 0; i < 3000; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  const Routes routes = node.recover();
+  store_phantoms(node, routes, many);
+  const MemberId officer = member_of(routes, "pta@school.example", "officer@gmail.example");
+  const MemberId office = member_of(routes, "office@school.example", "officer@gmail.example");
+  const MemberId nobody = 1;
+
+  const auto exact = await(client.loop, count_phantoms(client.redis, client.loop, {officer, nobody}, {}));
+  REQUIRE(exact);
+  CHECK(exact->exact);
+  CHECK(exact->counts.at(officer) == 3000);
+  CHECK_FALSE(exact->counts.contains(office));
+  CHECK_FALSE(exact->counts.contains(nobody));
+
+  std::uint64_t told = 0;
+  const auto about = await(
+      client.loop, count_phantoms(client.redis, client.loop, {officer, office, nobody},
+                                  [&told](std::uint64_t done, std::uint64_t) { told = done; }, {5000, 3000}));
+  REQUIRE(about);
+  CHECK_FALSE(about->exact);
+  CHECK(told < 6000);
+  for (const MemberId member : {officer, office}) {
+    CHECK(about->counts.at(member) > 2400);
+    CHECK(about->counts.at(member) < 3600);
+  }
+  CHECK(about->resolution > 1);
+  CHECK(about->resolution < 20);
+
+  const auto none = client.redis.round_trips();
+  CHECK(await(client.loop, count_phantoms(client.redis, client.loop, {}, {}))->counts.empty());
+  CHECK(client.redis.round_trips() == none);
 }

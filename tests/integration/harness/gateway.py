@@ -190,9 +190,9 @@ class Gateway:
             self.write_config()
         return run([program(), *arguments], stdin=stdin, seconds=seconds, cwd=self.folder)
 
-    def apply(self, text, *arguments, suffix="toml", check=True):
+    def apply(self, text, *arguments, suffix="toml", check=True, yes=True):
         path = self.space.write(f"{self.name}/routes.{suffix}", text)
-        result = self.command("apply", "--config", self.config_path, *(arguments or ["--yes"]), path)
+        result = self.command("apply", "--config", self.config_path, *(arguments or ["--yes"] * yes), path)
         if check and result.returncode != 0:
             raise AssertionError(f"apply: {result.returncode}\n{result.stdout}\n{result.stderr}")
         return result

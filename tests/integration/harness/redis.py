@@ -1,5 +1,6 @@
 """A real redis-server in its own folder, on a Unix socket and, when asked, a TCP or TLS port."""
 
+import itertools
 import os
 import signal
 import socket
@@ -45,6 +46,18 @@ class Redis:
             stream.write(_encode(arguments))
             stream.flush()
             return _reply(stream)
+
+    def pipeline(self, commands):
+        """Many commands at once; fails at the first error."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(self.socket)
+            stream = client.makefile("rwb")
+            while some := list(itertools.islice(commands, 1000)):
+                stream.write(b"".join(map(_encode, some)))
+                stream.flush()
+                for _ in some:
+                    _reply(stream)
 
     def freeze(self):
         self.process.send(signal.SIGSTOP)

@@ -1,0 +1,186 @@
+// Routes files in CSV, with the habits of the spreadsheets that write them; routes_builder.cc has the rules.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "app/csv.h"
+#include "app/routes_builder.h"
+#include "base/text.h"
+#include "message/encoded_word.h"
+#include "message/utf8.h"
+
+namespace kage::app {
+namespace {
+
+constexpr std::array<std::string_view, 8> kColumns = {
+    "address", "display_name", "mailbox", "name", "login", "password_hash", "provider", "phantom_domain"};
+
+/// All columns there are: those above, then one for each policy. "name" is the member's, as in TOML.
+std::vector<std::string_view> columns_known() {
+  std::vector<std::string_view> names(kColumns.begin(), kColumns.end());
+  for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
+    names.push_back(policy.key == "name" ? "name_policy" : policy.key);
+  }
+  return names;
+}
+
+constexpr std::size_t kNoColumn = static_cast<std::size_t>(-1);
+
+/// Without white space around it, the ideographic and the no-break one too.
+std::string_view trim_cell(std::string_view text) {
+  for (std::string_view before; before != text;) {
+    before = text;
+    text = trim(text);
+    for (const std::string_view space : {"\u3000", "\u00A0"}) {
+      if (text.starts_with(space)) text.remove_prefix(space.size());
+      if (text.ends_with(space)) text.remove_suffix(space.size());
+    }
+  }
+  return text;
+}
+
+/// For each column of the file, which of columns_known() it is, or kNoColumn for one without a name, which a
+/// spreadsheet saves where something once stood; empty when the header row is wrong.
+std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
+  std::vector<std::size_t> columns;
+  const std::vector<std::string_view> known = columns_known();
+  const std::string all = fmt::format("a header row of {}", fmt::join(known, ","));
+  if (row.fields.size() == 1 && row.fields[0].find_first_of(";\t") != std::string::npos) {
+    problems.add(row.row, "header", "columns that are not separated by commas",
+                 "commas; save as CSV (comma separated)");
+    return {};
+  }
+  for (const std::string& field : row.fields) {
+    const std::string name = lower(trim_cell(field));
+    const auto at = std::ranges::find(known, name);
+    const auto index = static_cast<std::size_t>(at - known.begin());
+    if (name.empty()) {
+      columns.push_back(kNoColumn);
+      continue;
+    }
+    if (at == known.end()) {
+      const std::string near = nearest_word(name, known);
+      const std::string meant = near.empty() ? "" : fmt::format("did you mean {}? ", quote(near));
+      problems.add(row.row, "header", "the column " + quote(field), meant + all);
+    } else if (std::ranges::find(columns, index) != columns.end()) {
+      problems.add(row.row, "header", fmt::format("the column {} twice", quote(name)), "each column once");
+    }
+    columns.push_back(index);
+  }
+  for (const std::size_t needed : {std::size_t{0}, std::size_t{2}}) {
+    if (std::ranges::find(columns, needed) == columns.end()) {
+      problems.add(row.row, "header", fmt::format("no column {}", quote(kColumns[needed])),
+                   "the columns address and mailbox at least");
+    }
+  }
+  if (!problems.empty()) columns.clear();
+  return columns;
+}
+
+void read_row(const CsvRow& row, const std::vector<std::size_t>& columns, RoutesBuilder& builder,
+              Problems& problems) {
+  std::vector<RouteText> texts(kColumns.size() + mapping::address_policies().size());
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string_view text = trim_cell(row.fields[i]);
+    if (text.empty()) continue;
+    if (columns[i] == kNoColumn) {
+      problems.add(row.row, "row", fmt::format("{} in column {}, which has no name", quote(text), i + 1),
+                   "nothing there, or a name in the header row");
+      continue;
+    }
+    // Spreadsheets write TRUE for what was typed as true.
+    const bool policy = columns[i] >= kColumns.size();
+    texts[columns[i]] = {policy ? lower(text) : std::string(text), row.row};
+  }
+  RawAddress address;
+  address.line = row.row;
+  address.address = texts[0];
+  address.display_name = texts[1];
+  for (std::size_t i = 0; i < address.policies.size(); ++i) address.policies[i] = texts[kColumns.size() + i];
+  RawMember member;
+  member.line = row.row;
+  member.mailbox = texts[2];
+  member.name = texts[3];
+  member.login = texts[4];
+  member.password_hash = texts[5];
+  member.provider = texts[6];
+  const std::size_t index = builder.add_address(address, true);
+  builder.set_phantom_domain(index, texts[7]);
+  builder.add_member(index, member);
+}
+
+constexpr std::string_view kReplaced = "\uFFFD";
+
+/// The file as UTF-8. A spreadsheet that was not asked for "CSV UTF-8" saves something else.
+std::string decode(std::string_view text, RoutesEncoding encoding, Problems& problems) {
+  constexpr std::string_view kAllowed =
+      "UTF-8; in a spreadsheet save as \"CSV UTF-8\", or say --encoding shift_jis where it is that";
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+    problems.add(1, "file", "UTF-16", "UTF-8; in a spreadsheet save as \"CSV UTF-8\"");
+    return {};
+  }
+  std::string out =
+      encoding == RoutesEncoding::utf8 ? std::string(text) : message::to_utf8(text, "shift_jis");
+  std::size_t line = 1;
+  for (std::size_t at = 0; at < out.size(); ++line) {
+    const std::size_t end = std::min(out.find('\n', at), out.size());
+    const std::string_view here = std::string_view(out).substr(at, end - at);
+    if (encoding == RoutesEncoding::utf8 && !message::is_valid_utf8(here)) {
+      problems.add(line, "file", "bytes that are not UTF-8 (Shift_JIS, perhaps)", kAllowed);
+      return {};
+    }
+    if (encoding != RoutesEncoding::utf8 && here.find(kReplaced) != std::string_view::npos) {
+      problems.add(line, "file", "bytes that are not Shift_JIS", "Shift_JIS, as --encoding says");
+      return {};
+    }
+    at = end + 1;
+  }
+  return out;
+}
+
+/// Whether the row has the columns of the header; a row of nothing has not to. Cells without content behind
+/// the last column are no matter.
+bool fits(const CsvRow& row, std::size_t columns, Problems& problems) {
+  std::size_t used = row.fields.size();
+  while (used > columns && trim_cell(row.fields[used - 1]).empty()) --used;
+  if (used == columns) return true;
+  problems.add(row.row, "row", fmt::format("{} columns", used),
+               fmt::format("{}, as in the header row", columns));
+  return false;
+}
+
+}  // namespace
+
+void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
+                     Problems& problems) {
+  const std::string decoded = decode(text, encoding, problems);
+  if (!problems.empty()) return;
+  CsvReader reader(decoded);
+  CsvRow row;
+  std::vector<std::size_t> columns;
+  while (true) {
+    const auto more = reader.next(row);
+    if (!more) {
+      problems.add(reader.row(), "syntax", more.error().detail, "CSV as in RFC 4180");
+      // A header that cannot be read, or a quote that took all the rest: no more is known of the others.
+      if (columns.empty() || !reader.skip_row()) return;
+      continue;
+    }
+    if (!*more) break;
+    const bool empty =
+        std::ranges::all_of(row.fields, [](const std::string& cell) { return trim_cell(cell).empty(); });
+    if (empty) continue;  // spreadsheets write rows of nothing but commas
+    if (columns.empty()) {
+      columns = read_header(row, problems);
+      if (columns.empty()) return;
+    } else if (fits(row, columns.size(), problems)) {
+      read_row(row, columns, builder, problems);
+    }
+  }
+  if (columns.empty()) {
+    problems.add(1, "header", "nothing", fmt::format("a header row of {}", fmt::join(columns_known(), ",")));
+  }
+}
+
+}  // namespace kage::app
