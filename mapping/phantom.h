@@ -40,7 +40,7 @@ std::optional<MemberId> phantom_value_member(std::string_view value);
 struct PhantomValue {
   const Member* member = nullptr;
   message::Address correspondent;  ///< in the spelling last seen (R4.2)
-  std::optional<Sighting> seen;
+  std::optional<Sighting> seen{};
 };
 /// Nothing when the member is gone or the value does not open: to the caller that phantom never existed.
 std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::string_view phantom_local,

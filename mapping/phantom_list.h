@@ -15,7 +15,7 @@ namespace kage::mapping {
 struct ListedPhantom {
   const Member& member;
   std::string local;
-  std::optional<Sighting> seen;  ///< nothing: only mentioned, or nothing is collected
+  std::optional<Sighting> seen{};  ///< nothing: only mentioned, or nothing is collected
 };
 
 /// Calls `found` with each phantom of `members`, once, in no order. One pass over the keys in pages of a
