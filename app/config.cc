@@ -433,7 +433,7 @@ class Builder {
     }
     hop.max_connections = static_cast<std::size_t>(values.number("max_connections"));
     if (const auto rate = static_cast<std::uint32_t>(values.number("messages_per_second")); rate > 0) {
-      hop.rate = std::make_shared<submission::RateLimit>(rate);
+      hop.rate = std::make_shared<submission::HopRate>(rate);
     }
     hop.connect_timeout = millis(values, "connect_timeout");
     hop.command_timeout = millis(values, "command_timeout");

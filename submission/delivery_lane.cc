@@ -82,17 +82,17 @@ net::Task<std::optional<Begun>> Delivery::State::begin_copy(Group& group, Lane& 
 
 /// Waits for a turn by the next hop's rate. False: there is none in time.
 net::Task<bool> Delivery::State::wait_turn(Group& group, Lane& lane) {
-  RateLimit* const rate = group.hop->options().rate.get();
+  HopRate* const rate = group.hop->options().rate.get();
   if (rate == nullptr) co_return true;
   const auto last = last_start();
-  const auto turn = rate->reserve(RateLimit::Clock::now(), last ? RateLimit::Clock::time_point(*last)
-                                                                : RateLimit::Clock::time_point::max());
+  const auto turn = rate->reserve(
+      HopRate::Clock::now(), last ? HopRate::Clock::time_point(*last) : HopRate::Clock::time_point::max());
   if (!turn) {
     group.failure = {Outcome::deferred, "4.4.5"};  // RFC 3463 §3.5: congestion
     co_return false;
   }
   // The loop's clock may be behind, and a timer then early.
-  for (auto now = RateLimit::Clock::now(); now < *turn && !aborted; now = RateLimit::Clock::now()) {
+  for (auto now = HopRate::Clock::now(); now < *turn && !aborted; now = HopRate::Clock::now()) {
     if (!lane.pause) lane.pause = std::make_shared<Pause>(loop);
     lane.pause->timer.start(std::chrono::ceil<net::Millis>(*turn - now),
                             [pause = lane.pause.get()] { pause->over.set(); });

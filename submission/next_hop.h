@@ -11,7 +11,7 @@
 
 #include "net/loop.h"
 #include "net/stream.h"
-#include "submission/rate_limit.h"
+#include "submission/hop_rate.h"
 
 namespace kage::submission {
 
@@ -33,7 +33,7 @@ struct NextHopOptions {
   std::string password;
   /// For each worker, at least 1. A message whose client is still sending takes at most half of those free.
   std::size_t max_connections = 20;
-  std::shared_ptr<RateLimit> rate;  ///< shared by all workers; null: as many messages as it takes
+  std::shared_ptr<HopRate> rate;  ///< shared by all workers; null: as many messages as it takes
   net::Millis connect_timeout{10'000};
   net::Millis command_timeout{60'000};  ///< for MAIL, RCPT, DATA and each write of a chunk
   net::Millis final_timeout{600'000};   ///< after the final dot (RFC 5321 §4.5.3.2.6)

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/text.h"
-#include "submission/rate_limit.h"
+#include "submission/hop_rate.h"
 #include "submission/report.h"
 
 using namespace kage;
@@ -105,8 +105,8 @@ TEST_CASE("every status has words") {
 }
 
 TEST_CASE("a rate gives turns in order, at its pace, with a tenth of a second's burst") {
-  using Clock = RateLimit::Clock;
-  RateLimit rate(100);
+  using Clock = HopRate::Clock;
+  HopRate rate(100);
   const Clock::time_point start{std::chrono::hours(1)};
   const Clock::time_point never = start + std::chrono::hours(1);
   std::vector<Clock::time_point> turns;
@@ -122,7 +122,7 @@ TEST_CASE("a rate gives turns in order, at its pace, with a tenth of a second's 
   const auto later = start + std::chrono::minutes(1);
   for (int i = 0; i < 10; ++i) CHECK(rate.reserve(later, later) == later);
   CHECK_FALSE(rate.reserve(later, later));
-  RateLimit slow(1);
+  HopRate slow(1);
   CHECK(slow.reserve(start, never) == start);
   CHECK(slow.reserve(start, never) == start + std::chrono::seconds(1));
 }

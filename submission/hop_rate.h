@@ -12,13 +12,13 @@
 
 namespace kage::submission {
 
-class RateLimit {
+class HopRate {
  public:
   using Clock = std::chrono::steady_clock;
 
   /// `per_second`: at least 1. In any stretch of t seconds there are at most per_second * t turns and one
   /// tenth of a second's more.
-  explicit RateLimit(std::uint32_t per_second);
+  explicit HopRate(std::uint32_t per_second);
 
   /// The moment of a turn, which is then taken; nothing, and nothing taken, when it would be after `latest`.
   /// Thread-safe, lock-free.

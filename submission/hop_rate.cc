@@ -1,5 +1,5 @@
 // The bucket as one number: the time up to which turns are given away.
-#include "submission/rate_limit.h"
+#include "submission/hop_rate.h"
 
 #include <algorithm>
 
@@ -9,19 +9,18 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kBurst = kSecond / 10;
 
-std::int64_t nanoseconds(RateLimit::Clock::time_point time) {
+std::int64_t nanoseconds(HopRate::Clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 }  // namespace
 
-RateLimit::RateLimit(std::uint32_t per_second)
+HopRate::HopRate(std::uint32_t per_second)
     : per_second_(std::max<std::uint32_t>(per_second, 1)),
       interval_(kSecond / per_second_),
       burst_(kBurst - std::min(kBurst, interval_)) {}
 
-std::optional<RateLimit::Clock::time_point> RateLimit::reserve(Clock::time_point now,
-                                                               Clock::time_point latest) {
+std::optional<HopRate::Clock::time_point> HopRate::reserve(Clock::time_point now, Clock::time_point latest) {
   const std::int64_t present = nanoseconds(now);
   std::int64_t next = next_.load(std::memory_order_relaxed);
   for (;;) {
