@@ -25,7 +25,7 @@ constexpr std::size_t kCipherBlock = 16;
 int open_nameless(const std::string& folder) {
   const int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, S_IRUSR | S_IWUSR);
   if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)) return fd;
-  std::string name = folder + "/body-XXXXXX";
+  std::string name = folder + "/body-" + std::string(6, 'X');  // for mkostemp to replace
   const int named = ::mkostemp(name.data(), O_CLOEXEC);
   if (named >= 0) ::unlink(name.c_str());
   return named;

@@ -18,25 +18,12 @@
 #include "mapping/route_store.h"
 #include "tests/app/files.h"
 #include "tests/net/test_streams.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::app {
 namespace {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    char name[] = "/tmp/kage-app-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using test::TemporaryFolder;
 
 unsigned mode_of(const std::string& path) {
   struct stat now{};

@@ -8,11 +8,12 @@ once.
 import argparse
 import json
 import os
-import platform
 import re
 import ssl
 import sys
 import time
+
+from common import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -145,7 +146,7 @@ def main():
         raise
     finally:
         space.close()
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs")
+    print(f"{machine()}")
     for result in results:
         print("  " + ", ".join(f"{name}: {value}" for name, value in result.items()))
     if arguments.json:

@@ -8,11 +8,12 @@ counts it. Counts and bytes are facts; times are of this machine on this day.
 import argparse
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
 import time
+
+from common import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -159,11 +160,6 @@ def print_forget(results):
           f"p50 {results['busy_p50'] / results['calm_p50']:.2f}, p99 {results['busy_p99'] / results['calm_p99']:.2f} of a calm one's")
 
 
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
@@ -175,7 +171,7 @@ def main():
     os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
     arguments.load = os.path.abspath(arguments.load)
     arguments.sizes = [10_000, 100_000] if arguments.quick else [10_000, 1_000_000] + [10_000_000] * arguments.full
-    print(f"{processor()}, {os.cpu_count()} CPUs, Linux {platform.release()}; one redis-server, one connection on its Unix socket,\n"
+    print(f"{machine()}; one redis-server, one connection on its Unix socket,\n"
           "append-only file synced every second. Addresses of 21 to 36 octets; a lookup reads the generation and one phantom and\n"
           "opens it, 64 of them side by side for the rate, one after the other for the rest. `bytes each`: used_memory, all told.")
     numbers = {}

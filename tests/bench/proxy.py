@@ -8,9 +8,10 @@ Kagemusha's with its Redis. Each has one working process.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
+
+from common import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -307,11 +308,6 @@ def table(numbers):
               + "".join(f"{ratio:>11.2f}" if ratio else " " * 11 for ratio in ratios), flush=True)
 
 
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
@@ -324,7 +320,7 @@ def main():
     os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
     arguments.load, arguments.upstream = os.path.abspath(arguments.load), os.path.abspath(arguments.upstream)
     bench = Bench(arguments)
-    print(f"{processor()}, {os.cpu_count()} CPUs, Linux {platform.release()}; client and upstream share them.\n"
+    print(f"{machine()}; client and upstream share them.\n"
           "TLS 1.3 (AES-256-GCM, P-256) towards one client on loopback, plain towards the upstream. Headers of 4 kB, from\n"
           f"{SENDERS} senders with another address in Cc each. The first reading meets them all for the first time; `again`\n"
           "is another session later. nginx and Dovecot pass octets, Kagemusha rewrites, its Redis syncs every write.\n"

@@ -7,9 +7,10 @@ the load generator, the sink or the kernel's interrupt work. Both write to the s
 import argparse
 import json
 import os
-import platform
 import re
 import sys
+
+from common import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -182,11 +183,6 @@ def table(title, kagemusha, postfix):
                   f"{form.format(postfix[key]) if key in postfix else '':>10}{ratio}", flush=True)
 
 
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
@@ -197,7 +193,7 @@ def main():
     os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
     arguments.load = os.path.abspath(arguments.load)
     part = 10 if arguments.quick else 1
-    print(f"{processor()}, {os.cpu_count()} CPUs, Linux {platform.release()}; load generator and sink share them.\n"
+    print(f"{machine()}; load generator and sink share them.\n"
           f"{CONNECTIONS} connections, plain SMTP on loopback. Kagemusha: one copy to one member, sender and Cc mapped to\n"
           "phantoms, embedded Redis with appendfsync always. Postfix: smtpd to smtp, its queue on the same disk.\n"
           "Memory of Postfix is the sum over its processes, shared pages counted in each.")

@@ -36,16 +36,11 @@ void drain(int pipe, std::promise<bool> ready) {
 }  // namespace
 
 RedisServer::RedisServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
-  std::string name = (std::filesystem::temp_directory_path() / "kage-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-  folder_ = name;
   start();
 }
 
 RedisServer::~RedisServer() {
   kill();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 void RedisServer::start() {
@@ -55,7 +50,7 @@ void RedisServer::start() {
                                    "--unixsocket",
                                    socket(),
                                    "--dir",
-                                   folder_.string(),
+                                   folder_.path(),
                                    "--appendonly",
                                    "yes",
                                    "--appendfsync",
@@ -113,7 +108,7 @@ net::RedisOptions RedisServer::options() const {
 
 std::string RedisServer::files() const {
   std::string bytes;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
     if (!entry.is_regular_file()) continue;
     std::ifstream file(entry.path(), std::ios::binary);
     bytes.append(std::istreambuf_iterator<char>(file), {});
@@ -122,7 +117,8 @@ std::string RedisServer::files() const {
 }
 
 void RedisServer::remove_files() {
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) std::filesystem::remove_all(entry);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    std::filesystem::remove_all(entry);
 }
 
 }  // namespace kage::mapping::test

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/redis.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::mapping::test {
 
@@ -28,14 +29,14 @@ class RedisServer {
   void resume();  ///< after pause()
 
   [[nodiscard]] net::RedisOptions options() const;
-  [[nodiscard]] std::string socket() const { return (folder_ / "redis.sock").string(); }
+  [[nodiscard]] std::string socket() const { return folder_ / "redis.sock"; }
   /// The bytes of every file in its folder.
   [[nodiscard]] std::string files() const;
   /// Makes it forget its files: the next start is an empty one.
   void remove_files();
 
  private:
-  std::filesystem::path folder_;
+  kage::test::TemporaryFolder folder_;
   std::vector<std::string> arguments_;
   pid_t process_ = -1;
   std::thread reader_;  // drains its log

@@ -14,6 +14,7 @@
 #include "mapping/directory.h"
 #include "mapping/route_store.h"
 #include "redis_server.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::mapping::test {
 
@@ -92,13 +93,7 @@ struct Client {
 /// The file of master_keys().
 class KeyFile {
  public:
-  KeyFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "kage-key-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    folder_ = name;
-    write('k');
-  }
-  ~KeyFile() { std::filesystem::remove_all(folder_); }
+  KeyFile() { write('k'); }
   KeyFile(const KeyFile&) = delete;
   KeyFile& operator=(const KeyFile&) = delete;
 
@@ -110,10 +105,10 @@ class KeyFile {
     std::filesystem::rename(fresh, path());
   }
   void remove() const { std::filesystem::remove(path()); }
-  [[nodiscard]] std::string path() const { return (folder_ / "master.key").string(); }
+  [[nodiscard]] std::string path() const { return folder_ / "master.key"; }
 
  private:
-  std::filesystem::path folder_;
+  kage::test::TemporaryFolder folder_;
 };
 
 /// One node of the gateway: a loop, a connection, a directory.

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "mapping/keys.h"
+#include "tests/temporary_folder.h"
 
 using namespace kage;
 using namespace kage::mapping;
@@ -101,22 +102,6 @@ std::string reference_siv(std::string_view key, std::string_view context, std::s
   EVP_CIPHER_CTX_free(cipher);
   return v + out;
 }
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kage-keys-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] std::string file(std::string_view name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 void write_file(const std::string& path, std::string_view text, mode_t mode) {
   std::ofstream(path, std::ios::binary) << text;
@@ -244,8 +229,8 @@ TEST_CASE("a log tag follows an address without showing it") {
 }
 
 TEST_CASE("the master key file has to be private and whole") {
-  const Folder folder;
-  const std::string path = folder.file("master.key");
+  const kage::test::TemporaryFolder folder;
+  const std::string path = folder / "master.key";
   const std::string digits = hex(std::string(31, 'k')) + "fF";
   const std::string key = std::string(31, 'k') + '\xff';
 
@@ -260,8 +245,8 @@ TEST_CASE("the master key file has to be private and whole") {
   }
   write_file(path, digits + "\n", 0400);
   CHECK(read_master_key(path) == key);
-  std::filesystem::create_symlink(path, folder.file("link"));
-  CHECK(read_master_key(folder.file("link")) == key);
+  std::filesystem::create_symlink(path, folder / "link");
+  CHECK(read_master_key(folder / "link") == key);
   for (const mode_t mode : {0640U, 0604U, 0660U, 0610U, 0601U, 0644U, 0777U}) {
     REQUIRE(::chmod(path.c_str(), mode) == 0);
     const auto open = read_master_key(path);
@@ -279,14 +264,14 @@ TEST_CASE("the master key file has to be private and whole") {
     CHECK(wrong.error().code == Errc::invalid);
     CHECK(wrong.error().detail.find(digits.substr(0, 16)) == std::string::npos);
   }
-  CHECK(read_master_key(folder.file("")).error().code == Errc::invalid);
-  REQUIRE(::mkfifo(folder.file("fifo").c_str(), 0600) == 0);
-  CHECK(read_master_key(folder.file("fifo")).error().code == Errc::invalid);
+  CHECK(read_master_key(folder / "").error().code == Errc::invalid);
+  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  CHECK(read_master_key(folder / "fifo").error().code == Errc::invalid);
 }
 
 TEST_CASE("a new master key file is private and never replaces one") {
-  const Folder folder;
-  const std::string path = folder.file("master.key");
+  const kage::test::TemporaryFolder folder;
+  const std::string path = folder / "master.key";
   const auto made = create_master_key(path);
   REQUIRE(made);
   CHECK(made->size() == 32);
@@ -299,6 +284,6 @@ TEST_CASE("a new master key file is private and never replaces one") {
   REQUIRE_FALSE(again);
   CHECK(again.error().code == Errc::conflict);
   CHECK(read_master_key(path) == *made);
-  CHECK(create_master_key(folder.file("other.key")) != *made);
-  CHECK(create_master_key(folder.file("no/such/folder")).error().code == Errc::io);
+  CHECK(create_master_key(folder / "other.key") != *made);
+  CHECK(create_master_key(folder / "no/such/folder").error().code == Errc::io);
 }

@@ -55,17 +55,6 @@ void wait_until_ready(int fd) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = std::filesystem::temp_directory_path() / "kagemusha-XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 RealRedis::RealRedis(Listen listen, std::vector<std::string> arguments)
     : listen_(listen), arguments_(std::move(arguments)) {
   if (listen != Listen::unix_socket) port_ = free_port();

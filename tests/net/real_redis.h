@@ -9,21 +9,9 @@
 #include <vector>
 
 #include "net/redis.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::net::testing {
-
-/// A folder that goes with its owner.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class RealRedis {
  public:
@@ -46,7 +34,7 @@ class RealRedis {
   void go_on();  ///< SIGCONT
 
  private:
-  TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
   Listen listen_;
   std::vector<std::string> arguments_;
   std::uint16_t port_ = 0;

@@ -11,15 +11,6 @@
 
 namespace kage::submission::test {
 
-TempFolder::TempFolder() : path_((std::filesystem::temp_directory_path() / "kage-XXXXXX").string()) {
-  if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary folder");
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 void make_certificate(const std::string& folder, const std::string& name) {
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* certificate = X509_new();

@@ -8,21 +8,9 @@
 #include "smtp_sink.h"
 #include "submission/delivery.h"
 #include "submission/hop_pool.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::submission::test {
-
-/// A folder that is removed at the end.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// Writes cert.pem (self-signed, for `name`, a DNS name or "127.0.0.1") and key.pem into the folder.
 void make_certificate(const std::string& folder, const std::string& name);
@@ -52,7 +40,7 @@ struct Rig {
                            std::vector<CopyResult>* into);
 
   net::Loop loop;
-  TempFolder spool;
+  kage::test::TemporaryFolder spool;
   std::shared_ptr<SmtpSink> sink = std::make_shared<SmtpSink>(loop);
   std::unique_ptr<NextHops> hops;
   DeliveryOptions options;

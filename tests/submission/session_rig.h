@@ -14,6 +14,7 @@
 #include "smtp_sink.h"
 #include "submission/auth.h"
 #include "submission/session.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::submission::test {
 
@@ -32,7 +33,7 @@ struct School {
   static School& instance();
 
   net::testing::RealRedis redis;
-  TempFolder folder;  ///< master.key, cert.pem, key.pem
+  kage::test::TemporaryFolder folder;  ///< master.key, cert.pem, key.pem
   [[nodiscard]] std::string key_file() const { return folder.path() + "/master.key"; }
 };
 

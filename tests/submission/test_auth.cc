@@ -61,7 +61,7 @@ struct FakeImap {
   }
 
   net::Loop& loop;
-  TempFolder folder;
+  kage::test::TemporaryFolder folder;
   std::shared_ptr<tls::ServerContext> tls;
   std::unique_ptr<net::Listener> listener;
   std::string capabilities = "SASL-IR AUTH=PLAIN AUTH=XOAUTH2";

@@ -68,7 +68,7 @@ TEST_CASE("the body store gives back what it got") {
     for (const std::size_t chunk : {std::size_t{777}, std::size_t{65'536}, std::size_t{2'000'000}}) {
       INFO("size " << size << " chunk " << chunk);
       net::Loop loop;
-      TempFolder folder;
+      kage::test::TemporaryFolder folder;
       BodyStore store(loop, folder.path());
       const auto octets = make_body(size).substr(0, size);
       bool good = false;
@@ -89,7 +89,7 @@ TEST_CASE("the body store gives back what it got") {
 
 TEST_CASE("the spool file has no name and cannot be read") {
   net::Loop loop;
-  TempFolder folder;
+  kage::test::TemporaryFolder folder;
   std::string octets;
   while (octets.size() < 500'000) octets += "the quick brown fox jumps over the lazy dog\r\n";
   {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/net/real_redis.h"
+#include "tests/temporary_folder.h"
 #include "tls/server_context.h"
 
 namespace kage::tls::testing {
@@ -28,7 +29,7 @@ class TestAuthority {
 
  private:
   struct Keys;
-  net::testing::TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
   std::unique_ptr<Keys> keys_;
 };
 
