@@ -55,16 +55,15 @@ class Rows {
     const std::string name = phantom.seen ? phantom.seen->name : std::string();
     const std::string first = phantom.seen ? day(phantom.seen->first) : std::string();
     const std::string last = phantom.seen ? day(phantom.seen->last) : std::string();
-    auto to = std::back_inserter(out_);
     if (format_ == "csv") {
-      fmt::format_to(to, "{},{},{},{},{}\r\n", address, csv_value(name), first, last, csv_value(member));
+      out_ += fmt::format("{},{},{},{},{}\r\n", address, csv_value(name), first, last, csv_value(member));
     } else if (format_ == "json") {
-      fmt::format_to(to, R"({}{{"phantom":{},"name":{},"first":{},"last":{},"member":{}}})",
-                     count_ > 0 ? ",\n" : "\n", json_string(address), json_string(name), json_string(first),
-                     json_string(last), json_string(member));
+      out_ += fmt::format(R"({}{{"phantom":{},"name":{},"first":{},"last":{},"member":{}}})",
+                          count_ > 0 ? ",\n" : "\n", json_string(address), json_string(name),
+                          json_string(first), json_string(last), json_string(member));
     } else {
-      fmt::format_to(to, "{:<44}  {:<10}  {:<10}  {:<24}  {}\n", address, first, last, printable(member),
-                     printable(name));
+      out_ += fmt::format("{:<44}  {:<10}  {:<10}  {:<24}  {}\n", address, first, last, printable(member),
+                          printable(name));
     }
     ++count_;
     if (out_.size() >= kFlush) flush();

@@ -34,8 +34,8 @@ std::string address_text(const mapping::PublicAddress& address) {
   out += "\n";
   std::string policies;
   for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
-    fmt::format_to(std::back_inserter(policies), "{}{}: {}", policies.empty() ? "" : ", ", policy.key,
-                   mapping::policy_value(policy, address.spec));
+    policies += fmt::format("{}{}: {}", policies.empty() ? "" : ", ", policy.key,
+                            mapping::policy_value(policy, address.spec));
   }
   out += "    " + policies + "\n";
   for (const mapping::Member* member : address.members) out += member_text(member->spec);
@@ -67,20 +67,17 @@ std::string member_json(const mapping::MemberSpec& member) {
 void print_json(const mapping::RouteTable& routes, const AddressList& addresses) {
   std::string out = R"({"domains":[)";
   for (const mapping::DomainSpec& domain : routes.domains()) {
-    fmt::format_to(std::back_inserter(out), R"({}{{"name":{},"phantom_domain":{}}})",
-                   out.ends_with('[') ? "" : ",", json_string(domain.name),
-                   json_string(domain.phantom_domain));
+    out += fmt::format(R"({}{{"name":{},"phantom_domain":{}}})", out.ends_with('[') ? "" : ",",
+                       json_string(domain.name), json_string(domain.phantom_domain));
   }
   out += R"(],"addresses":[)";
   for (const auto* address : addresses) {
-    fmt::format_to(std::back_inserter(out), R"({}{{"address":{},"display_name":{},)",
-                   out.ends_with('[') ? "" : ",", json_string(address->spec.address.spelling),
-                   json_string(address->spec.display_name));
+    out += fmt::format(R"({}{{"address":{},"display_name":{},)", out.ends_with('[') ? "" : ",",
+                       json_string(address->spec.address.spelling), json_string(address->spec.display_name));
     for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
       const std::string_view value = mapping::policy_value(policy, address->spec);
       const bool bare = value == "true" || value == "false";
-      fmt::format_to(std::back_inserter(out), "{}:{},", json_string(policy.key),
-                     bare ? std::string(value) : json_string(value));
+      out += fmt::format("{}:{},", json_string(policy.key), bare ? std::string(value) : json_string(value));
     }
     out += R"("members":[)";
     for (const mapping::Member* member : address->members) {

@@ -54,7 +54,7 @@ std::string Problems::text() const {
     out += order[i]->text;
   }
   if (order.size() > kMaxShown) {
-    fmt::format_to(std::back_inserter(out), "\n{}: {} more problems", file_, order.size() - kMaxShown);
+    out += fmt::format("\n{}: {} more problems", file_, order.size() - kMaxShown);
   }
   return out;
 }
@@ -67,7 +67,7 @@ std::string quote(std::string_view text) {
       out += '\\';
       out += c;
     } else if (byte < 0x20 || byte == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+      out += fmt::format("\\x{:02x}", byte);
     } else {
       out += c;
     }

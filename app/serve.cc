@@ -133,10 +133,10 @@ Result<> Process::write_ready_file(const std::string& path) const {
   std::string text = "{\"listen\":[";
   for (std::size_t i = 0; i < config_.listen.size(); ++i) {
     const ListenConfig& listen = config_.listen[i];
-    fmt::format_to(std::back_inserter(text), "{}{{\"face\":\"{}\",\"address\":\"{}\",\"port\":{}}}",
-                   i == 0 ? "" : ",", to_string(listen.face), listen.address, ports_[i]);
+    text += fmt::format("{}{{\"face\":\"{}\",\"address\":\"{}\",\"port\":{}}}", i == 0 ? "" : ",",
+                        to_string(listen.face), listen.address, ports_[i]);
   }
-  fmt::format_to(std::back_inserter(text), "],\"pid\":{}}}\n", ::getpid());
+  text += fmt::format("],\"pid\":{}}}\n", ::getpid());
   return write_file_atomically(path, text);
 }
 

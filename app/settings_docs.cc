@@ -70,12 +70,12 @@ std::string settings_markdown() {
     if (section.help.empty()) continue;
     const std::string name =
         section.many ? fmt::format("[[{}]]", section.name) : fmt::format("[{}]", section.name);
-    fmt::format_to(std::back_inserter(out), "\n## `{}`\n\n{}\n\n", name, section.help);
+    out += fmt::format("\n## `{}`\n\n{}\n\n", name, section.help);
     out += "| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
     for (const Setting& setting : settings()) {
       if (setting.section != section.name) continue;
-      fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", setting.key, default_cell(setting),
-                     cell(allowed_values(setting)), cell(setting.help));
+      out += fmt::format("| `{}` | {} | {} | {} |\n", setting.key, default_cell(setting),
+                         cell(allowed_values(setting)), cell(setting.help));
     }
   }
   return out;

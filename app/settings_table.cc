@@ -171,7 +171,7 @@ constexpr Setting kSettings[] = {
           "Longest command, with the literals in it."),
     range("proxy", "max_append", Kind::size, "50MB", 64 * kKilo, 2 * kGiga,
           "Largest message that a client may store (APPEND)."),
-    range("proxy", "max_errors", Kind::integer, "20", 3, 1000, "Bad commands before a connection is closed."),
+    range("proxy", "max_errors", Kind::integer, "20", 3, 1000, "Bad commands in a row, or before the login, that close a connection."),
     range("proxy", "max_connections_per_login", Kind::integer, "0", 0, 100'000,
           "Most connections of one login to one worker; 0: as many as the provider allows."),
     text("proxy", "gmail", Kind::boolean, "false", "Whether Gmail's extension X-GM-EXT-1 is offered."),

@@ -139,7 +139,7 @@ std::string printable(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+      out += fmt::format("\\x{:02x}", byte);
     } else {
       out += c;
     }
@@ -159,7 +159,7 @@ std::string json_string(std::string_view utf8) {
       out += '\\';
       out += c;
     } else if (byte < 0x20 || byte == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      out += fmt::format("\\u{:04x}", byte);
     } else {
       out += c;
     }

@@ -155,7 +155,7 @@ std::array<Buckets, kHistograms.size()> histograms;
 template <class Which>
 void render_head(std::string& out, const Description<Which>& row, std::string_view type) {
   if (row.help.empty()) return;
-  fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n", row.name, row.help, type);
+  out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", row.name, row.help, type);
 }
 
 std::string seconds(std::int64_t micros) {
@@ -170,13 +170,11 @@ void render_histogram(std::string& out, const Description<Histogram>& row) {
   for (std::size_t i = 0; i <= kBounds.size(); ++i) {
     sum += buckets.counts[i].load(std::memory_order_relaxed);
     const std::string bound = i < kBounds.size() ? seconds(kBounds[i]) : "+Inf";
-    fmt::format_to(std::back_inserter(out), "{}_bucket{{{}{}le=\"{}\"}} {}\n", row.name, row.label, comma,
-                   bound, sum);
+    out += fmt::format("{}_bucket{{{}{}le=\"{}\"}} {}\n", row.name, row.label, comma, bound, sum);
   }
   const std::string label = row.label.empty() ? "" : fmt::format("{{{}}}", row.label);
   const auto micros = static_cast<std::int64_t>(buckets.micros.load(std::memory_order_relaxed));
-  fmt::format_to(std::back_inserter(out), "{0}_sum{1} {2}\n{0}_count{1} {3}\n", row.name, label,
-                 seconds(micros), sum);
+  out += fmt::format("{0}_sum{1} {2}\n{0}_count{1} {3}\n", row.name, label, seconds(micros), sum);
 }
 
 /// One row of the page for all rows of one name.
@@ -190,8 +188,7 @@ void describe(std::string& out, const Table& table, std::string_view type) {
       if (label.starts_with('{')) label = label.substr(1, label.size() - 2);
       if (!label.empty()) labels += fmt::format("{}`{}`", labels.empty() ? "" : ", ", label);
     }
-    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", table[first].name, type, labels,
-                   table[first].help);
+    out += fmt::format("| `{}` | {} | {} | {} |\n", table[first].name, type, labels, table[first].help);
   }
 }
 
@@ -229,11 +226,11 @@ std::string render() {
   std::string out;
   for (const auto& row : kTable) {
     render_head(out, row, "counter");
-    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.which));
+    out += fmt::format("{}{} {}\n", row.name, row.label, value(row.which));
   }
   for (const auto& row : kGauges) {
     render_head(out, row, "gauge");
-    fmt::format_to(std::back_inserter(out), "{}{} {}\n", row.name, row.label, value(row.which));
+    out += fmt::format("{}{} {}\n", row.name, row.label, value(row.which));
   }
   for (const auto& row : kHistograms) render_histogram(out, row);
   return out;

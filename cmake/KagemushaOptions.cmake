@@ -50,9 +50,10 @@ if(KAGEMUSHA_FUZZ)
   add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# kagemusha_precompiled(NAME [HEADER...]): one set of precompiled headers that many targets use: the standard headers that
-# most sources include, and more of them.
+# kagemusha_precompiled(NAME [HEADERS header...] [OPTIONS option...]): one set of precompiled headers that many targets use:
+# the standard headers that most sources include, and more of them. What uses it has to be compiled with the same OPTIONS.
 function(kagemusha_precompiled name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;OPTIONS" ${ARGN})
   if(NOT KAGEMUSHA_PCH)
     return()
   endif()
@@ -61,35 +62,47 @@ function(kagemusha_precompiled name)
   target_link_libraries(${name} PUBLIC kagemusha_flags)
   target_precompile_headers(${name} PRIVATE
     <algorithm> <array> <chrono> <coroutine> <cstdint> <expected> <functional> <memory> <optional> <ranges>
-    <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> ${ARGN})
+    <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> ${ARG_HEADERS})
+  target_compile_options(${name} PRIVATE ${ARG_OPTIONS})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     # A time in the file would make it another one for ccache each time.
     target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
   endif()
 endfunction()
 
-kagemusha_precompiled(kagemusha_headers)
+# Under the sanitizers, what tests call a million times: optimising it takes less time than running it as it is.
+set(KAGEMUSHA_BUSY "")
 if(KAGEMUSHA_SANITIZE)
-  # What tests call a million times: optimising it takes less time than running it as it is.
-  set(KAGEMUSHA_BUSY kage_base kage_message kage_mapping)
-  kagemusha_precompiled(kagemusha_busy_headers)
-  if(KAGEMUSHA_PCH)
-    target_compile_options(kagemusha_busy_headers PRIVATE -O1)
-  endif()
+  set(KAGEMUSHA_BUSY -O1)
+endif()
+# Nothing in app runs for each message or command, and the libraries of headers are dear to optimise.
+set(KAGEMUSHA_SELDOM $<$<CONFIG:RelWithDebInfo>:-O1>)
+
+set(core_headers ${CMAKE_SOURCE_DIR}/base/text.h ${CMAKE_SOURCE_DIR}/mapping/directory.h)
+kagemusha_precompiled(kagemusha_headers)
+kagemusha_precompiled(kagemusha_core_headers HEADERS ${core_headers})
+kagemusha_precompiled(kagemusha_app_headers HEADERS <fmt/format.h> ${CMAKE_SOURCE_DIR}/app/config.h
+  OPTIONS ${KAGEMUSHA_SELDOM})
+if(KAGEMUSHA_BUSY)
+  kagemusha_precompiled(kagemusha_headers_busy OPTIONS ${KAGEMUSHA_BUSY})
+  kagemusha_precompiled(kagemusha_core_headers_busy HEADERS ${core_headers} OPTIONS ${KAGEMUSHA_BUSY})
 endif()
 
-# kagemusha_library(NAME SOURCES... DEPENDS target...): the library of one folder. A dependency that is
-# not named here is not on the include path of its headers' libraries and does not link.
+# kagemusha_library(NAME [BUSY] SOURCES... DEPENDS target... [PRECOMPILED headers] [OPTIONS option...]): the library of one
+# folder. A dependency that is not named here is not on the include path of its headers' libraries and does not link.
 function(kagemusha_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "BUSY" "PRECOMPILED" "SOURCES;DEPENDS;OPTIONS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC kagemusha_flags ${ARG_DEPENDS})
-  set(headers kagemusha_headers)
-  if(name IN_LIST KAGEMUSHA_BUSY)
-    set(headers kagemusha_busy_headers)
-    target_compile_options(${name} PRIVATE -O1)
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED kagemusha_headers)
   endif()
+  if(ARG_BUSY AND KAGEMUSHA_BUSY)
+    string(APPEND ARG_PRECOMPILED _busy)
+    list(APPEND ARG_OPTIONS ${KAGEMUSHA_BUSY})
+  endif()
+  target_compile_options(${name} PRIVATE ${ARG_OPTIONS})
   if(KAGEMUSHA_PCH)
-    target_precompile_headers(${name} REUSE_FROM ${headers})
+    target_precompile_headers(${name} REUSE_FROM ${ARG_PRECOMPILED})
   endif()
 endfunction()

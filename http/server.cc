@@ -40,17 +40,17 @@ std::string_view reason_of(int status) {
 std::string encode(const Response& response, bool head, bool keep_alive) {
   std::string out = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_of(response.status));
   if (response.status != 204) {
-    fmt::format_to(std::back_inserter(out), "Content-Type: {}\r\nContent-Length: {}\r\n",
-                   response.content_type, response.content.size());
+    out += fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
+                       response.content.size());
   }
-  fmt::format_to(std::back_inserter(out), "Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                 response.kept ? "private, no-cache" : "no-store");
+  out += fmt::format("Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n",
+                     response.kept ? "private, no-cache" : "no-store");
   for (const auto& [name, value] : response.fields) {
     out.append(name).append(": ");
     std::ranges::copy_if(value, std::back_inserter(out), [](char c) { return c >= ' ' && c < '\x7f'; });
     out += "\r\n";
   }
-  fmt::format_to(std::back_inserter(out), "Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
+  out += fmt::format("Connection: {}\r\n\r\n", keep_alive ? "keep-alive" : "close");
   if (!head && response.status != 204) out += response.content;
   return out;
 }

@@ -150,7 +150,11 @@ std::optional<ImapStatus> ImapSession::obstacle(const Row& row) {
 }
 
 void ImapSession::add_status(std::string_view tag, const ImapStatus& status) {
-  if (status.name == "BAD") ++errors_;
+  if (status.name == "BAD") {
+    ++errors_;
+  } else if (in_) {
+    errors_ = 0;
+  }
   std::string line(tag);
   line.append(" ").append(status.name).append(" ").append(status.text).append("\r\n");
   out_.add(line);

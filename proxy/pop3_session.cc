@@ -99,7 +99,9 @@ net::Task<void> Pop3Session::step() {
   std::string rest(command.rest);
   const Handler handler = handler_of(command.verb);
   wipe(*line);
+  const std::size_t before = errors_;
   co_await (this->*handler)(std::move(rest));
+  if (logged_in() && errors_ == before) errors_ = 0;
   if (!ended_ && errors_ >= services_.options.max_errors) {
     reply("-ERR Too many errors.\r\n");
     end();

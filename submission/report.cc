@@ -79,8 +79,8 @@ std::string text_for_people(const Report& report) {
   if (!date.empty() && all_ascii(date)) out.append("  Date: ").append(date).append("\r\n");
   for (const RefusedCopy& copy : report.refused) {
     const Reason reason = reason_of(copy.status);
-    fmt::format_to(std::back_inserter(out), "\r\n  {}  (recipient {})\r\n    {} {} {}\r\n", copy.address,
-                   copy.position, copy.status, reason.english, reason.japanese);
+    out += fmt::format("\r\n  {}  (recipient {})\r\n    {} {} {}\r\n", copy.address, copy.position,
+                       copy.status, reason.english, reason.japanese);
   }
   return out;
 }
@@ -90,9 +90,8 @@ std::string text_for_programs(const Report& report) {
   std::string out = fmt::format("Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", report.hostname,
                                 rfc5322_date(report.now));
   for (const RefusedCopy& copy : report.refused) {
-    fmt::format_to(std::back_inserter(out),
-                   "\r\nFinal-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: {}\r\n", copy.address,
-                   copy.status);
+    out += fmt::format("\r\nFinal-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: {}\r\n", copy.address,
+                       copy.status);
   }
   return out;
 }

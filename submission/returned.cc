@@ -107,9 +107,9 @@ std::string returned_body(const Returned& returned, const mapping::Member& membe
       "ん。\r\n";
   for (const Returned::Copy& copy : returned.copies) {
     const Reason reason = reason_of(copy.status);
-    fmt::format_to(std::back_inserter(text), "\r\n  {}\r\n    {} {} {}\r\n",
-                   mapping::phantom_address(member, copy.recipient.canonical()), copy.status, reason.english,
-                   reason.japanese);
+    text += fmt::format("\r\n  {}\r\n    {} {} {}\r\n",
+                        mapping::phantom_address(member, copy.recipient.canonical()), copy.status,
+                        reason.english, reason.japanese);
   }
   std::string out;
   const std::string encoded = base64(text);

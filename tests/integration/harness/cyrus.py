@@ -18,6 +18,7 @@ IMAPD = f"{UNPACKED}/cyrus-imapd/usr/lib/cyrus/bin/imapd"
 IDLED = f"{UNPACKED}/cyrus-imapd/usr/lib/cyrus/bin/idled"
 POP3D = f"{UNPACKED}/cyrus-pop3d/usr/lib/cyrus/bin/pop3d"
 
+# A delayed DELETE renames to a name with the second in it: the second one of a second is refused.
 IMAPD_CONF = """\
 configdirectory: {base}/conf
 partition-default: {base}/spool
@@ -45,6 +46,8 @@ sasl_mech_list: PLAIN
 tls_server_cert: {certificate}
 tls_server_key: {key}
 conversations: no
+delete_mode: immediate
+expunge_mode: immediate
 maxmessagesize: 200000000
 """
 
