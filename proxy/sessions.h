@@ -31,7 +31,7 @@ struct ProxyOptions {
   net::Millis upstream_timeout{60'000};       ///< for the upstream to go on with an answer
   std::size_t max_command = 64 * 1024;        ///< octets of one command with its short literals
   std::uint64_t max_append = 50u << 20;       ///< octets of one APPEND literal
-  std::size_t max_errors = 20;                ///< bad commands in a row, or before the login, that end the connection
+  std::size_t max_errors = 20;                ///< bad commands in a row, or before login, that end it
   std::size_t max_connections_per_login = 0;  ///< 0: no bound of ours
   std::vector<net::Network> proxy_peers;      ///< peers that send a PROXY header
   bool gmail = false;                         ///< X-GM-EXT-1

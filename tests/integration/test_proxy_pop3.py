@@ -158,9 +158,12 @@ class Pop3(Proxied):
             for command in ("XTND XMIT", "LAST", "APOP a b", "STLS", "USER x", "PASS x", "AUTH PLAIN", "UTF8", "LANG", "",
                             "RETR", "RETR x", "RETR -1", "RETR 1 2", "DELE", "TOP 1", "TOP 1 x", "LIST x"):
                 self.assertTrue(pop.command(command).status.startswith(b"-ERR"), command)
+            for _ in range(30):
+                self.assertTrue(pop.ok("NOOP").ok)
+                self.assertFalse(pop.command("BAD").ok, "many in a long session are no reason to end it")
             self.assertTrue(pop.ok("NOOP").ok)
             with self.assertRaises((Closed, OSError)):
-                while True:
+                for _ in range(22):
                     self.assertFalse(pop.command("BAD").ok)
 
     def test_overlong_lines(self):

@@ -121,6 +121,18 @@ class Logins(Proxied):
             with self.assertRaises(Closed):
                 client.line()
 
+    def test_mistakes_in_a_row_end_the_connection(self):
+        with self.bare() as client:
+            client.login(READER, PASSWORD)
+            for _ in range(30):
+                self.assertEqual(client.command("FROBNICATE").name, b"BAD")
+                self.assertEqual(client.command("NOOP").name, b"OK", "many in a long session are no reason")
+            for _ in range(20):
+                self.assertEqual(client.command("FROBNICATE").name, b"BAD")
+            self.assertEqual(client.response().name, b"BYE")
+            with self.assertRaises(Closed):
+                client.line()
+
     def test_tls(self):
         with Imap(self.gateway.imap) as client:
             capabilities = client.greeting.code.split()
