@@ -1,4 +1,4 @@
-// The table, and the two small pages. No answer shows anything that the visitor sent.
+// The table, and the small pages. No answer but code_page shows anything that the visitor sent.
 #include "app/form_answers.h"
 
 #include <fmt/format.h>
@@ -89,6 +89,12 @@ constexpr std::array<FormOutcomeRow, kCount> kTable = {{
     {throttled, 429, Counter::forms_throttled, "throttled",
      "There were too many messages for now. Nothing was sent: please try again later.",
      "送信が多すぎるため、ただいま受け付けられません。送信されていません。しばらくしてからお試しください。"},
+    {code_sent, 428, Counter::forms_code, "code",
+     "We have sent a code to your e-mail address. Your message is sent when you have entered it.",
+     "確認コードをメールでお送りしました。入力して送信を完了してください。"},
+    {wrong_code, 400, Counter::forms_invalid, "wrong_code",
+     "That is not the code that we sent to this address. Nothing was sent: please enter it again.",
+     "確認コードが違います。送信されていません。もう一度入力してください。"},
 }};
 
 constexpr bool rows_in_order() {
@@ -190,6 +196,39 @@ http::Response form_page(std::string_view title, std::string_view token, unsigne
   http::Response response = page(200, shown, body, japanese);
   response.kept = true;
   return response;
+}
+
+http::Response code_page(FormOutcome outcome, const message::FormLetter& letter, bool japanese) {
+  const FormOutcomeRow& row = form_outcome(outcome);
+  const auto say = [japanese](std::string_view english, std::string_view other) {
+    return japanese ? other : english;
+  };
+  const std::string_view title = say("One more step", "あと一歩です");
+  std::string body = fmt::format(
+      "<h1>{}</h1>\n<p id=\"outcome\" data-code=\"{}\">{}</p>\n"
+      "<form method=\"post\" enctype=\"multipart/form-data\" accept-charset=\"utf-8\">\n"
+      "<p><label>{} <input name=\"_code\" inputmode=\"numeric\" autocomplete=\"one-time-code\" required "
+      "autofocus></label></p>\n",
+      title, row.code, say(row.english, row.japanese), say("Code", "確認コード"));
+  if (!letter.files.empty()) {
+    body += fmt::format("<p><label>{} <input type=\"file\" name=\"attachment\" multiple></label></p>\n",
+                        say("Please choose your files again", "添付ファイルをもう一度選択してください"));
+  }
+  const std::string email = letter.email.quoted();
+  const std::pair<std::string_view, std::string_view> hidden[] = {{"name", letter.name},
+                                                                  {"email", email},
+                                                                  {"subject", letter.subject},
+                                                                  {"_token", letter.token},
+                                                                  {"_redirect", letter.redirect}};
+  for (const auto& [name, value] : hidden) {
+    body += fmt::format("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", name, escape(value));
+  }
+  // A browser drops one line end at the beginning of a textarea (WHATWG HTML §13.2.6.4.7).
+  body += fmt::format(
+      "<p><label>{} <textarea name=\"message\" rows=\"10\" required>\n{}</textarea></label></p>\n"
+      "<p><button>{}</button></p>\n</form>\n",
+      say("Message", "本文"), escape(letter.text), say("Send", "送信"));
+  return page(row.status, title, body, japanese);
 }
 
 http::Response token_answer(std::string_view token) {

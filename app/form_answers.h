@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "http/server.h"
+#include "message/form_letter.h"
 
 namespace kage::app {
 
@@ -37,6 +38,8 @@ enum class FormOutcome : std::uint8_t {
   too_many_files,
   wrong_type,
   throttled,
+  code_sent,
+  wrong_code,
   size_,  // how many there are
 };
 
@@ -59,6 +62,9 @@ http::Response form_answer(FormOutcome outcome, FormManner manner);
 
 /// A page with the form itself, for visitors without scripts. `title`: a text, escaped here.
 http::Response form_page(std::string_view title, std::string_view token, unsigned max_files, bool japanese);
+
+/// Asks for the code, with all that the visitor wrote in the page; files have to be chosen again.
+http::Response code_page(FormOutcome outcome, const message::FormLetter& letter, bool japanese);
 
 /// {"token": "…"}
 http::Response token_answer(std::string_view token);

@@ -20,6 +20,7 @@ FormOptions build_form_options(const SectionValues& values, Problems& problems) 
   form.rate_window = net::Millis(values.number("rate_window"));
   form.rate_network = static_cast<unsigned>(values.number("rate_network"));
   form.rate_address = static_cast<unsigned>(values.number("rate_address"));
+  form.rate_email = static_cast<unsigned>(values.number("rate_email"));
   form.content_timeout = net::Millis(values.number("content_timeout"));
   form.delivery_timeout = net::Millis(values.number("delivery_timeout"));
   for (const std::string& text : values.list("proxies")) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/form_answers.h"
+#include "app/form_code.h"
 #include "app/form_token.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -120,6 +121,7 @@ class FormService::Exchange final : public http::Exchange {
   std::optional<FormOutcome> read();
   std::optional<FormOutcome> judge_token();
   std::optional<FormOutcome> judge();
+  net::Task<std::optional<FormOutcome>> prove();
   net::Task<std::string> deliver();
   http::Response answer(FormOutcome outcome);
   void add_cors(http::Response& response) const;
@@ -172,7 +174,10 @@ http::Response FormService::Exchange::answer(FormOutcome outcome) {
                        {"files", letter_.files.size()},
                        {"ms", (service_.loop_.now() - began_).count()}});
   }
-  http::Response response = form_answer(outcome, manner_);
+  const bool asks =
+      !manner_.json && (outcome == FormOutcome::code_sent || outcome == FormOutcome::wrong_code);
+  http::Response response =
+      asks ? code_page(outcome, letter_, manner_.japanese) : form_answer(outcome, manner_);
   if (outcome == FormOutcome::sent && !manner_.json && !letter_.redirect.empty()) {
     response.status = 303;
     response.fields.emplace_back("Location", letter_.redirect);
@@ -325,6 +330,35 @@ std::optional<FormOutcome> FormService::Exchange::judge() {
   return std::nullopt;
 }
 
+/// Nothing: the visitor reads the mail of the address that was given.
+net::Task<std::optional<FormOutcome>> FormService::Exchange::prove() {
+  if (letter_.token.empty()) co_return FormOutcome::stale;
+  const std::string code = form_code(routes_->master(), address_->canonical, letter_.email, letter_.token);
+  if (!letter_.code.empty()) {
+    co_return is_form_code(letter_.code, code) ? std::nullopt : std::optional(FormOutcome::wrong_code);
+  }
+  if (const auto wait = service_.rates_.emails.take(letter_.email.canonical(), service_.loop_.now())) {
+    wait_ = *wait;
+    co_return FormOutcome::throttled;
+  }
+  const std::string id = base32(random_bytes(20)) + "@" + address_->domain->name;
+  CodeMail mail = write_code_mail(*address_, letter_.email, code, id, unix_seconds(), manner_.japanese);
+  const submission::CopyResult sent =
+      co_await service_.mail_.send({.recipient = letter_.email,
+                                    .header = std::move(mail.header),
+                                    .body = std::move(mail.body),
+                                    .deadline = service_.loop_.now() + options().delivery_timeout});
+  switch (sent.outcome) {
+    case submission::Outcome::delivered:
+      co_return FormOutcome::code_sent;
+    case submission::Outcome::refused:
+      co_return FormOutcome::bad_email;
+    case submission::Outcome::deferred:
+      break;
+  }
+  co_return FormOutcome::deferred;
+}
+
 /// Equal posts under one token are one message: the second is a retry, which the ledger knows (contract
 /// R3.7).
 net::Task<std::string> FormService::Exchange::deliver() {
@@ -349,6 +383,9 @@ net::Task<std::string> FormService::Exchange::deliver() {
 net::Task<http::Response> FormService::Exchange::finish() {
   if (const auto outcome = read()) co_return answer(*outcome);
   if (const auto outcome = judge()) co_return answer(*outcome);
+  if (address_->spec.form_code) {
+    if (const auto outcome = co_await prove()) co_return answer(*outcome);
+  }
   const std::string delivered = co_await deliver();
   co_return answer(outcome_of(delivered));
 }

@@ -27,6 +27,7 @@ struct FormOptions {
   net::Millis rate_window{3'600'000};
   unsigned rate_network = 30;
   unsigned rate_address = 200;
+  unsigned rate_email = 5;
   net::Millis content_timeout{60'000};
   net::Millis delivery_timeout{50'000};
   std::vector<net::Network> proxies;
@@ -36,8 +37,9 @@ struct FormOptions {
 struct FormRates {
   explicit FormRates(const FormOptions& options)
       : networks({options.rate_network, options.rate_window, 100'000}),
-        addresses({options.rate_address, options.rate_window, 100'000}) {}
-  net::RateLimit networks, addresses;
+        addresses({options.rate_address, options.rate_window, 100'000}),
+        emails({options.rate_email, options.rate_window, 100'000}) {}
+  net::RateLimit networks, addresses, emails;
 };
 
 /// One worker's. Everything it is given outlives it, and it outlives its exchanges.

@@ -82,6 +82,7 @@ constexpr std::array<Description<Counter>, kCount> kTable = {{
     {Counter::forms_robot, "kagemusha_form_posts_total", R"({outcome="robot"})", ""},
     {Counter::forms_origin, "kagemusha_form_posts_total", R"({outcome="origin"})", ""},
     {Counter::forms_throttled, "kagemusha_form_posts_total", R"({outcome="throttled"})", ""},
+    {Counter::forms_code, "kagemusha_form_posts_total", R"({outcome="code"})", ""},
     {Counter::forms_unknown, "kagemusha_form_posts_total", R"({outcome="unknown"})", ""},
     {Counter::headers_shown, "kagemusha_headers_shown_total", "",
      "Header blocks that the proxy made visible to a member."},

@@ -63,6 +63,7 @@ enum class Counter : std::uint8_t {
   forms_robot,
   forms_origin,
   forms_throttled,
+  forms_code,
   forms_unknown,
   headers_shown,
   crossed_inward,

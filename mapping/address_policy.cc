@@ -47,6 +47,9 @@ constexpr std::array kPolicies = {
         get<&AddressSpec::collect>, set<&AddressSpec::collect, bool>},
     AddressPolicy{"form", "false|true", "whether the web form writes to it", get<&AddressSpec::form>,
                   set<&AddressSpec::form, bool>},
+    AddressPolicy{"form_code", "false|true",
+                  "whether a visitor of the web form first proves the e-mail address with a code sent there",
+                  get<&AddressSpec::form_code>, set<&AddressSpec::form_code, bool>},
 };
 
 }  // namespace

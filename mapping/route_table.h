@@ -48,9 +48,10 @@ struct AddressSpec {
   bool allow_186 = false;    ///< under `always`: whether "186" in the subject lifts it (R7.1)
   bool keep_marker = false;  ///< whether "184" and "186" stay in the subject (R7.1)
   SharePolicy share_replies = SharePolicy::nobody;
-  bool direct = true;    ///< whether members may write to real addresses (R7.4)
-  bool collect = false;  ///< whether it is kept when, and under which name, correspondents wrote
-  bool form = false;     ///< whether a web form may write to it
+  bool direct = true;      ///< whether members may write to real addresses (R7.4)
+  bool collect = false;    ///< whether it is kept when, and under which name, correspondents wrote
+  bool form = false;       ///< whether a web form may write to it
+  bool form_code = false;  ///< whether its visitors prove their address with a code that is sent there
   std::vector<MemberSpec> members;
 };
 

@@ -139,6 +139,7 @@ constexpr std::array kFields = {
     TextField{"website", 1000, false, kNowhere},
     TextField{"_token", 200, false, &FormLetter::token},
     TextField{"_redirect", 1000, false, &FormLetter::redirect},
+    TextField{"_code", 100, false, &FormLetter::code},
     TextField{"_charset_", 40, false, kNowhere},
 };
 

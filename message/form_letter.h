@@ -30,6 +30,7 @@ struct FormLetter {
   std::vector<FormFile> files;
   std::string token;     ///< field _token
   std::string redirect;  ///< field _redirect
+  std::string code;      ///< field _code
 };
 
 enum class LetterFault : std::uint8_t {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "submission/activity.h"
+#include "submission/delivery.h"
 #include "submission/incoming.h"
 
 namespace kage::submission {
@@ -15,6 +16,10 @@ namespace {
 
 constexpr net::Millis kTick{1'000};
 constexpr net::Millis kCloseTime{1'000};
+
+net::Task<void> nothing() {
+  co_return;
+}
 
 }  // namespace
 
@@ -28,6 +33,7 @@ struct LocalMail::State {
   bool stopping = false;
   std::shared_ptr<Activity> activity = std::make_shared<Activity>();
   std::unordered_set<std::shared_ptr<Incoming>> running;
+  std::unordered_set<std::shared_ptr<Delivery>> notices;
 
   void tick() {
     ticking = !running.empty();
@@ -41,6 +47,8 @@ struct LocalMail::State {
 
   static net::Task<std::string> run(std::shared_ptr<State> state, LocalMessage message,
                                     std::shared_ptr<Incoming> incoming);
+  static net::Task<CopyResult> run(std::shared_ptr<State> state, std::shared_ptr<Delivery> delivery,
+                                   std::string body);
 };
 
 net::Task<std::string> LocalMail::State::run(std::shared_ptr<State> state, LocalMessage message,
@@ -54,6 +62,17 @@ net::Task<std::string> LocalMail::State::run(std::shared_ptr<State> state, Local
   std::string answer = co_await incoming->finish();
   state->running.erase(incoming);
   co_return answer;
+}
+
+net::Task<CopyResult> LocalMail::State::run(std::shared_ptr<State> state, std::shared_ptr<Delivery> delivery,
+                                            std::string body) {
+  const Activity::Token token(state->activity);
+  state->notices.insert(delivery);
+  co_await delivery->open();
+  co_await delivery->write(body);
+  const auto results = co_await delivery->finish();
+  state->notices.erase(delivery);
+  co_return results.front();
 }
 
 LocalMail::LocalMail(Services services) : state_(std::make_shared<State>(services)) {}
@@ -83,6 +102,24 @@ net::Task<std::string> LocalMail::deliver(LocalMessage message) {
   co_return answer;
 }
 
+net::Task<CopyResult> LocalMail::send(LocalNotice notice) {
+  const auto state = state_;
+  if (state->stopping) co_return CopyResult{};
+  DeliveryOptions options;
+  options.size_estimate = notice.header.size() + notice.body.size();
+  options.smtputf8 = notice.recipient.needs_utf8();
+  options.spool_dir = state->services.options.spool_dir;
+  options.deadline = notice.deadline;
+  std::vector<Copy> copies(1);
+  copies[0].recipient = std::move(notice.recipient);
+  copies[0].header = std::move(notice.header);
+  const auto delivery = std::make_shared<Delivery>(state->services.loop, state->services.hops,
+                                                   std::move(copies), std::move(options),
+                                                   [](std::size_t) -> net::Task<void> { return nothing(); });
+  CopyResult result = co_await State::run(state, delivery, std::move(notice.body));
+  co_return result;
+}
+
 net::Task<void> LocalMail::stop(net::TimePoint deadline) {
   const auto state = state_;
   state->stopping = true;
@@ -90,6 +127,8 @@ net::Task<void> LocalMail::stop(net::TimePoint deadline) {
   state->stop_timer.start(std::max(deadline - state->services.loop.now(), net::Millis(0)), [state] {
     const auto all = std::vector(state->running.begin(), state->running.end());
     for (const auto& incoming : all) incoming->refuse(Answer::shutting_down);
+    const auto notices = std::vector(state->notices.begin(), state->notices.end());
+    for (const auto& delivery : notices) delivery->abort();
     // Locks are still given back; that is bounded too.
     state->stop_timer.start(kCloseTime, [state] { state->activity->changed().set(); });
   });

@@ -1,4 +1,4 @@
-// Messages that are made inside the gateway for a public address (a web form's): they go the way of mail on
+// Messages that are made inside the gateway. Those for a public address (a web form's) go the way of mail on
 // port 25, with the same routes, policies, ledger and delivery, and nothing is kept of them (contract R3.7).
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "mapping/directory.h"
 #include "message/address.h"
 #include "net/task.h"
+#include "submission/outcome.h"
 #include "submission/session.h"
 
 namespace kage::submission {
@@ -25,6 +26,14 @@ struct LocalMessage {
   std::move_only_function<bool(std::string&)> next;
 };
 
+/// What the gateway itself says to somebody outside; from <>, so that nobody is told when it fails.
+struct LocalNotice {
+  message::Address recipient;
+  std::string header;  ///< CRLF line ends, without the empty line
+  std::string body;
+  net::TimePoint deadline;
+};
+
 /// One worker's. All of them end before it does; see stop().
 class LocalMail {
  public:
@@ -36,6 +45,9 @@ class LocalMail {
   /// The line that an SMTP client would be answered with: 250 when every next hop has taken its copy, 4xx
   /// when it makes sense to try again, 5xx when not.
   net::Task<std::string> deliver(LocalMessage message);
+
+  /// Tried once.
+  net::Task<CopyResult> send(LocalNotice notice);
 
   /// Nothing new is taken; resolves when what runs has ended, or some time after `deadline`.
   net::Task<void> stop(net::TimePoint deadline);

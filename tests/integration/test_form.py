@@ -3,7 +3,9 @@
 import concurrent.futures
 import email
 import email.policy
+import html.parser
 import json
+import re
 import select
 import signal
 import unittest
@@ -410,6 +412,111 @@ class Policies(Form):
         self.gateway.apply(self.routes().replace("form = true", "form = false"))
         wait_for(lambda: talk(self.plain, request("GET", PATH)).status == 404, 20, "the form to be gone")
         self.nothing_sent(self.post(urlencoded([("email", VISITOR), ("message", "x")])), 404, "not_found")
+
+
+class Codes(Form):
+    """Who writes proves the mail address first; nothing is kept meanwhile."""
+
+    settings = {"form": True, "form_code": True}
+    options = {"rate_email": 3}
+
+    def asked(self, fields, visitor=VISITOR, **manner):
+        """(answer, code) of a post without a code."""
+        answer = self.post(multipart(fields), manner)
+        self.assertEqual((answer.status, answer.code), (428, "code"), answer)
+        (mail,) = self.sink.wait_messages(1)
+        self.assertEqual((mail.sender, mail.recipients), ("", [visitor]))
+        seen = self.read(mail)
+        self.sink.clear()
+        (code,) = re.findall(r"\d{4}-\d{4}", seen.get_content())
+        self.assertIn(code, seen["Subject"])
+        return answer, code, seen
+
+    def test_the_message_goes_when_the_code_comes_back(self):
+        fields = self.fields(email="one@stranger.test", name="Cheap & good", subject="Buy now", message="at shop.test")
+        _, code, mail = self.asked(fields, "one@stranger.test")
+        self.assertEqual((address(bytes(mail)), mail["Auto-Submitted"]), (PUBLIC, "auto-generated"))
+        for written in ("Cheap", "Buy", "shop.test", OFFICER, TEACHER):
+            self.assertNotIn(written, mail.as_string() + mail.get_content(), "the address may be somebody else's")
+        wide = "".join(chr(ord(c) + 0xFEE0) for c in code)
+        for given in (code, code.replace("-", ""), wide, f" {code[:4]} {code[5:]} "):
+            copies = self.sent(self.post(urlencoded([*fields, ("_code", given)])), 2 if given == code else 0)
+            self.assertEqual(len(copies), 2 if given == code else 0, "equal content is one message")
+        self.assertNotIn("stranger.test", self.gateway.log())
+        self.assertGreaterEqual(self.gateway.metrics()['kagemusha_form_posts_total{outcome="code"}'], 1)
+
+    def test_a_code_is_good_for_one_address_and_one_form(self):
+        fields = self.fields(email="two@stranger.test")
+        _, code, _ = self.asked(fields, "two@stranger.test")
+        for given in ("00000000", code[:-1], code + "0", "x"):
+            self.nothing_sent(self.post(multipart([*fields, ("_code", given)])), 400, "wrong_code")
+        other = [(k, "three@stranger.test" if k == "email" else v) for k, v in fields]
+        self.nothing_sent(self.post(multipart([*other, ("_code", code)])), 400, "wrong_code")
+        later = self.fields(email="two@stranger.test", _code=code)
+        self.nothing_sent(self.post(multipart(later)), 400, "wrong_code")
+
+    def test_a_token_is_needed(self):
+        self.nothing_sent(self.post(multipart(self.fields(_token=None))), 400, "stale")
+
+    def test_the_page_has_what_was_written(self):
+        fields = self.fields(email="four@stranger.test", name='"><script>alert(1)</script>', subject="a & b",
+                             message="\n\n<b>&amp;</textarea>")
+        files = [("attachment", "a.txt", "text/plain", b"x")]
+        answer = self.post(multipart(fields, files), {"Accept-Language": "ja"})
+        self.assertEqual((answer.status, answer.code), (428, "code"))
+        self.assertIn("もう一度選択", answer.text)
+        self.assertNotIn("<script", answer.text)
+        page = Fields(answer.text)
+        self.assertEqual(page.found["_code"], "")
+        self.assertEqual(page.found["message"].strip(), "<b>&amp;</textarea>")
+        for name in ("name", "email", "subject", "_token"):
+            self.assertEqual(page.found[name], dict(fields)[name])
+        (mail,) = self.sink.wait_messages(1)
+        self.sink.clear()
+        (code,) = re.findall(r"\d{4}-\d{4}", self.read(mail).get_content())
+        self.assertIn("確認コード", self.read(mail)["Subject"])
+        again = [(k, v) for k, v in {**page.found, "_code": code}.items() if k != "attachment"]
+        self.assertEqual(self.read(self.sent(self.post(multipart(again, files)))[0])["Subject"], "a & b")
+
+    def test_programs_are_told(self):
+        fields = self.fields(email="five@stranger.test")
+        answer = self.post(as_json(fields))
+        self.assertEqual((answer.status, json.loads(answer.content)["ok"], answer.code), (428, False, "code"))
+        self.sink.wait_messages(1)
+
+    def test_nobody_is_flooded(self):
+        for _ in range(3):
+            self.asked(self.fields(email="six@stranger.test"), "six@stranger.test")
+        self.nothing_sent(self.post(multipart(self.fields(email="SIX@Stranger.test"))), 429, "throttled")
+
+    def test_an_address_that_takes_no_mail(self):
+        self.sink.fail("rcpt", reply="550 5.1.1 no such user", match="gone@stranger.test")
+        self.nothing_sent(self.post(multipart(self.fields(email="gone@stranger.test"))), 400, "bad_email")
+        self.sink.fail("rcpt", reply="451 4.2.0 later", match="later@stranger.test")
+        self.nothing_sent(self.post(multipart(self.fields(email="later@stranger.test"))), 503, "try_again")
+
+
+class Fields(html.parser.HTMLParser):
+    """`found`: {name: value} of a page's inputs and textareas."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.area = {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag in ("input", "textarea"):
+            self.found[given["name"]] = given.get("value", "")
+        self.area = given["name"] if tag == "textarea" else self.area
+
+    def handle_endtag(self, tag):
+        if tag == "textarea":
+            self.area = None
+
+    def handle_data(self, data):
+        if self.area:
+            self.found[self.area] += data
 
 
 class Failing(Form):
