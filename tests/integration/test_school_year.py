@@ -14,12 +14,12 @@ PTA, NEWS = "pta@school.example", "news@school.example"
 
 # The committee: Gmail in the browser, a mail program that reads through Kagemusha, a carrier's phone, another web mail.
 CHAIR, TREASURER, COACH, CLERK = "hanako.chair@gmail.test", "jiro.money@icloud.test", "coach.k@docomo.test", "clerk@yahoo.test"
-COMMITTEE = {CHAIR: ("Hanako", {"folds": True}), TREASURER: ("Jiro", {"reads": "gateway"}), COACH: "Kenta", CLERK: "Mari"}
+COMMITTEE = {CHAIR: ("Hanako", {"folds": True}), TREASURER: ("Jiro Endo", {"reads": "gateway"}), COACH: "Kenta", CLERK: "Mari Ito"}
 NEXT_COMMITTEE = {"a.new@gmail-two.test": "Aoi", "b.new@ezweb.test": "Botan", "c.new@nifty.test": "Chika", "d.new@ocn.test": "Dai"}
 OFFICE = "desk@office.test"  # sends the newsletter
 
 AYA, BEN, CHIE, DAICHI = "mori.ay@mori.test", "b1974@hara.test", "kubo-c@kubo.test", "d.d-7@softbank.test"
-PARENTS = {AYA: "Aya M", BEN: "Ben", CHIE: "Chie", DAICHI: "Daichi"}
+PARENTS = {AYA: "Aya Mori", BEN: "Ben Okada", CHIE: "Chie Ueda", DAICHI: "Daichi"}
 
 FAMILIES = [f"family{number:03d}@families.test" for number in range(500)]
 BROKEN = FAMILIES[7], FAMILIES[250], FAMILIES[499]
@@ -74,7 +74,7 @@ class SchoolYear(Story):
         self.everybody_has("clean in August", False, "掃除当番")
         self.everybody_has("Is there milk", False, "給食の件")
         self.everybody_has("It happened again", False, "Re: About class 3")
-        self.assertEqual(field(self.chair.finds("4,000 yen"), "From").split(" <")[0], f'"Aya M ({AYA})"')
+        self.assertEqual(field(self.chair.finds("4,000 yen"), "From").split(" <")[0], f'"Aya Mori ({AYA})"')
         authors = {name: count for name, count in self.stage.gateway.metrics().items() if "authors_total" in name and count}
         self.assertEqual(authors, {'kagemusha_authors_total{shown="yes",rule="no 184"}': 1,
                                    'kagemusha_authors_total{shown="no",rule="184"}': 4})

@@ -219,6 +219,7 @@ class Stage(World):
     def kept_of(self, people):
         """What Kagemusha keeps of these people in clear: [(file, words)]."""
         needles = {t.encode() for person in people for t in (*person.traces(), person.name)}
+        assert all(len(n) >= 5 for n in needles), "shorter words are found in sealed octets by chance"
         return [(name, sorted(n for n in needles if n.lower() in octets.lower()))
                 for name, octets in self.at_rest().items() if any(n.lower() in octets.lower() for n in needles)]
 
