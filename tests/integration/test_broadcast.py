@@ -5,6 +5,7 @@ import email
 import email.policy
 import io
 import json
+import os
 import re
 import ssl
 import threading
@@ -14,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness import smtp_client
 from harness.crash import broadcast_with_crash
+from harness.gateway import ROOT, program
 from harness.mail import address, field, find_pattern, header_of, ids, message
 from harness.redis import Redis
 from harness.small import OFFICER, PUBLIC, TEACHER, Small
 from harness.waiting import wait_for
+from harness.workspace import run
 
 PARENTS = [f"parent{n:03}@home{n % 7}.test" for n in range(500)]
 BROKEN = PARENTS[17], PARENTS[240], PARENTS[499]
@@ -119,6 +122,25 @@ class Broadcast(Crowd):
         self.assertEqual({row["member"] for row in rows}, {OFFICER})
         self.assertTrue(all(re.fullmatch(r"20\d\d-\d\d-\d\d", row["first"]) and row["first"] == row["last"] for row in rows))
         self.assertNotIn("@home", table.stdout)
+
+    def test_1_the_same_by_the_script(self):
+        def export(*words):
+            return run([os.path.join(ROOT, "scripts", "export-phantoms"), "--config", self.gateway.config_path, "--kagemusha",
+                        program(), *words], cwd=self.gateway.folder)
+        path = os.path.join(self.gateway.folder, "phantoms.csv")
+        self.assertEqual(export("--dry-run", PUBLIC, path).stdout, "500 phantoms\n")
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(export("--bom", PUBLIC, path).returncode, 0)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+        self.assertEqual({row["phantom"] for row in csv.DictReader(io.StringIO(text))}, set(self.phantoms.values()))
+        again = export(PUBLIC, path)
+        self.assertEqual((again.returncode, "is there already" in again.stderr), (1, True))
+        self.assertEqual(export(PUBLIC).stdout, text.replace("\r\n", "\n"), "as the file")
+        wrong = export("nobody@school.example", os.path.join(self.gateway.folder, "other.csv"))
+        self.assertNotEqual(wrong.returncode, 0)
+        self.assertEqual([name for name in os.listdir(self.gateway.folder) if "other" in name or "tmp." in name], [])
 
     def test_2_three_are_broken(self):
         self.refuse(BROKEN)

@@ -168,13 +168,6 @@ class Scripts(Case):
                 self.assertEqual(self.script(name, *words).returncode, 2, (name, words))
             self.assertEqual(self.script(name, "x.toml", program="/no/such/program").returncode, 1)
 
-    def test_export_wants_the_command(self):
-        old = self.space.write("old", "#!/bin/sh\nexit 2\n", mode=0o755)
-        result = self.script("export-phantoms", PUBLIC, "phantoms.csv", program=old)
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("has no command 'phantoms'", result.stderr)
-        self.assertFalse(os.path.exists(os.path.join(self.gateway.folder, "phantoms.csv")))
-
 
 class ManyPhantoms(Small):
     """A member with tens of thousands of phantoms goes while mail flows."""
