@@ -198,10 +198,6 @@ net::Task<std::vector<CopyResult>> Delivery::State::finish() {
   std::vector<net::Task<void>> tasks;
   for (auto& group : groups) tasks.push_back(run_group(*group));
   co_await net::when_all(std::move(tasks));
-  while (notices > 0) {
-    noticed.reset();
-    co_await noticed;
-  }
   for (std::size_t left = results.size() - settled.all(); left > 0; --left) count(Outcome::deferred);
   co_return results;
 }
@@ -222,6 +218,7 @@ void Delivery::State::abort() {
     for (auto& lane : group->lanes) {
       if (lane->slot && lane->slot->connection() != nullptr) lane->slot->connection()->close();
       if (lane->pause) loop.defer([pause = lane->pause] { pause->over.set(); });
+      if (lane->noticed) loop.defer([noticed = lane->noticed] { noticed->set(); });
     }
   }
   leave();

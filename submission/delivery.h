@@ -38,8 +38,9 @@ struct DeliveryOptions {
 
 class Delivery {
  public:
-  /// `on_served(i)` is called at the moment when copy i's 250 was read; the task it returns is awaited before
-  /// finish() ends.
+  /// `on_served(i)`, which may be empty, is called at the moment when copy i's 250 was read. The connection
+  /// sends no other copy's final dot before the task that it returns has ended; finish() does not wait for
+  /// the last.
   Delivery(net::Loop& loop, NextHops& hops, std::vector<Copy> copies, DeliveryOptions options,
            std::function<net::Task<void>(std::size_t)> on_served);
   ~Delivery();  ///< aborts what was not finished

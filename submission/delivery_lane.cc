@@ -17,9 +17,10 @@ constexpr int kMaxLosses = 2;
 const CopyResult kLost{Outcome::deferred, "4.4.2"};
 const CopyResult kBodyLost{Outcome::deferred, "4.3.1"};
 
-net::Task<void> notify(std::shared_ptr<Delivery::State> state, std::size_t index) {
+net::Task<void> notify(std::shared_ptr<Delivery::State> state, std::size_t index,
+                       std::shared_ptr<net::Event> ended) {
   co_await state->on_served(index);
-  if (--state->notices == 0) state->noticed.set();
+  ended->set();
 }
 
 }  // namespace
@@ -40,9 +41,6 @@ Envelope Delivery::State::envelope(std::size_t index) const {
 void Delivery::State::settle(std::size_t index, CopyResult result) {
   results[index] = std::move(result);
   count(results[index].outcome);
-  if (results[index].outcome != Outcome::delivered || !on_served) return;
-  ++notices;
-  net::spawn(notify(shared_from_this(), index));
 }
 
 void Delivery::State::conclude(Lane& lane, CopyResult result) {
@@ -50,6 +48,9 @@ void Delivery::State::conclude(Lane& lane, CopyResult result) {
   lane.copy.reset();
   --active;
   settle(index, std::move(result));
+  if (results[index].outcome != Outcome::delivered || !on_served) return;
+  lane.noticed = std::make_shared<net::Event>();
+  net::spawn(notify(shared_from_this(), index, lane.noticed));
 }
 
 void Delivery::State::end(Group& group, Lane& lane) {
@@ -159,9 +160,15 @@ net::Task<void> Delivery::State::write_lane(Group& group, Lane& lane, std::strin
   end(group, lane);
 }
 
-/// The rest of the message, which ends in the final dot, and the answer to it.
+net::Task<void> Delivery::State::when_noticed(Lane& lane) {
+  if (const auto before = lane.noticed) co_await *before;
+}
+
+/// The rest of the message, which ends in the final dot, and the answer to it. Where a process dies, no more
+/// copies can be unknown to the ledger than there are connections.
 net::Task<void> Delivery::State::complete(Lane& lane, std::string_view rest) {
   CopyResult result = kLost;
+  co_await when_noticed(lane);
   const auto written = co_await put(lane, rest);
   if (written) result = co_await lane.slot->connection()->finish();
   conclude(lane, std::move(result));
@@ -204,6 +211,7 @@ net::Task<void> Delivery::State::run_lane(Group& group, Lane& lane) {
     if (!co_await begin_next(group, lane)) break;
     co_await send_stored(lane);
   }
+  if (!group.pending.empty()) co_await when_noticed(lane);  // another lane may get the connection
   end(group, lane);
 }
 

@@ -27,12 +27,13 @@ struct Pause {
 struct Lane {
   explicit Lane(Hop::Slot taken) : slot(std::move(taken)) {}
 
-  std::optional<Hop::Slot> slot;    ///< given back when the lane ends
-  std::optional<std::size_t> copy;  ///< the one whose 354 was read and whose final answer was not
-  bool header_due = false;          ///< its header was not written yet
-  int losses = 0;                   ///< connections lost in a row
-  std::string block;                ///< what was read from the BodyStore
-  std::shared_ptr<Pause> pause;     ///< while it waits for its turn
+  std::optional<Hop::Slot> slot;        ///< given back when the lane ends
+  std::optional<std::size_t> copy;      ///< the one whose 354 was read and whose final answer was not
+  bool header_due = false;              ///< its header was not written yet
+  int losses = 0;                       ///< connections lost in a row
+  std::string block;                    ///< what was read from the BodyStore
+  std::shared_ptr<Pause> pause;         ///< while it waits for its turn
+  std::shared_ptr<net::Event> noticed;  ///< set when on_served has ended for the copy before
 };
 
 /// All copies that go to one next hop.
@@ -75,6 +76,7 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   net::Task<bool> begin_next(Group& group, Lane& lane);
   net::Task<std::optional<Begun>> begin_copy(Group& group, Lane& lane, std::size_t index);
   net::Task<Result<>> put(Lane& lane, std::string_view octets);
+  net::Task<void> when_noticed(Lane& lane);
   net::Task<void> complete(Lane& lane, std::string_view rest);
   net::Task<void> send_stored(Lane& lane);
   void end(Group& group, Lane& lane);
@@ -104,8 +106,6 @@ struct Delivery::State : std::enable_shared_from_this<State> {
   std::size_t running = 0;  // public operations under way
   bool opened = false;
   bool aborted = false;
-  std::size_t notices = 0;  // on_served tasks under way
-  net::Event noticed;
 };
 
 }  // namespace kage::submission

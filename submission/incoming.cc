@@ -235,22 +235,22 @@ net::Task<void> Incoming::make_delivery() {
       options.smtputf8 = true;
   }
   if (copies.empty()) co_return;
-  delivery_ = std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies),
-                                         std::move(options), [weak = weak_from_this()](std::size_t index) {
-                                           if (const auto self = weak.lock()) {
-                                             self->on_served(self->plan_->copies()[self->sent_[index]].tag);
-                                           }
-                                           return nothing();
-                                         });
+  delivery_ =
+      std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies), std::move(options),
+                                 [weak = weak_from_this()](std::size_t index) {
+                                   const auto self = weak.lock();
+                                   if (!self) return nothing();
+                                   return self->on_served(self->plan_->copies()[self->sent_[index]].tag);
+                                 });
 }
 
 /// The entry is on its way at once, and waited for only where the client will try again: with all copies
 /// delivered it gets its 250 and has no reason to.
-void Incoming::on_served(mapping::CopyTag tag) {
-  if (!lock_) return;
+net::Task<void> Incoming::on_served(mapping::CopyTag tag) {
+  if (!lock_) return nothing();
   ++ledger_writes_;
   ledger_quiet_.reset();
-  net::spawn(record(shared_from_this(), tag));
+  return record(shared_from_this(), tag);
 }
 
 net::Task<void> Incoming::record(std::shared_ptr<Incoming> self, mapping::CopyTag tag) {

@@ -66,7 +66,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<void> make_delivery();
   void set_time();
 
-  void on_served(mapping::CopyTag tag);
+  net::Task<void> on_served(mapping::CopyTag tag);
   static net::Task<void> record(std::shared_ptr<Incoming> self, mapping::CopyTag tag);
   static net::Task<void> keep_lock(std::shared_ptr<Incoming> self);
   static net::Task<void> settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries);

@@ -139,8 +139,8 @@ net::Task<CopyResult> Incoming::send_report(Refusals refused) {
   delivery_ =
       std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies), std::move(options),
                                  [weak = weak_from_this(), tag](std::size_t) -> net::Task<void> {
-                                   if (const auto self = weak.lock()) self->on_served(tag);
-                                   return nothing();
+                                   const auto self = weak.lock();
+                                   return self ? self->on_served(tag) : nothing();
                                  });
   progress_logged_ = sent_.size();  // from here on it is the report's
   co_await delivery_->open();

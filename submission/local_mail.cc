@@ -17,10 +17,6 @@ namespace {
 constexpr net::Millis kTick{1'000};
 constexpr net::Millis kCloseTime{1'000};
 
-net::Task<void> nothing() {
-  co_return;
-}
-
 }  // namespace
 
 struct LocalMail::State {
@@ -114,8 +110,7 @@ net::Task<CopyResult> LocalMail::send(LocalNotice notice) {
   copies[0].recipient = std::move(notice.recipient);
   copies[0].header = std::move(notice.header);
   const auto delivery = std::make_shared<Delivery>(state->services.loop, state->services.hops,
-                                                   std::move(copies), std::move(options),
-                                                   [](std::size_t) -> net::Task<void> { return nothing(); });
+                                                   std::move(copies), std::move(options), nullptr);
   CopyResult result = co_await State::run(state, delivery, std::move(notice.body));
   co_return result;
 }
