@@ -57,6 +57,13 @@ MemberId member_of(const Routes& routes, std::string_view address, std::string_v
 const std::vector<std::string> kCorrespondents = {"Hanako.Canary@stranger-canary.example",
                                                   "a..b@docomo-canary.example"};
 
+/// Addresses of so many correspondents.
+std::vector<std::string> people(int count) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) out.push_back("person" + std::to_string(i) + "@outside.example");
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("neither Redis nor its files hold an address in clear", "[R3.6]") {
@@ -142,8 +149,7 @@ TEST_CASE("a purge finds the orphans among many phantoms") {
   Client client(server);
   REQUIRE(client.apply(small_spec()));
   Node node(server, key);
-  std::vector<std::string> many;
-  for (int i = 0; i < 2000; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  const std::vector<std::string> many = people(2000);
   store_phantoms(node, node.recover(), many);
   client.command({"SET", "kage:p:0000000000000000", "no value of ours"});
   REQUIRE(client.forget_member("office@school.example", ""));
@@ -210,8 +216,7 @@ TEST_CASE("a purge that stopped in the middle is ended by the next one", "[R3.5]
   Client client(server);
   REQUIRE(client.apply(small_spec()));
   Node node(server, key);
-  std::vector<std::string> many;
-  for (int i = 0; i < 1500; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  const std::vector<std::string> many = people(1500);
   const Routes before = node.recover();
   store_phantoms(node, before, many);
   const Member& forgotten = *before->find_address("office@school.example")->members.front();
@@ -244,8 +249,7 @@ TEST_CASE("phantoms are counted by member, exactly or as a sample tells") {
   Client client(server);
   REQUIRE(client.apply(small_spec()));
   Node node(server, key);
-  std::vector<std::string> many;
-  for (int i = 0; i < 3000; ++i) many.push_back("person" + std::to_string(i) + "@outside.example");
+  const std::vector<std::string> many = people(3000);
   const Routes routes = node.recover();
   store_phantoms(node, routes, many);
   const MemberId officer = member_of(routes, "pta@school.example", "officer@gmail.example");
