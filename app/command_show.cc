@@ -15,7 +15,12 @@ namespace {
 
 using AddressList = std::vector<const mapping::PublicAddress*>;
 
-std::string member_text(const mapping::MemberSpec& member) {
+/// What the log calls a member, so that an operator can tell who it was.
+std::string log_tag(const mapping::RouteTable& routes, const mapping::Member& member) {
+  return routes.master().log_tag(member.mailbox_canonical);
+}
+
+std::string member_text(const mapping::MemberSpec& member, std::string_view tag) {
   std::string line = "    " + member.mailbox.spelling;
   if (!member.name.empty()) line += "  \"" + member.name + "\"";
   if (!member.login.empty()) line += "  login " + member.login;
@@ -24,10 +29,11 @@ std::string member_text(const mapping::MemberSpec& member) {
   } else if (!member.provider.empty()) {
     line += "  password at " + member.provider;
   }
+  line.append("  in the log ").append(tag);
   return printable(line) + "\n";
 }
 
-std::string address_text(const mapping::PublicAddress& address) {
+std::string address_text(const mapping::RouteTable& routes, const mapping::PublicAddress& address) {
   std::string title = address.spec.address.spelling;
   if (!address.spec.display_name.empty()) title += "  \"" + address.spec.display_name + "\"";
   std::string out = "  " + coloured(Colour::bold, printable(title));
@@ -38,7 +44,9 @@ std::string address_text(const mapping::PublicAddress& address) {
                             mapping::policy_value(policy, address.spec));
   }
   out += "    " + policies + "\n";
-  for (const mapping::Member* member : address.members) out += member_text(member->spec);
+  for (const mapping::Member* member : address.members) {
+    out += member_text(member->spec, log_tag(routes, *member));
+  }
   return out;
 }
 
@@ -48,7 +56,7 @@ void print_text(const mapping::RouteTable& routes, const AddressList& addresses)
     std::string block;
     for (const auto* address : addresses) {
       if (address->domain->name != domain.name) continue;
-      block += address_text(*address);
+      block += address_text(routes, *address);
       members += address->members.size();
     }
     if (!block.empty())
@@ -57,11 +65,12 @@ void print_text(const mapping::RouteTable& routes, const AddressList& addresses)
   print(fmt::format("{}, {}\n", count_of(addresses.size(), "public address"), count_of(members, "member")));
 }
 
-std::string member_json(const mapping::MemberSpec& member) {
-  return fmt::format(R"({{"mailbox":{},"name":{},"login":{},"own_password":{},"provider":{}}})",
-                     json_string(member.mailbox.spelling), json_string(member.name),
-                     json_string(member.login.empty() ? member.mailbox.spelling : member.login),
-                     !member.password_hash.empty(), json_string(member.provider));
+std::string member_json(const mapping::MemberSpec& member, std::string_view tag) {
+  return fmt::format(
+      R"({{"mailbox":{},"name":{},"login":{},"own_password":{},"provider":{},"log_tag":"{}"}})",
+      json_string(member.mailbox.spelling), json_string(member.name),
+      json_string(member.login.empty() ? member.mailbox.spelling : member.login),
+      !member.password_hash.empty(), json_string(member.provider), tag);
 }
 
 void print_json(const mapping::RouteTable& routes, const AddressList& addresses) {
@@ -82,7 +91,7 @@ void print_json(const mapping::RouteTable& routes, const AddressList& addresses)
     out += R"("members":[)";
     for (const mapping::Member* member : address->members) {
       out += out.ends_with('[') ? "" : ",";
-      out += member_json(member->spec);
+      out += member_json(member->spec, log_tag(routes, *member));
     }
     out += "]}";
   }

@@ -202,7 +202,7 @@ class Builder {
   void certificates() {
     for (const SectionValues& values : document_.all("tls.certificate")) {
       tls::CertificateFiles files{values.text("certificate"), values.text("key")};
-      if (!files.chain.empty() && !files.key.empty()) {
+      if (use_ == ConfigUse::serve && !files.chain.empty() && !files.key.empty()) {
         if (const auto loaded = tls::ServerContext::load({files}); !loaded) {
           wrong(values, "certificate", loaded.error().detail,
                 "a certificate chain and its key in PEM, without a passphrase");
@@ -346,7 +346,7 @@ class Builder {
           endpoint_of(provider.host, port_of(values), values.text("tls"), imap ? 993 : 465, imap ? 143 : 587);
       provider.port = own.port;
       services(values, provider);
-      provider.ca_file = authorities(values, true);
+      provider.ca_file = authorities(values, use_ == ConfigUse::serve);
       provider.timeout = millis(values, "timeout");
       config_.providers.push_back(std::move(provider));
     }
@@ -418,7 +418,7 @@ class Builder {
               : tls == "implicit" ? HopTls::implicit
                                   : HopTls::opportunistic;
     const bool verified = hop.tls == HopTls::starttls || hop.tls == HopTls::implicit;
-    hop.ca_file = authorities(values, verified);
+    hop.ca_file = authorities(values, verified && use_ == ConfigUse::serve);
     only_with(values, "ca_file", verified, "ca_file only with tls = \"starttls\" or \"implicit\"");
     hop.username = values.text("username");
     hop.password = password(values);
@@ -473,7 +473,7 @@ std::optional<Config> parse_config(std::string_view text, const std::string& fol
                                    Problems& problems) {
   const auto root = parse_toml(text, problems);
   if (!root) return std::nullopt;
-  const SettingsDocument document = read_settings(*root, folder, problems);
+  const SettingsDocument document = read_settings(*root, folder, use, problems);
   Config config = build_config(document, use, problems);
   if (!problems.empty()) return std::nullopt;
   config.file = problems.file();

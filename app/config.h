@@ -13,6 +13,7 @@
 
 #include "app/form_service.h"
 #include "app/problems.h"
+#include "app/settings.h"
 #include "base/log.h"
 #include "net/redis.h"
 #include "proxy/sessions.h"
@@ -70,9 +71,6 @@ struct Config {
   std::vector<submission::NextHopOptions> next_hops;
 };
 
-/// What the configuration is for: `serve` needs listeners and a default next hop, other commands do not.
-enum class ConfigUse : std::uint8_t { serve, tool };
-
 /// Reads and checks a file. Nothing, and problems, when anything is wrong.
 std::optional<Config> load_config(const std::string& path, ConfigUse use, Problems& problems);
 
@@ -80,7 +78,6 @@ std::optional<Config> load_config(const std::string& path, ConfigUse use, Proble
 std::optional<Config> parse_config(std::string_view text, const std::string& folder, ConfigUse use,
                                    Problems& problems);
 
-class SettingsDocument;
 /// The second half of parse_config: what needs more than one key to judge.
 Config build_config(const SettingsDocument& document, ConfigUse use, Problems& problems);
 

@@ -80,8 +80,15 @@ CodeMail write_code_mail(const mapping::PublicAddress& from, const message::Addr
   message::write_field(header, "Subject", message::encode_words(std::string(subject) + shown(code)));
   message::write_field(header, "Message-ID", std::vector<std::string>{fmt::format("<{}>", id)});
   header.append("Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
-  header.append("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n");
-  const std::string text = base64(text_of(shown(code), from.spec.address.quoted(), japanese));
+  std::string text = text_of(shown(code), from.spec.address.quoted(), japanese);
+  const bool plain = all_ascii(text);
+  header.append(plain ? "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n"
+                      : "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n");
+  if (plain) {
+    mail.body = std::move(text);
+    return mail;
+  }
+  text = base64(text);
   for (std::size_t at = 0; at < text.size(); at += kBase64Line) {
     mail.body.append(text, at, kBase64Line).append("\r\n");
   }

@@ -140,8 +140,8 @@ SettingValue default_of(const Setting& setting, const std::string& folder) {
 /// Walks the tree once. `folder` and `problems` live as long as the call of read_settings.
 class SettingsReader {
  public:
-  SettingsReader(const std::string& folder, Problems& problems, SettingsDocument& document)
-      : folder_(folder), problems_(problems), document_(document) {}
+  SettingsReader(const std::string& folder, ConfigUse use, Problems& problems, SettingsDocument& document)
+      : folder_(folder), use_(use), problems_(problems), document_(document) {}
 
   void read(const TomlNode& root) {
     for (const Section& section : sections()) document_.groups_[section.name];
@@ -264,6 +264,7 @@ class SettingsReader {
   }
 
   bool check_file(const Setting& setting, const TomlNode& node, const SettingValue& value) {
+    if (use_ == ConfigUse::tool && setting.section != "redis") return true;
     std::error_code error;
     const bool file = std::filesystem::is_regular_file(value.text, error);
     if (file && ::access(value.text.c_str(), R_OK) == 0) return true;
@@ -295,13 +296,15 @@ class SettingsReader {
   }
 
   const std::string& folder_;
+  ConfigUse use_;
   Problems& problems_;
   SettingsDocument& document_;
 };
 
-SettingsDocument read_settings(const TomlNode& root, const std::string& folder, Problems& problems) {
+SettingsDocument read_settings(const TomlNode& root, const std::string& folder, ConfigUse use,
+                               Problems& problems) {
   SettingsDocument document;
-  SettingsReader(folder, problems, document).read(root);
+  SettingsReader(folder, use, problems, document).read(root);
   return document;
 }
 

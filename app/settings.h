@@ -109,9 +109,14 @@ class SettingsDocument {
   std::map<std::string_view, std::vector<SectionValues>> groups_;
 };
 
+/// What the configuration is for: `serve` needs listeners, a default next hop and every file that is named;
+/// other commands need what leads to Redis, so that a certificate that is missing stops no `forget`.
+enum class ConfigUse : std::uint8_t { serve, tool };
+
 /// Checks a parsed file against the table. A wrong value becomes a problem and the default stands in for it,
 /// so that all problems are found at once. `folder`: what relative paths are relative to.
-SettingsDocument read_settings(const TomlNode& root, const std::string& folder, Problems& problems);
+SettingsDocument read_settings(const TomlNode& root, const std::string& folder, ConfigUse use,
+                               Problems& problems);
 
 /// Reads a duration ("1500ms", "30s", "5m", "2h", "7d") as milliseconds; -1 when it is none.
 std::int64_t parse_duration(std::string_view text);

@@ -90,6 +90,8 @@ constexpr std::array<Description<Counter>, kCount> kTable = {{
      "Messages that were accepted, by their way: to members, a plain reply to phantoms, by submission."},
     {Counter::crossed_reply, "kagemusha_crossed_total", R"({way="plain reply"})", ""},
     {Counter::crossed_submitted, "kagemusha_crossed_total", R"({way="submission"})", ""},
+    {Counter::bounces_dropped, "kagemusha_bounces_dropped_total", "",
+     "Bounces of forwarded messages: a member's mailbox refuses mail. They go no further."},
     {Counter::refusals_unknown, "kagemusha_refusals_total", R"({reason="no such user"})",
      "What SMTP clients were refused, for now or for good, by the reason: commands, recipients and "
      "messages."},

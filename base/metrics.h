@@ -69,6 +69,7 @@ enum class Counter : std::uint8_t {
   crossed_inward,
   crossed_reply,
   crossed_submitted,
+  bounces_dropped,
   refusals_unknown,
   refusals_relaying,
   refusals_phantoms_only,

@@ -25,6 +25,7 @@ constexpr std::pair<int, std::string_view> kReasons[] = {
     {408, "Request Timeout"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
+    {428, "Precondition Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {502, "Bad Gateway"},

@@ -30,6 +30,18 @@ std::string cached_as(const PhantomWrite& write) {
   return write.spelling + '\0' + std::to_string(write.seen->last) + write.seen->name;
 }
 
+/// Who wrote with a name before and now without keeps it, where names are kept at all. `before`: the value
+/// that was in the phantom's place.
+std::optional<Sighting> with_old_name(const RouteTable& routes, const PhantomWrite& write,
+                                      std::string_view before) {
+  if (!write.seen || !write.seen->name.empty() || before.empty()) return std::nullopt;
+  if (write.member->address->spec.name != NamePolicy::keep) return std::nullopt;
+  auto old = open_phantom_value(routes, write.local, before);
+  if (!old || old->member->id != write.member->id || !old->seen || old->seen->name.empty())
+    return std::nullopt;
+  return Sighting{old->seen->first, write.seen->last, std::move(old->seen->name)};
+}
+
 }  // namespace
 
 std::string phantom_key(std::string_view local) {
@@ -75,11 +87,12 @@ void Directory::State::add_phantoms(net::RedisBatch& batch,
   }
 }
 
-/// Looks at what the phantoms' places held before (`replies`, one for each). Another living member's phantom
-/// there is a collision of 80-bit hashes: it is put back, and the message waits for better times.
+/// Looks at what the phantoms' places held before (`replies`, one for each): names that have to stay, and
+/// another living member's phantom. That is a collision of 80-bit hashes: it is put back, and the message
+/// waits for better times.
 net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const PhantomWrite*> writes,
                                              Replies replies) {
-  net::RedisBatch restore;
+  net::RedisBatch restore, rename;
   std::uint64_t fresh = 0;
   for (std::size_t i = 0; i < writes.size(); ++i) {
     if (replies[i].is_nil()) ++fresh;
@@ -87,12 +100,20 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (before && *before != writes[i]->member->id && routes->find_member(*before) != nullptr) {
       restore.add({"SET", phantom_key(writes[i]->local), replies[i].text});
     }
+    if (const auto seen = with_old_name(*routes, *writes[i], replies[i].text)) {
+      rename.add({"SET", phantom_key(writes[i]->local),
+                  seal_phantom_value(*writes[i]->member, writes[i]->local, writes[i]->spelling, seen)});
+    }
   }
   if (restore.size() > 0) {
     log::error("phantom.collision", {{"count", restore.size()}});
     const auto restored = co_await run_all(redis, std::move(restore));
     if (!restored) co_return std::unexpected(restored.error());
     co_return fail(Errc::conflict, "a phantom of another member has this name");
+  }
+  if (rename.size() > 0) {
+    const auto renamed = co_await run_all(redis, std::move(rename));
+    if (!renamed) co_return std::unexpected(renamed.error());
   }
   metrics::add(metrics::Counter::phantoms_stored, fresh);
   for (const PhantomWrite* write : writes) cache.remember(write->local, cached_as(*write), loop.now());

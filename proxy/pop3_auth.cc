@@ -146,7 +146,7 @@ net::Task<Pop3Login> Pop3Session::ask_upstream(mapping::Routes routes, Credentia
   const tls::ProviderOptions* provider = upstreams.choose(*routes, credentials.login);
   const net::TimePoint before = services_.loop.now();
   if (provider == nullptr || provider->endpoint(tls::Service::pop3).host.empty()) {
-    if (!routes->find_login(credentials.login).empty()) log::warn("login.no_provider");
+    if (!routes->find_login(credentials.login).empty()) warn_no_provider(*routes, credentials.login);
     const net::Millis wait = upstreams.refusal_time(credentials.login);
     wipe(credentials);
     co_await services_.loop.sleep(wait);

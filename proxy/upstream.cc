@@ -125,6 +125,11 @@ void Upstreams::refused(const tls::ProviderOptions& provider, net::Millis took) 
   known = (known * 3 + took.count()) / 4;
 }
 
+void warn_no_provider(const mapping::RouteTable& routes, std::string_view login) {
+  const std::string tag = routes.master().log_tag(mapping::login_name(login));
+  log::warn("login.no_provider", {{"login", std::string_view(tag)}});
+}
+
 void count_failure(Errc reason) {
   using metrics::Counter;
   switch (reason) {

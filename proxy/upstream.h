@@ -43,6 +43,9 @@ class Upstreams {
   std::shared_ptr<State> state_;
 };
 
+/// Logs that a registered login has none.
+void warn_no_provider(const mapping::RouteTable& routes, std::string_view login);
+
 /// Counts that a provider's server failed, by its reason.
 void count_failure(Errc reason);
 

@@ -147,7 +147,8 @@ net::Task<Result<>> Authenticator::check(mapping::Routes routes, Credentials cre
     Credentials asked = credentials;
     result = co_await state_->check_provider(*provider, std::move(asked));
   } else {
-    log::warn("login.no_provider");
+    const std::string tag = routes->master().log_tag(mapping::login_name(credentials.login));
+    log::warn("login.no_provider", {{"login", std::string_view(tag)}});
     result = fail(Errc::unavailable, "no provider for this login");
   }
   wipe(credentials);

@@ -72,7 +72,11 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
   const bool inbound = origin_.face == Face::inbound;
-  if (answer[0] == '2') {
+  const std::string tag = subject_tag();
+  if (plan_ && plan_->discards()) {
+    metrics::add(Counter::bounces_dropped);
+    log::info("bounce.dropped", {{"member", std::string_view(tag)}});
+  } else if (answer[0] == '2') {
     metrics::add(!inbound         ? Counter::crossed_submitted
                  : has_phantoms() ? Counter::crossed_reply
                                   : Counter::crossed_inward);
@@ -80,7 +84,6 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
   metrics::observe(inbound ? metrics::Histogram::message_inbound : metrics::Histogram::message_submission,
                    services_.loop.now() - started_);
   if (plan_) count_anonymity(plan_->anonymity());
-  const std::string tag = subject_tag();
   const std::string author = plan_ ? named(plan_->anonymity()) : std::string("-");
   const std::string_view face = !origin_.how.empty() ? "form" : inbound ? "inbound" : "submission";
   log::info("message", {{"face", face},

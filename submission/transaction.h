@@ -98,6 +98,8 @@ class Plan {
   [[nodiscard]] const std::vector<PlannedCopy>& copies() const { return copies_; }
   [[nodiscard]] const mapping::BeginRequest& request() const { return request_; }
   [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
+  /// A bounce of a forwarded message: it would show the mailbox, and nobody gets it.
+  [[nodiscard]] bool discards() const { return discarded_ != nullptr && copies_.empty(); }
   /// A member's message to several correspondents: copies that are refused for good do not refuse the whole
   /// message; the member gets a report of them (report.h). The ledger's entry of that report is then the last
   /// of request().copies.

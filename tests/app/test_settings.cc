@@ -14,7 +14,7 @@ namespace {
 SettingsDocument read(const std::string& text, Problems& problems) {
   const auto root = parse_toml(text, problems);
   REQUIRE(root);
-  return read_settings(*root, "", problems);
+  return read_settings(*root, "", ConfigUse::serve, problems);
 }
 
 /// A value other than the default, as one writes it.

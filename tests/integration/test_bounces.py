@@ -1,6 +1,7 @@
 """Bounces come back to addresses that tell us, and nobody else, what they belong to (contract R4.7)."""
 
 import base64
+import json
 import re
 import unittest
 
@@ -92,6 +93,11 @@ class Bounces(Small):
         self.assertReply(self.inbound(text, sender, ""), 250)
         self.assertEqual(self.sink.messages, [])
         self.assertNotIn("teacher", self.gateway.process.text())
+        # The operator can tell whose mailbox it is.
+        dropped = self.gateway.events("bounce.dropped")[-1]
+        shown = json.loads(self.gateway.show("--format", "json").stdout)["addresses"][0]["members"]
+        self.assertEqual([m["mailbox"] for m in shown if m["log_tag"] == dropped["member"]], [TEACHER])
+        self.assertEqual(self.gateway.metrics()["kagemusha_bounces_dropped_total"], 1)
 
     def test_a_forgotten_members_bounces_are_dead(self):
         sender, _ = self.outward()

@@ -153,6 +153,15 @@ class Usage(Case):
                 self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
                 self.assertIn(expected, result.stderr)
 
+    def test_a_certificate_that_is_gone_stops_no_forget(self):
+        path = self.space.write("no certificate/kagemusha.toml", '[server]\nhostname = "a.example"\n[redis]\n'
+                                'unix = "/nonexistent/redis"\n[[tls.certificate]]\ncertificate = "gone.pem"\nkey = "gone.key"\n')
+        serve = run([program(), "serve", "--config", path])
+        self.assertEqual((serve.returncode, "there is no such file" in serve.stderr), (2, True), serve.stderr)
+        forget = run([program(), "forget", "--config", path, "--address", "pta@school.example", "--yes"])
+        self.assertEqual(forget.returncode, 1, "it is Redis that is missing: " + forget.stderr)
+        self.assertNotIn("gone", forget.stderr)
+
     def test_a_port_that_is_taken(self):
         sink = Sink(self.space).start()
         gateway = Gateway(self.space, name="taken", next_hop_port=sink.port)

@@ -217,9 +217,16 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
   CHECK(store(Sighting{20'000, 20'000, "Hanako"}) == Sighting{20'000, 20'000, "Hanako"});
   CHECK(store(std::nullopt) == Sighting{20'000, 20'000, "Hanako"});
   CHECK(store(Sighting{20'007, 20'007, "花子"}) == Sighting{20'000, 20'007, "花子"});
+  CHECK(store(Sighting{20'008, 20'008, ""}) == Sighting{20'000, 20'008, "花子"});
   const auto bytes =
       world.client.command({"MEMORY", "USAGE", "kage:p:" + phantom(officer, "hanako@docomo.example").local});
   CHECK(bytes.integer < 200);
+
+  for (AddressSpec& address : spec.addresses) address.name = NamePolicy::hide;
+  REQUIRE(world.client.apply(spec));
+  world.routes = world.node.recover();
+  officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  CHECK(store(Sighting{20'009, 20'009, ""}) == Sighting{20'000, 20'009, ""});
 }
 
 TEST_CASE("entries go when they are taken back or the message is forgotten") {
