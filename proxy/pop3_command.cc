@@ -90,13 +90,13 @@ std::optional<Pop3Status> parse_pop3_status(std::string_view line) {
 std::string pop3_status_line(const Pop3Status& status) {
   std::string out = status.ok() ? "+OK" : "-ERR";
   std::string_view text = status.text;
-  if (text.starts_with('[')) {
+  // What looks like a second code is one to a client that does not know the first.
+  for (bool first = true; text.starts_with('['); first = false) {
     const std::size_t end = text.find(']');
-    if (end != std::string_view::npos) {
-      const std::string code = upper(text.substr(0, end + 1));
-      if (std::ranges::find(kCodes, code) != kCodes.end()) out.append(" ").append(code);
-      text = trim(text.substr(end + 1));
-    }
+    if (end == std::string_view::npos) break;
+    const std::string code = upper(text.substr(0, end + 1));
+    if (first && std::ranges::find(kCodes, code) != kCodes.end()) out.append(" ").append(code);
+    text = trim(text.substr(end + 1));
   }
   const bool clean = std::ranges::all_of(text, [](char c) { return c == ' ' || is_printable(c); });
   if (clean && !text.empty() && text.size() <= kMaxText && !may_hold_address(text))

@@ -1,0 +1,80 @@
+// The body of a delivery report as any mail system may write it: what is read is bounded and well formed, and
+// none of its words is among those that the member gets.
+#include <algorithm>
+#include <string>
+
+#include "base/text.h"
+#include "submission/returned.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/mapping/rewrite_world.h"
+
+namespace {
+
+using kage::fuzz::require;
+using namespace kage::submission;
+namespace test = kage::mapping::test;
+
+constexpr std::string_view kPhantoms = "p.school.example";
+
+const test::World& world() {
+  static const test::World made =
+      test::World().add("pta@school.example", "PTA", {"officer@home.example"}).build();
+  return made;
+}
+
+void check_copies(const Returned& returned) {
+  require(returned.copies.size() <= 20, "copies are bounded");
+  for (const Returned::Copy& copy : returned.copies) {
+    require(!copy.recipient.local.empty() && !copy.recipient.domain.empty(), "a recipient is an address");
+    require(copy.status.size() >= 5 && copy.status.size() <= 9, "a status is short");
+    require(copy.status.starts_with("4.") || copy.status.starts_with("5."), "a status is of a failure");
+    require(std::ranges::all_of(copy.status, [](char c) { return kage::is_digit(c) || c == '.'; }),
+            "a status is numbers");
+  }
+}
+
+/// Lines that come later add copies and the last one's status, and change nothing else.
+void check_prefix(std::string_view body, const Returned& all) {
+  const std::size_t end = body.rfind('\n', body.size() / 2);
+  if (end == std::string_view::npos) return;
+  const Returned first = read_returned(body.substr(0, end + 1));
+  require(first.copies.size() <= all.copies.size(), "later lines take nothing away");
+  for (std::size_t i = 0; i < first.copies.size(); ++i) {
+    require(first.copies[i].recipient.spelling == all.copies[i].recipient.spelling, "recipients stay");
+    require(i + 1 == first.copies.size() || first.copies[i].status == all.copies[i].status, "statuses stay");
+  }
+}
+
+void check_letter(const Returned& returned) {
+  std::string encoded;
+  std::string_view rest;
+  const std::string body = returned_body(returned, world().member(1));
+  for (rest = body; !rest.empty();) {
+    const std::size_t end = rest.find("\r\n");
+    require(end != std::string_view::npos && end <= 76, "lines are those of base64");
+    encoded += rest.substr(0, end);
+    rest.remove_prefix(end + 2);
+  }
+  const auto text = kage::base64_decode(encoded);
+  require(text.has_value(), "the letter is base64");
+  std::size_t addresses = 0;
+  for (std::size_t at = text->find('@'); at != std::string::npos; at = text->find('@', at + 1)) {
+    require(std::string_view(*text).substr(at + 1).starts_with(kPhantoms), "addresses are phantoms");
+    ++addresses;
+  }
+  require(addresses == returned.copies.size(), "one for each copy");
+  require(std::ranges::count(*text, '\n') == 4 + 3 * static_cast<std::ptrdiff_t>(addresses),
+          "nothing adds lines");
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size > 2 * kReturnedRead) return 0;
+  const std::string body(kage::fuzz::text_of(data, size));
+  const Returned returned = read_returned(body);
+  check_copies(returned);
+  check_prefix(std::string_view(body).substr(0, kReturnedRead), returned);
+  check_letter(returned);
+  return 0;
+}
