@@ -249,6 +249,9 @@ class DeflateStream final : public Stream {
   DeflateStream& operator=(const DeflateStream&) = delete;
 
   Task<Result<std::string_view>> read() override { return read_plain(core_); }
+  Task<Result<>> readable() override {
+    return core_->has_input() || core_->ended() ? Stream::readable() : core_->lower->readable();
+  }
   Task<Result<>> write(std::string_view data) override { return write_packed(core_, data); }
   Task<Result<>> shutdown() override { return shut_down(core_); }
   void close() override { core_->lower->close(); }

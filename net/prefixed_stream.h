@@ -14,9 +14,15 @@ class PrefixedStream final : public Stream {
       : lower_(std::move(lower)), prefix_(std::move(prefix)) {}
 
   Task<Result<std::string_view>> read() override {
-    if (given_ || prefix_.empty()) return lower_->read();
+    if (given_ || prefix_.empty()) {
+      std::string().swap(prefix_);
+      return lower_->read();
+    }
     given_ = true;
     return give(prefix_);
+  }
+  Task<Result<>> readable() override {
+    return given_ || prefix_.empty() ? lower_->readable() : Stream::readable();
   }
   Task<Result<>> write(std::string_view data) override { return lower_->write(data); }
   Task<Result<>> shutdown() override { return lower_->shutdown(); }

@@ -39,8 +39,9 @@ class SocketHandle final : public HandleOwner {
   /// The status an operation that begins now has to fail with; 0 when it may begin.
   [[nodiscard]] int refusal() const;
 
-  /// Suspends `wait` until bytes, the end or an error are there.
-  void begin_read(Wait& wait);
+  /// Suspends `wait` until bytes, the end or an error are there. `probe`: it takes no bytes, and finishes as
+  /// soon as there is something to read.
+  void begin_read(Wait& wait, bool probe = false);
   /// `wait` is finished by who calls; while it is set the deadline closes the handle.
   void begin_write(Wait& wait);
   void end_write() { writer_ = nullptr; }
@@ -80,6 +81,7 @@ class SocketHandle final : public HandleOwner {
   std::unique_ptr<Timer> timer_;    // made when something first waits under a deadline
   int close_status_ = 0;
   bool reading_ = false;
+  bool probing_ = false;  // the reader wants no bytes
   bool at_end_ = false;
 };
 

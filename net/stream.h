@@ -24,6 +24,10 @@ class Stream {
   /// the caller next suspends: it lies in a buffer that the whole loop shares.
   virtual Task<Result<std::string_view>> read() = 0;
 
+  /// Waits until a read is likely to give something (octets, the end, an error), and costs less memory than a
+  /// read that waits: for peers that are idle for long. May return early: some streams never wait here.
+  virtual Task<Result<>> readable();
+
   /// Writes all of `data`, which must stay valid until the task ends. Returning is the backpressure: the
   /// bytes are then the kernel's.
   virtual Task<Result<>> write(std::string_view data) = 0;
@@ -43,6 +47,10 @@ class Stream {
   /// Convenience: a deadline from now.
   void set_timeout(Millis duration) { set_deadline(loop().now() + duration); }
 };
+
+inline Task<Result<>> Stream::readable() {
+  co_return Result<>();
+}
 
 using StreamPtr = std::unique_ptr<Stream>;
 

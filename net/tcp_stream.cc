@@ -57,16 +57,20 @@ int SocketHandle::refusal() const {
   return deadline_ && loop_.now() >= *deadline_ ? UV_ETIMEDOUT : 0;
 }
 
-void SocketHandle::begin_read(Wait& wait) {
+void SocketHandle::begin_read(Wait& wait, bool probe) {
   reader_ = &wait;
+  probing_ = probe;
   arm();
   if (reading_) return;
   reading_ = true;
   const int status = uv_read_start(
       stream(),
       [](uv_handle_t* handle, std::size_t /*suggested*/, uv_buf_t* buffer) {
-        const auto shared = handle_of(handle)->loop().read_buffer();
-        *buffer = uv_buf_init(shared.data(), static_cast<unsigned>(shared.size()));
+        SocketHandle& self = *handle_of(handle);
+        const auto shared = self.loop().read_buffer();
+        // Without room libuv reads nothing and says UV_ENOBUFS.
+        const std::size_t room = self.probing_ ? 0 : shared.size();
+        *buffer = uv_buf_init(shared.data(), static_cast<unsigned>(room));
       },
       [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
         handle_of(stream)->on_read(count, buffer);
@@ -76,6 +80,7 @@ void SocketHandle::begin_read(Wait& wait) {
 
 void SocketHandle::on_read(ssize_t count, const uv_buf_t* buffer) {
   if (count == 0) return;
+  if (probing_ && count == UV_ENOBUFS) count = 0;
   if (count < 0) reading_ = false;
   if (count == UV_EOF) at_end_ = true;
   Wait* wait = std::exchange(reader_, nullptr);
@@ -97,6 +102,10 @@ void SocketHandle::begin_write(Wait& wait) {
 
 void SocketHandle::set_deadline(std::optional<TimePoint> at) {
   deadline_ = at;
+  if (!at) {
+    timer_.reset();
+    armed_.reset();
+  }
   if (reader_ != nullptr || writer_ != nullptr) arm();
 }
 
@@ -111,7 +120,10 @@ void SocketHandle::arm() {
 
 void SocketHandle::on_deadline() {
   armed_.reset();
-  if (!deadline_ || (reader_ == nullptr && writer_ == nullptr)) return;
+  if (!deadline_ || (reader_ == nullptr && writer_ == nullptr)) {
+    timer_.reset();
+    return;
+  }
   if (loop_.now() < *deadline_) {
     arm();
     return;
@@ -142,6 +154,7 @@ namespace {
 struct ReadAwaiter {
   SocketHandle* handle;
   int closed_with;
+  bool probe = false;
   SocketHandle::Wait wait{};
 
   bool await_ready() {
@@ -155,7 +168,7 @@ struct ReadAwaiter {
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     wait.waiter = waiter;
-    handle->begin_read(wait);
+    handle->begin_read(wait, probe);
   }
   [[nodiscard]] SocketHandle::Wait await_resume() const { return wait; }
 };
@@ -245,6 +258,7 @@ class SocketStream final : public Stream {
   SocketStream& operator=(const SocketStream&) = delete;
 
   Task<Result<std::string_view>> read() override { return read_from(link_.handle, link_.closed_with); }
+  Task<Result<>> readable() override { return wait_for_bytes(link_.handle, link_.closed_with); }
   Task<Result<>> write(std::string_view data) override {
     return write_to(link_.handle, link_.closed_with, data);
   }
@@ -264,6 +278,11 @@ class SocketStream final : public Stream {
     if (wait.status == UV_EOF) co_return std::string_view();
     if (wait.status != 0) co_return std::unexpected(error_of(wait.status));
     co_return wait.view;
+  }
+  static Task<Result<>> wait_for_bytes(SocketHandle* handle, int closed_with) {
+    const SocketHandle::Wait wait = co_await ReadAwaiter{handle, closed_with, true};
+    if (wait.status != 0 && wait.status != UV_EOF) co_return std::unexpected(error_of(wait.status));
+    co_return Result<>();
   }
   static Task<Result<>> write_to(SocketHandle* handle, int closed_with, std::string_view data) {
     const int status = co_await WriteAwaiter{handle, closed_with, data};

@@ -31,13 +31,13 @@ struct ImapCore {
   ImapReader& in;
 
   std::string login{};
-  mapping::Audience audience{};  ///< renewed between commands when the routes changed
-  std::string capabilities{};    ///< of the upstream, upper case, with a space at both ends
-  bool utf8 = false;             ///< UTF8=ACCEPT or IMAP4rev2 was enabled
-  bool gmail = false;            ///< X-GM-EXT-1 is offered
-  bool selected = false;         ///< a mailbox is open
-  std::uint32_t exists = 0;      ///< messages in it
-  std::uint64_t renumbered = 0;  ///< counts EXPUNGE and VANISHED: numbers from before mean other messages
+  mapping::Audience audience{};     ///< renewed between commands when the routes changed
+  std::string_view capabilities{};  ///< of the upstream, upper case, with a space at both ends
+  bool utf8 = false;                ///< UTF8=ACCEPT or IMAP4rev2 was enabled
+  bool gmail = false;               ///< X-GM-EXT-1 is offered
+  bool selected = false;            ///< a mailbox is open
+  std::uint32_t exists = 0;         ///< messages in it
+  std::uint64_t renumbered = 0;     ///< counts EXPUNGE and VANISHED: numbers from before mean other messages
   std::string
       upstream_selected{};  ///< changes with every SELECT: tells that remembered places in messages are void
   net::Millis timeout{60'000};  ///< for the upstream to go on with an answer

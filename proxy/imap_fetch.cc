@@ -162,15 +162,16 @@ net::Task<Result<ImapStatus>> run_plan(ImapCore& core, FetchMemory::State& memor
 
 }  // namespace
 
-FetchMemory::FetchMemory() : state(std::make_unique<State>()) {}
+FetchMemory::FetchMemory() = default;
 FetchMemory::~FetchMemory() = default;
 void FetchMemory::clear() {
-  *state = {};
+  state.reset();
 }
 
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command) {
   const auto request = parse_fetch(command.rest, core.gmail);
   if (!request) co_return ImapStatus{"BAD", "FETCH: " + request.error().detail};
+  if (!memory.state) memory.state = std::make_unique<FetchMemory::State>();
   memory.state->renew(core);
   co_return co_await run_plan(core, *memory.state, *request, command.uid());
 }

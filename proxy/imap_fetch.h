@@ -10,14 +10,14 @@
 namespace kage::proxy {
 
 /// The place in a message where the last partial fetch ended, so that a client that reads on costs no second
-/// reading. One for each session.
+/// reading. One for each session; it owns nothing before the first FETCH.
 class FetchMemory {
  public:
   FetchMemory();
   ~FetchMemory();
   void clear();
   struct State;
-  std::unique_ptr<State> state;
+  std::unique_ptr<State> state;  ///< may be null
 };
 
 /// Runs the command to its end. An error ends the session; the client got nothing broken before it: a literal

@@ -2,6 +2,7 @@
 #include "proxy/imap_session.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
@@ -22,11 +23,26 @@ std::string tag_of(std::string_view text) {
   return command ? command->tag : "*";
 }
 
+/// What sessions of this worker have in common is kept once. Only the last few texts are looked at: a worker
+/// knows few providers, and what a strange one says must not grow.
+std::shared_ptr<const std::string> shared_text(std::string text) {
+  thread_local std::array<std::weak_ptr<const std::string>, 8> known;
+  thread_local std::size_t oldest = 0;
+  for (const auto& entry : known) {
+    if (auto held = entry.lock(); held && *held == text) return held;
+  }
+  text.shrink_to_fit();
+  auto fresh = std::make_shared<const std::string>(std::move(text));
+  known[oldest++ % known.size()] = fresh;
+  return fresh;
+}
+
 }  // namespace
 
 ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
     : upstream(std::move(connection.stream)),
       in(std::move(connection.in)),
+      capabilities(shared_text(std::move(connection.capabilities))),
       core{.loop = session.services_.loop,
            .directory = session.services_.directory,
            .view = session.services_.view,
@@ -37,7 +53,7 @@ ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
            .in = *in,
            .login = {},
            .audience = {},
-           .capabilities = std::move(connection.capabilities),
+           .capabilities = *capabilities,
            .upstream_selected = {}} {
   core.timeout = session.services_.options.upstream_timeout;
   core.gmail = session.services_.options.gmail;
@@ -69,7 +85,28 @@ net::Task<void> ImapSession::run(std::shared_ptr<ImapSession> self) {
 net::Task<void> ImapSession::serve() {
   if (!co_await prepare()) co_return;
   out_.add("* OK [CAPABILITY " + capability_text() + "] Kagemusha is ready\r\n");
-  while (!ended_) co_await step();
+  while (!ended_) {
+    if (reader_.buffered().empty() && farewell_.empty()) {
+      auto awake = co_await begin_rest();
+      // Most of a session's life is spent in this wait: it is made in as few frames as can be.
+      if (awake && idle_) awake = co_await stream_->readable();
+      idle_ = false;
+      if (ended_) break;
+      if (!awake) {
+        co_await on_failed_read(awake.error());
+        continue;
+      }
+    }
+    co_await step();
+  }
+}
+
+/// What was answered goes out; then, when nothing is left to say, the session is idle.
+net::Task<Result<>> ImapSession::begin_rest() {
+  if (auto flushed = co_await out_.flush(); !flushed) co_return flushed;
+  stream_->set_deadline(client_deadline());
+  idle_ = farewell_.empty() && !ended_;
+  co_return Result<>();
 }
 
 net::Task<bool> ImapSession::prepare() {
@@ -336,6 +373,10 @@ void ImapSession::routes_changed() {
   if (routes && (*routes)->find_login(in_->core.login).empty()) {
     end_when_idle("This login is no longer registered");
   }
+  if (!idle_) return;
+  // Else the sessions that say nothing would keep the old routes for as long.
+  in_->core.audience = {};
+  in_->memory.clear();
 }
 
 void ImapSession::close() {

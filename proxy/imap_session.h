@@ -55,6 +55,7 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   net::Task<void> serve();
   net::Task<bool> prepare();
   net::Task<bool> start_tls();
+  net::Task<Result<>> begin_rest();
   net::Task<void> step();
   net::Task<void> dispatch(ImapCommand command);
   [[nodiscard]] std::optional<ImapStatus> obstacle(const Row& row);
@@ -115,6 +116,7 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
     LoggedIn(ImapSession& session, ImapUpstream connection);
     net::StreamPtr upstream;
     std::unique_ptr<ImapReader> in;
+    std::shared_ptr<const std::string> capabilities;  // sessions at one provider share them
     ImapCore core;
     FetchMemory memory;
     LoginCounts::Token token;

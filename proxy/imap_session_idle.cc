@@ -29,6 +29,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_idle(ImapCommand command) {
   if (auto flushed = co_await core.out.flush(); !flushed) co_return std::unexpected(flushed.error());
 
   core.upstream->set_deadline(std::nullopt);
+  in_->memory.clear();
   Idle idle;
   running_idle_ = &idle;
   net::spawn(pump_idle(shared_from_this(), tag));
@@ -59,6 +60,12 @@ net::Task<Result<ImapStatus>> ImapSession::on_idle(ImapCommand command) {
 net::Task<Result<std::string>> ImapSession::read_idle_line() {
   stream_->set_deadline(client_deadline());
   idle_ = true;
+  Result<> awake;
+  if (reader_.buffered().empty()) awake = co_await stream_->readable();
+  if (!awake) {
+    idle_ = false;
+    co_return std::unexpected(awake.error());
+  }
   const auto line = co_await reader_.line(kMaxDone);
   idle_ = false;
   if (!line) co_return std::unexpected(line.error());
@@ -89,6 +96,9 @@ net::Task<void> ImapSession::pump_idle(std::shared_ptr<ImapSession> self, std::s
 net::Task<Result<>> ImapSession::pump_responses(std::string tag) {
   ImapCore& core = in_->core;
   while (true) {
+    if (!core.in.has_more()) {
+      if (auto awake = co_await core.upstream->readable(); !awake) co_return awake;
+    }
     const auto response = co_await core.in.next();
     if (!response) co_return std::unexpected(response.error());
     if (response->kind == ImapResponse::Kind::continuation) co_return fail(Errc::protocol, "continuation");

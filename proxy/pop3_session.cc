@@ -47,7 +47,18 @@ net::Task<void> Pop3Session::serve() {
   if (!co_await prepare()) co_return;
   // No timestamp in angle brackets: APOP wants a secret that only the server may know.
   reply("+OK " + services_.options.hostname + " POP3 ready\r\n");
-  while (!ended_) co_await step();
+  while (!ended_) {
+    if (reader_.buffered().empty() && !stopping_) {
+      if (!co_await flush()) break;
+      stream_->set_deadline(line_deadline());
+      idle_ = !stopping_ && !ended_;
+      // Most of a session's life is spent in this wait: it is made in as few frames as can be.
+      if (idle_ && !co_await stream_->readable()) end();
+      idle_ = false;
+      if (ended_) break;
+    }
+    co_await step();
+  }
 }
 
 net::Task<bool> Pop3Session::prepare() {

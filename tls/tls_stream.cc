@@ -180,6 +180,11 @@ class TlsStream final : public net::Stream {
   TlsStream& operator=(const TlsStream&) = delete;
 
   Task<Result<std::string_view>> read() override { return read_plain(core_); }
+  Task<Result<>> readable() override {
+    const bool ready = core_->broken || !core_->pending.empty() || !core_->text.output.empty() ||
+                       SSL_has_pending(core_->ssl.get()) == 1;
+    return ready ? Stream::readable() : core_->lower->readable();
+  }
   Task<Result<>> write(std::string_view data) override { return write_plain(core_, data); }
   Task<Result<>> shutdown() override { return shut_down(core_); }
   void close() override { core_->lower->close(); }
