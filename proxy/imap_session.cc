@@ -82,31 +82,32 @@ net::Task<void> ImapSession::run(std::shared_ptr<ImapSession> self) {
   co_await self->wind_up();
 }
 
+/// Most of a session's life is spent in the wait between two commands, so its frames hold as little as can
+/// be.
 net::Task<void> ImapSession::serve() {
   if (!co_await prepare()) co_return;
   out_.add("* OK [CAPABILITY " + capability_text() + "] Kagemusha is ready\r\n");
   while (!ended_) {
-    if (reader_.buffered().empty() && farewell_.empty()) {
-      auto awake = co_await begin_rest();
-      // Most of a session's life is spent in this wait: it is made in as few frames as can be.
-      if (awake && idle_) awake = co_await stream_->readable();
-      idle_ = false;
-      if (ended_) break;
-      if (!awake) {
-        co_await on_failed_read(awake.error());
-        continue;
-      }
-    }
-    co_await step();
+    if (co_await begin_rest()) end_rest(co_await stream_->readable());
+    if (!ended_) co_await step();
   }
 }
 
-/// What was answered goes out; then, when nothing is left to say, the session is idle.
-net::Task<Result<>> ImapSession::begin_rest() {
-  if (auto flushed = co_await out_.flush(); !flushed) co_return flushed;
+/// What was answered goes out; then, when nothing is left to do, the session is idle. False: it is not.
+net::Task<bool> ImapSession::begin_rest() {
+  if (!reader_.buffered().empty() || !farewell_.empty()) co_return false;
+  if (auto flushed = co_await out_.flush(); !flushed) {
+    co_await on_failed_read(flushed.error());
+    co_return false;
+  }
   stream_->set_deadline(client_deadline());
   idle_ = farewell_.empty() && !ended_;
-  co_return Result<>();
+  co_return idle_;
+}
+
+void ImapSession::end_rest(const Result<>& woken) {
+  idle_ = false;
+  if (!woken) failed_rest_ = woken.error().code;
 }
 
 net::Task<bool> ImapSession::prepare() {
@@ -129,6 +130,7 @@ net::Task<bool> ImapSession::start_tls() {
 }
 
 net::Task<void> ImapSession::step() {
+  if (failed_rest_) co_return co_await on_failed_read(Error{*std::exchange(failed_rest_, {}), {}});
   if (!farewell_.empty()) co_return co_await last_word(farewell_);
   auto text = co_await read_command();
   if (ended_) co_return;

@@ -55,7 +55,8 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   net::Task<void> serve();
   net::Task<bool> prepare();
   net::Task<bool> start_tls();
-  net::Task<Result<>> begin_rest();
+  net::Task<bool> begin_rest();
+  void end_rest(const Result<>& woken);
   net::Task<void> step();
   net::Task<void> dispatch(ImapCommand command);
   [[nodiscard]] std::optional<ImapStatus> obstacle(const Row& row);
@@ -141,7 +142,8 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   bool writing_ = false;  // while IDLE: the other side writes
   bool tls_ = false;
   bool compressed_ = false;
-  std::string_view farewell_;  // what to say when the command is done; empty: go on
+  std::string_view farewell_;        // what to say when the command is done; empty: go on
+  std::optional<Errc> failed_rest_;  // why the wait for a command ended without one
   std::size_t errors_ = 0;
   std::size_t failed_logins_ = 0;
   net::TimePoint login_deadline_;

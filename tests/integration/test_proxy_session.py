@@ -2,12 +2,14 @@
 (contract R3.5, R8.4, R8.5)."""
 
 import base64
+import os
 import time
 import unittest
 import zlib
 
 from harness.certificates import Authority
 from harness.faulty_upstream import FaultyUpstream
+from harness.gateway import sanitized
 from harness.imap_client import Closed, Imap, Literal
 from harness.proxied import PASSWORD, PUBLIC, READER, Proxied, cyrus, provider
 from harness.waiting import wait_for
@@ -415,6 +417,58 @@ class Sessions(Proxied):
         for client in (first, second, third):
             client.close()
         gateway.stop()
+
+
+class Idle(Proxied):
+    """What a session costs that only waits: it owns no buffer, and of a TLS connection what OpenSSL needs."""
+
+    users = (READER, "reader@plain.test")
+    config = {"proxy": {"require_tls": False}}
+    tls_on_both_sides, plain = 55, 8  # kB, half as much again as measured
+
+    @staticmethod
+    def make_server(space, authority, users):
+        return FaultyUpstream(space, authority, {}).start()
+
+    @classmethod
+    def make_gateway(cls, space, name, **more):
+        gateway = super().make_gateway(space, name, **more)
+        without = FaultyUpstream(space, cls.authority, {})
+        without.context = None
+        without.start()
+        gateway.config["provider"] = [
+            provider(cls.authority, cls.server.imaps, cls.server.pop3s, ["gmail.test"]),
+            {**provider(cls.authority, without.imaps, without.pop3s, ["plain.test"], name="plain"),
+             "imap_host": "127.0.0.1", "imap_tls": "none"}]
+        return gateway
+
+    def resident(self):
+        with open(f"/proc/{self.gateway.process.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1024
+
+    def hold(self, count, tls):
+        """Sessions with an open mailbox; every other one is in IDLE."""
+        clients = []
+        for number in range(count):
+            port, user = (self.gateway.imaps, self.users[0]) if tls else (self.gateway.imap, self.users[1])
+            clients.append(Imap(port, self.tls if tls else None, user, PASSWORD))
+            self.addCleanup(clients[-1].close)
+            clients[-1].select()
+            if number % 2:
+                clients[-1].send(b"i IDLE\r\n")
+                self.assertTrue(clients[-1].line().startswith(b"+ "))
+        return clients
+
+    @unittest.skipIf(sanitized(), "the memory of a sanitizer's build means nothing")
+    def test_memory(self):
+        for tls, count, most in ((False, 250, self.plain), (True, 80, self.tls_on_both_sides)):
+            with self.subTest(tls=tls):
+                self.hold(20, tls)  # what is made once
+                before = self.resident()
+                clients = self.hold(count, tls)
+                self.assertLess((self.resident() - before) / count, most, "kB for each session")
+                for client in clients[::20]:
+                    client.ok("NOOP")
 
 
 class AtCyrus(Proxied):

@@ -47,11 +47,16 @@ Task<void> read_once(Stream& stream, Result<std::string>& result) {
 
 Task<void> read_all(Stream& stream, std::string& out, Event& done) {
   while (true) {
+    if (out.size() % 2 == 0) (void)co_await stream.readable();
     const auto bytes = co_await stream.read();
     if (!bytes || bytes->empty()) break;
     out.append(*bytes);
   }
   done.set();
+}
+
+Task<void> await_bytes(Stream& stream, Result<>& result) {
+  result = co_await stream.readable();
 }
 
 Task<void> wait_for(Event& event) {
@@ -174,6 +179,37 @@ TEST_CASE("a read ends at its deadline, wherever the deadline was moved before")
   CHECK(got == "late");
   run_on_loop(loop, write_to(*a, "still good", written));
   CHECK(written);
+}
+
+TEST_CASE("waiting for bytes takes none, and ends as a read does") {
+  Loop loop;
+  auto [a, b] = socket_pair(loop);
+  Result<> ready = fail(Errc::io);
+  Result<std::string> got;
+  loop.post([&] { spawn(write_then_end(*b, "here")); });
+  run_on_loop(loop, await_bytes(*a, ready));
+  CHECK(ready);
+  run_on_loop(loop, await_bytes(*a, ready));
+  CHECK(ready);
+  run_on_loop(loop, read_once(*a, got));
+  CHECK(got == "here");
+  run_on_loop(loop, await_bytes(*a, ready));  // the end can be read too
+  CHECK(ready);
+  run_on_loop(loop, read_once(*a, got));
+  CHECK(got == "");
+  run_on_loop(loop, await_bytes(*a, ready));
+  CHECK(ready);
+
+  auto [c, d] = socket_pair(loop);
+  c->set_timeout(Millis(10));
+  run_on_loop(loop, await_bytes(*c, ready));
+  REQUIRE_FALSE(ready);
+  CHECK(ready.error().code == Errc::timed_out);
+  c->set_deadline(std::nullopt);
+  loop.post([&] { c->close(); });
+  run_on_loop(loop, await_bytes(*c, ready));
+  REQUIRE_FALSE(ready);
+  CHECK(ready.error().code == Errc::closed);
 }
 
 TEST_CASE("a deadline that comes nearer ends a read that waits") {

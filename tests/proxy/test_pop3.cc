@@ -169,6 +169,8 @@ TEST_CASE("a server's words are shown without addresses and unknown codes") {
   CHECK(shown("-ERR [in-use] busy") == "-ERR [IN-USE] busy\r\n");
   CHECK(shown("-ERR [SYS/TEMP] later") == "-ERR [SYS/TEMP] later\r\n");
   CHECK(shown("-ERR [X-OWN taro@real.example] no") == "-ERR no\r\n");
+  CHECK(shown("-ERR [X-OWN] [Y-OWN a] no") == "-ERR no\r\n");
+  CHECK(shown("-ERR [AUTH] [X-OWN] no") == "-ERR [AUTH] no\r\n");
   CHECK(shown("+OK mail of taro@real.example") == "+OK\r\n");
   CHECK(shown("-ERR =?utf-8?q?taro=40real?=") == "-ERR\r\n");
   CHECK(shown("-ERR \x1b[2J") == "-ERR\r\n");

@@ -88,10 +88,11 @@ Task<void> write_then_end(Stream& stream, std::string data) {
   (void)co_await stream.shutdown();
 }
 
-/// Reads `size` octets, or to the end or an error when there are fewer.
+/// Reads `size` octets, or to the end or an error when there are fewer; waits for some of them first.
 Task<void> read_octets(Stream& stream, std::size_t size, Result<std::string>& out) {
   std::string all;
   while (all.size() < size) {
+    if (all.size() % 2 == 0) (void)co_await stream.readable();
     const auto bytes = co_await stream.read();
     if (!bytes) {
       out = std::unexpected(bytes.error());

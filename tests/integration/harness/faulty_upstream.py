@@ -257,7 +257,8 @@ def envelope(head):
 
 class FaultyUpstream:
     """`faults`: {local part of the login: {command, "login" or "POP3 command": function(connection)}}; a hook that
-    returns lets the honest answer follow. `greeting`, when set, runs before every greeting."""
+    returns lets the honest answer follow. `greeting`, when set, runs before every greeting; without a `context` there is
+    no TLS."""
 
     def __init__(self, space, authority, faults, messages=(MESSAGE,) * 3, hostname="localhost"):
         self.faults, self.messages = faults, list(messages)
@@ -291,7 +292,7 @@ class FaultyUpstream:
     def _serve(self, protocol, sock):
         with contextlib.suppress(Gone, OSError, ValueError, IndexError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self.context.wrap_socket(sock, server_side=True) as wrapped:
+            with self.context.wrap_socket(sock, server_side=True) if self.context else sock as wrapped:
                 self.connections.add(wrapped)
                 getattr(Connection(self, wrapped), protocol)()
         sock.close()
