@@ -193,6 +193,10 @@ void check_top(std::string_view message, std::size_t lines, std::size_t cut) {
     end = std::min(message.find('\n', end), message.size() - 1) + 1;
   }
   const std::string_view top = message.substr(0, end);
+  // Where a shown line ends with a bare LF, the answer's end adds a CRLF that RETR does not have.
+  kage::message::LineEndCheck ends;
+  ends.feed(message);
+  if (ends.bare(true)) return;
   // A server's answers end with a line.
   if (!top.ends_with("\r\n") || !message.ends_with("\r\n")) return;
   std::string whole;
