@@ -1,8 +1,9 @@
-// AES-256-SIV: RFC 5297 over AES-256. CMAC (RFC 4493) is the last block of a CBC whose
-// input's last block was changed by a subkey.
+// AES-256-SIV: RFC 5297 over AES-256. CMAC (RFC 4493) is the last block of a CBC whose input's last block was
+// changed by a subkey.
 //
-// OpenSSL has it as a whole, but makes several contexts anew for each message there, which takes ten times as
-// long as its AES does; a fetched message shows several sealed ids. Here the contexts keep their keys.
+// OpenSSL has it as a whole, but makes several contexts anew for each message there, which takes several
+// times as long as its AES does; a fetched message shows several sealed ids. Here the contexts keep their
+// keys.
 //
 // A failure inside OpenSSL (no memory, no such cipher) ends the process: going on without encryption is not a
 // choice (contract R3.6). Keys are wiped.
