@@ -190,6 +190,8 @@ constexpr std::string_view key_of(const FieldRule& rule) {
 struct Index {
   std::array<std::uint8_t, kSlots> slots{};  ///< number of a rule, from 1
   std::uint64_t family_ends = 0;             ///< bit n: a family's key has n octets
+  std::array<bool, 128> family_begins{};     ///< with which letters
+  std::array<bool, 128> family_last{};       ///< and ends with which
   std::size_t longest = 0;
 
   constexpr Index() {
@@ -202,7 +204,10 @@ struct Index {
       while (slots[slot] != 0) slot = (slot + 1) % kSlots;
       slots[slot] = static_cast<std::uint8_t>(i + 1);
       longest = std::max(longest, key.size());
-      if (is_family(kRules[i])) family_ends |= std::uint64_t{1} << key.size();
+      if (!is_family(kRules[i])) continue;
+      family_ends |= std::uint64_t{1} << key.size();
+      family_begins[static_cast<unsigned char>(key.front())] = true;
+      family_last[static_cast<unsigned char>(key.back())] = true;
     }
   }
 
@@ -229,9 +234,15 @@ const FieldRule& find_rule(std::string_view name) {
   const FieldRule* family = nullptr;
   std::uint32_t hash = kHashSeed;
   const std::size_t length = std::min(name.size(), kIndex.longest);
+  const auto is_one = [](const std::array<bool, 128>& letters, char c) {
+    return is_ascii(c) && letters[static_cast<unsigned char>(c)];
+  };
+  const bool may_be_family = !name.empty() && is_one(kIndex.family_begins, to_lower(name.front()));
   for (std::size_t i = 0; i < length; ++i) {
-    lowered[i] = to_lower(name[i]);
-    hash = hashed(hash, lowered[i]);
+    const char c = to_lower(name[i]);
+    lowered[i] = c;
+    hash = hashed(hash, c);
+    if (!may_be_family || !is_one(kIndex.family_last, c)) continue;
     if ((kIndex.family_ends >> (i + 1) & 1U) == 0 || family != nullptr) continue;
     family = kIndex.find(hash, std::string_view(lowered.data(), i + 1), true);
   }

@@ -1,4 +1,4 @@
-// AES-SIV, HMAC and HKDF by OpenSSL, and the master key file.
+// HMAC and HKDF by OpenSSL, and the master key file.
 //
 // Keys are wiped when their owner goes. A failure inside OpenSSL (no memory, no such cipher) ends the
 // process: going on without encryption is not a choice (contract R3.6).
@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -25,7 +26,6 @@
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kTagSize = 16;
 constexpr std::size_t kSivKeySize = 64;
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kMasterKeySize = 32;
@@ -39,43 +39,52 @@ void require(bool ok, std::string_view what) {
 const unsigned char* octets(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
-unsigned char* octets(std::string& text, std::size_t offset = 0) {
-  return reinterpret_cast<unsigned char*>(text.data() + offset);
+unsigned char* octets(std::string& text) {
+  return reinterpret_cast<unsigned char*>(text.data());
 }
 
 void wipe(std::string& secret) {
   OPENSSL_cleanse(secret.data(), secret.size());
 }
 
-const EVP_CIPHER* siv_cipher() {
-  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-SIV", nullptr);
-  require(cipher != nullptr, "fetch AES-256-SIV");
-  return cipher;
-}
-
-struct FreeCipher {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeCipher>;
-
 struct FreeMac {
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
 };
 
-/// A thread's HMAC-SHA-256 context: fetching and making one costs more than a short HMAC itself.
-EVP_MAC_CTX* hmac_context() {
-  static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  thread_local std::unique_ptr<EVP_MAC_CTX, FreeMac> context;
-  if (!context) {
-    context.reset(EVP_MAC_CTX_new(mac));
+/// A thread's HMAC-SHA-256 context: making one costs more than a short HMAC itself, and so does setting its
+/// key; the ids of a message ask for the same one again and again.
+class HmacContext {
+ public:
+  HmacContext() {
+    static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    context_.reset(EVP_MAC_CTX_new(mac));
     std::array<char, 7> digest{"SHA256"};
     const std::array<OSSL_PARAM, 2> parameters{
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
         OSSL_PARAM_construct_end()};
-    require(context && EVP_MAC_CTX_set_params(context.get(), parameters.data()) == 1, "HMAC");
+    require(context_ && EVP_MAC_CTX_set_params(context_.get(), parameters.data()) == 1, "HMAC");
   }
-  return context.get();
-}
+  ~HmacContext() { wipe(key_); }
+  HmacContext(const HmacContext&) = delete;
+  HmacContext& operator=(const HmacContext&) = delete;
+
+  /// Ready for data under `key`, which is not empty.
+  EVP_MAC_CTX* start(std::string_view key) {
+    if (equals_secret(key, key_)) {
+      require(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "HMAC");
+      return context_.get();
+    }
+    require(EVP_MAC_init(context_.get(), octets(key), key.size(), nullptr) == 1, "HMAC key");
+    wipe(key_);
+    key_.clear();
+    if (key.size() == kHashSize) key_ = key;
+    return context_.get();
+  }
+
+ private:
+  std::unique_ptr<EVP_MAC_CTX, FreeMac> context_;
+  std::string key_;  ///< the one that is set; empty: unknown
+};
 
 struct FileDescriptor {
   int fd;
@@ -125,89 +134,15 @@ void sync_folder(const std::string& path) {
 
 }  // namespace
 
-/// The expanded key is made when first needed: of many members few write at a time, and a context takes
-/// some kilobytes. Operations work on copies of it, which is cheaper than setting the key anew.
-struct Siv::State {
-  std::string key;
-  std::atomic<EVP_CIPHER_CTX*> keyed[2] = {nullptr, nullptr};  // to open, to seal
-
-  ~State() {
-    wipe(key);
-    for (auto& context : keyed) EVP_CIPHER_CTX_free(context.load());
-  }
-
-  EVP_CIPHER_CTX* prepared(bool sealing) {
-    auto& slot = keyed[sealing ? 1 : 0];
-    EVP_CIPHER_CTX* have = slot.load(std::memory_order_acquire);
-    if (have != nullptr) return have;
-    CipherContext made(EVP_CIPHER_CTX_new());
-    require(made && EVP_CipherInit_ex2(made.get(), siv_cipher(), octets(key), nullptr, sealing ? 1 : 0,
-                                       nullptr) == 1,
-            "SIV key");
-    if (slot.compare_exchange_strong(have, made.get(), std::memory_order_acq_rel)) return made.release();
-    return have;
-  }
-
-  CipherContext start(bool sealing) {
-    CipherContext context(EVP_CIPHER_CTX_new());
-    require(context && EVP_CIPHER_CTX_copy(context.get(), prepared(sealing)) == 1, "SIV copy");
-    return context;
-  }
-};
-
-Siv::Siv(std::string_view key) : state_(std::make_unique<State>()) {
-  require(key.size() == kSivKeySize, "SIV key size");
-  state_->key = key;
-}
-Siv::~Siv() = default;
-Siv::Siv(Siv&&) noexcept = default;
-Siv& Siv::operator=(Siv&&) noexcept = default;
-
-std::string Siv::seal(std::string_view context, std::string_view plaintext) const {
-  require(!context.empty() && !plaintext.empty(), "SIV input");
-  const CipherContext cipher = state_->start(true);
-  std::string out(kTagSize + plaintext.size(), '\0');
-  int written = 0;
-  require(EVP_EncryptUpdate(cipher.get(), nullptr, &written, octets(context),
-                            static_cast<int>(context.size())) == 1 &&
-              EVP_EncryptUpdate(cipher.get(), octets(out, kTagSize), &written, octets(plaintext),
-                                static_cast<int>(plaintext.size())) == 1 &&
-              EVP_EncryptFinal_ex(cipher.get(), octets(out, kTagSize), &written) == 1 &&
-              EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, out.data()) == 1,
-          "SIV seal");
-  return out;
-}
-
-std::optional<std::string> Siv::open(std::string_view context, std::string_view sealed) const {
-  if (sealed.size() <= kTagSize || context.empty()) return std::nullopt;
-  const CipherContext cipher = state_->start(false);
-  std::string tag(sealed.substr(0, kTagSize));
-  const std::string_view ciphertext = sealed.substr(kTagSize);
-  std::string out(ciphertext.size(), '\0');
-  int written = 0;
-  require(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1 &&
-              EVP_DecryptUpdate(cipher.get(), nullptr, &written, octets(context),
-                                static_cast<int>(context.size())) == 1,
-          "SIV open");
-  const bool good = EVP_DecryptUpdate(cipher.get(), octets(out), &written, octets(ciphertext),
-                                      static_cast<int>(ciphertext.size())) == 1 &&
-                    EVP_DecryptFinal_ex(cipher.get(), octets(out), &written) == 1;
-  if (!good) {
-    wipe(out);
-    return std::nullopt;
-  }
-  return out;
-}
-
 std::string hmac_sha256(std::string_view key, std::string_view data) {
-  EVP_MAC_CTX* const context = hmac_context();
+  thread_local HmacContext kept;
   std::string out(kHashSize, '\0');
   std::size_t written = 0;
   // RFC 2104 §2: an empty key is a key of zeros. OpenSSL takes a null one for "the key as before".
   static constexpr std::array<char, kHashSize> kZeros{};
   if (key.empty()) key = std::string_view(kZeros.data(), kZeros.size());
-  require(EVP_MAC_init(context, octets(key), key.size(), nullptr) == 1 &&
-              EVP_MAC_update(context, octets(data), data.size()) == 1 &&
+  EVP_MAC_CTX* const context = kept.start(key);
+  require(EVP_MAC_update(context, octets(data), data.size()) == 1 &&
               EVP_MAC_final(context, octets(out), &written, out.size()) == 1 && written == kHashSize,
           "HMAC");
   return out;

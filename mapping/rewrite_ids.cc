@@ -75,6 +75,12 @@ std::string id_in_view(const RouteTable& routes, const Member& member, std::stri
   return id_towards_member(routes, member, id);
 }
 
+std::size_t longest_id_in_view(const Member& member, std::size_t octets) {
+  // Sealed, it has 24 octets more, in base64; one that cannot be sealed gets a hash of 32 (seal_msg_id()).
+  const std::size_t sealed = (std::max<std::size_t>(octets, 32) + 24 + 2) / 3 * 4;
+  return sealed + 1 + member.address->domain->phantom_domain.size();
+}
+
 std::string short_id(const Member& member, std::string_view id) {
   const std::string hash = hmac_sha256(member.keys.phantom_key(), std::string("short id\0", 9).append(id));
   return base32(std::string_view(hash).substr(0, 10)) + "@" + member.address->domain->phantom_domain;

@@ -21,6 +21,9 @@ bool stays_in_view(const RouteTable& routes, const Member& member, const std::st
 /// through this gateway and stays.
 std::string id_in_view(const RouteTable& routes, const Member& member, std::string_view id);
 
+/// What id_in_view() gives for an id of so many octets is never longer.
+std::size_t longest_id_in_view(const Member& member, std::size_t octets);
+
 /// An id of 16 characters at the phantom domain, irreversible, for where no room is.
 std::string short_id(const Member& member, std::string_view id);
 

@@ -194,6 +194,17 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   return state_->show_whole(viewer, kind, block, out, fresh);
 }
 
+void HeaderView::show_envelope(const Viewer& viewer, std::string_view block, std::string& out,
+                               std::vector<PhantomWrite>& fresh) {
+  const std::size_t base = out.size();
+  const std::size_t known = fresh.size();
+  const bool plain = !viewer.own && !may_show_authors(viewer.member->address->spec);
+  if (plain && state_->quick.show_envelope(state_->deriver, viewer, block, out, fresh)) return;
+  out.resize(base);
+  fresh.resize(known);
+  show(viewer, BlockKind::message, block, out, fresh);
+}
+
 std::string HeaderView::content_id(const Viewer& viewer, std::string_view id) {
   return viewer.own ? std::string(id) : masked_content_id(*viewer.member, id);
 }

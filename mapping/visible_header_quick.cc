@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "mapping/rewrite_ids.h"
 #include "mapping/visible_header_scan.h"
 #include "mapping/visible_header_write.h"
 
@@ -64,6 +65,13 @@ bool is_odd(std::string_view body, std::size_t lines) {
   return returns != lines - 1;
 }
 
+/// RFC 9051 §7.5.2. Bcc is never shown.
+bool tells_envelope(const FieldRule& rule) {
+  constexpr std::array<std::string_view, 9> kNames = {
+      "date", "subject", "from", "sender", "reply-to", "to", "cc", "in-reply-to", "message-id"};
+  return std::ranges::find(kNames, rule.name) != kNames.end();
+}
+
 /// The ids of a body that holds nothing else; false when it is not that plain.
 bool plain_ids(std::string_view body, std::array<std::string_view, kMaxQuickIds>& ids, std::size_t& count) {
   count = 0;
@@ -87,10 +95,32 @@ bool plain_ids(std::string_view body, std::array<std::string_view, kMaxQuickIds>
 
 bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block,
                      std::string& out, std::vector<PhantomWrite>& fresh) {
-  if (block.size() > kLimits.max_octets) return false;
   Work work{deriver, viewer, {out, out.size(), {}}, {}, fresh};
-  Cutter cutter(block);
   Extent room;
+  std::string_view rest;
+  if (!walk(work, kind, block, room, rest)) return false;
+  if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return false;
+  out += rest;
+  return true;
+}
+
+bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
+                              std::string& out, std::vector<PhantomWrite>& fresh) {
+  Work work{deriver, viewer, {out, out.size(), {}}, {}, fresh, true};
+  Extent room;
+  std::string_view rest;
+  if (!walk(work, BlockKind::message, block, room, rest)) return false;
+  out += rest;
+  // Then fit() has nothing to do but to append a filler, whose lines are of this size at least.
+  constexpr std::size_t kFillerLine = 4;
+  return work.used.lines < room.lines && work.used.octets + kFillerLine * room.lines <= room.octets;
+}
+
+/// Cuts the block and writes its fields. `room`: of all of them; `rest`: the empty line.
+bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent& room,
+                     std::string_view& rest) {
+  if (block.size() > kLimits.max_octets) return false;
+  Cutter cutter(block);
   message::Field field;
   std::size_t fields = 0;
   while (true) {
@@ -102,22 +132,25 @@ bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std
     const FieldRule& rule = find_rule(field.name);
     if (may_be_shown(rule, kind) && !write(work, field, rule, cutter.lines())) return false;
   }
-  room.octets = block.size() - cutter.rest().size();
-  if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return false;
-  out += cutter.rest();
+  rest = cutter.rest();
+  room.octets = block.size() - rest.size();
   return true;
 }
 
 bool QuickView::write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
   if (is_odd(field.body, lines)) return false;
+  const bool left_out = work.envelope && !tells_envelope(rule);
   const auto as_it_came = [&] {
-    work.draft.out += field.raw;
+    if (!left_out) work.draft.out += field.raw;
     work.used.octets += field.raw.size();
     work.used.lines += lines;
     return true;
   };
   if (is_surely_harmless(rule.towards_member, field.body)) return as_it_came();
-  if (rule.towards_member == FieldClass::ids && write_ids(work, field, rule, lines)) return true;
+  if (rule.towards_member == FieldClass::ids) {
+    const bool done = left_out ? count_ids(work, field, rule, lines) : write_ids(work, field, rule, lines);
+    if (done) return true;
+  }
   const ViewKey view(work.viewer);
   RecentMap<Form>& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
   const Form* form = forms.find(view, field.raw);
@@ -132,11 +165,15 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
   } else if (!form->made.empty()) {
     work.used.octets += form->made.size();
     work.used.lines += form->lines;
-    work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + form->made.size()});
-    work.draft.out += form->made;
+    if (!left_out) {
+      work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + form->made.size()});
+      work.draft.out += form->made;
+    }
   }
-  for (const auto& [local, spelling] : form->phantoms) {
-    work.fresh.push_back({work.viewer.member, local, spelling});
+  if (!left_out) {
+    for (const auto& [local, spelling] : form->phantoms) {
+      work.fresh.push_back({work.viewer.member, local, spelling});
+    }
   }
   if (form == &made) forms.put(view, field.raw, std::move(made));
   return true;
@@ -181,6 +218,20 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
     work.used.lines += made_lines;
   }
   work.used.octets += out.size() - begin;
+  return true;
+}
+
+/// The most that such a field can take, with no id sealed for it.
+bool QuickView::count_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
+  std::array<std::string_view, kMaxQuickIds> ids;
+  std::size_t count = 0;
+  if (rule.name == "content-id" || !plain_ids(field.body, ids, count)) return false;
+  std::size_t octets = field.name.size() + 1 + 2 * count;
+  for (std::size_t i = 0; i < count; ++i)
+    octets += 3 + longest_id_in_view(*work.viewer.member, ids[i].size());
+  if (octets > kMaxQuickIdOctets) return false;
+  work.used.octets += std::max(octets, field.raw.size());
+  work.used.lines += std::max(count, lines);
   return true;
 }
 

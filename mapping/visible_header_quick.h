@@ -22,6 +22,10 @@ class QuickView {
   /// Appends what a block shows and returns true; or returns false, and `out` is to be cut back.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
             std::vector<PhantomWrite>& fresh);
+  /// The same for the fields that ENVELOPE tells of alone, without filler. False too where room could be so
+  /// short that show() would write one of them otherwise.
+  bool show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block, std::string& out,
+                     std::vector<PhantomWrite>& fresh);
   void clear() {
     people_.clear();
     others_.clear();
@@ -40,11 +44,15 @@ class QuickView {
     Deriver& deriver;
     const Viewer& viewer;
     Draft draft;
-    Extent used;
+    Extent used;  ///< of the other fields, where they are left out, an upper bound
     std::vector<PhantomWrite>& fresh;
+    bool envelope = false;  ///< other fields than those of ENVELOPE are left out
   };
 
+  bool walk(Work& work, BlockKind kind, std::string_view block, Extent& room, std::string_view& rest);
+
   bool write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
+  static bool count_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static bool write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static Form look(Work& work, const message::Field& field, const FieldRule& rule);
 

@@ -168,6 +168,16 @@ bool has_escape(std::string_view text) {
   return false;
 }
 
+/// A text of encoded-words in which no form of '@' is found, nor what could decode to one, before it is
+/// decoded or after.
+bool decodes_to_harmless(std::string_view body) {
+  if (has_odd_charset(body) || may_hold_sign(body)) return false;
+  const std::string decoded = message::decode_words(flat(body));
+  return !may_hold_sign(decoded) && decoded.find('%') == std::string::npos &&
+         decoded.find("\xEF\xBC\xA0") == std::string::npos &&  // U+FF20, U+FE6B: other signs
+         decoded.find("\xEF\xB9\xAB") == std::string::npos;
+}
+
 }  // namespace
 
 bool needs_context(const ScannedField& scanned) {
@@ -192,6 +202,7 @@ bool is_surely_harmless(FieldClass what, std::string_view body) {
   for (const char c : body) {
     if (kSuspicious[static_cast<unsigned char>(c)]) return false;
   }
+  if (what == FieldClass::text && body.find("=?") != std::string_view::npos) return decodes_to_harmless(body);
   return !has_escape(body) && (what != FieldClass::pass || !names_host(body));
 }
 

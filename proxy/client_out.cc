@@ -36,7 +36,7 @@ net::Task<Result<>> ClientOut::flush() {
 
 net::Task<Result<>> ClientOut::pass(std::string_view octets) {
   // Copied, though they are many: writing suspends, and they lie in a buffer that the whole loop shares.
-  buffer_ += octets;
+  add(octets);
   if (!full()) co_return Result<>();
   co_return co_await flush();
 }

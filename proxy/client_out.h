@@ -18,7 +18,11 @@ class ClientOut {
   ClientOut(net::Stream& client, mapping::Directory& directory) : client_(&client), directory_(directory) {}
 
   /// Copies to the buffer; nothing is written yet.
-  void add(std::string_view octets) { buffer_ += octets; }
+  void add(std::string_view octets) {
+    // Growing step by step would copy bulk twice.
+    if (octets.size() >= kBulk && buffer_.capacity() < kFull) buffer_.reserve(2 * kFull);
+    buffer_ += octets;
+  }
   /// Phantoms that the octets show which are added next. `routes`: the snapshot that they belong to.
   void need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh);
   /// Whether enough is gathered that flush() is worth it (64 kB).
@@ -34,6 +38,7 @@ class ClientOut {
 
  private:
   static constexpr std::size_t kFull = 64 * 1024;
+  static constexpr std::size_t kBulk = 2 * 1024;
   net::Stream* client_;
   mapping::Directory& directory_;
   std::string buffer_;

@@ -1,5 +1,7 @@
 // ENVELOPE slot by slot (RFC 9051 §7.5.2): what the upstream says, or what the visible fields say.
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 #include "base/text.h"
@@ -50,8 +52,91 @@ std::string plain_phrase(std::string_view phrase) {
   return out;
 }
 
+/// Lists as this program and most others write them, in plain ASCII: words or one quoted-string before
+/// "<local@domain>", or an address alone, and commas between. Gives what the parser of all lists would.
+class PlainList {
+ public:
+  explicit PlainList(std::string_view body) : body_(body) {}
+
+  /// False: it is not that plain.
+  bool read(std::vector<Entry>& out) {
+    const std::size_t before = out.size();
+    do {
+      skip_space();
+      Entry entry;
+      if (!read_one(entry)) {
+        out.resize(before);
+        return false;
+      }
+      out.push_back(std::move(entry));
+      skip_space();
+    } while (take(','));
+    if (at_ == body_.size()) return true;
+    out.resize(before);
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kMaxWord = 200;
+
+  bool read_one(Entry& entry) {
+    if (take('"')) {
+      const std::string_view quoted =
+          run([](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; });
+      if (!take('"')) return false;
+      entry.name = quoted;
+      skip_space();
+      return take('<') && read_address(entry, run(is_word)) && take('>');
+    }
+    while (!take('<')) {
+      const std::string_view word = run(is_word);
+      if (word.empty()) return false;
+      if (at_ < body_.size() && body_[at_] == '@') return entry.name.empty() && read_address(entry, word);
+      if (!entry.name.empty()) entry.name.push_back(' ');
+      entry.name += word;
+      skip_space();
+    }
+    return read_address(entry, run(is_word)) && take('>');
+  }
+
+  bool read_address(Entry& entry, std::string_view local) {
+    if (local.empty() || local.size() > kMaxWord || !take('@')) return false;
+    const std::string_view domain = run([](char c) { return is_alnum(c) || c == '-' || c == '.'; });
+    if (domain.empty() || domain.size() > kMaxWord || !is_alnum(domain.front())) return false;
+    entry.mailbox = local;
+    entry.host = domain;
+    return true;
+  }
+
+  static constexpr auto kWord = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 0; c < table.size(); ++c) table[c] = c == '.' || is_atext(static_cast<char>(c));
+    return table;
+  }();
+  static bool is_word(char c) { return kWord[static_cast<unsigned char>(c)]; }
+
+  template <class Predicate>
+  std::string_view run(Predicate belongs) {
+    const std::size_t begin = at_;
+    while (at_ < body_.size() && belongs(body_[at_])) ++at_;
+    return body_.substr(begin, at_ - begin);
+  }
+  bool take(char c) {
+    if (at_ == body_.size() || body_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void skip_space() {
+    run([](char c) { return is_wsp(c) || c == '\r' || c == '\n'; });
+  }
+
+  std::string_view body_;
+  std::size_t at_ = 0;
+};
+
 void read_addresses(std::string_view body, std::vector<Entry>& out) {
   using Kind = message::ListItem::Kind;
+  if (PlainList(body).read(out)) return;
   auto items = message::parse_address_list(body);
   if (!items) return;
   bool in_group = false;
@@ -71,7 +156,7 @@ void read_addresses(std::string_view body, std::vector<Entry>& out) {
   if (in_group) out.push_back({{}, {}, {}, true});
 }
 
-std::vector<Entry> read_addresses(const std::vector<message::Field>& fields) {
+std::vector<Entry> read_addresses(std::span<const message::Field> fields) {
   std::vector<Entry> out;
   for (const message::Field& field : fields) read_addresses(field.body, out);
   return out;
@@ -139,10 +224,13 @@ std::string string_slot(const ImapValue& value, std::uint32_t node, Slot slot, c
                         bool utf8) {
   if (view.visible.empty()) return "NIL";
   if (view.same() && view.vouches(value, node)) return std::string(value.raw(node));
-  const std::string told = essence(value.text(node));
-  std::size_t index = view.original.size();
-  while (index > 0 && essence(view.original[index - 1].body) != told) --index;
-  index = index > 0 ? visible_index(view, index - 1) : view.visible.size() - 1;
+  std::size_t index = view.visible.size() - 1;
+  if (index > 0) {
+    const std::string told = essence(value.text(node));
+    std::size_t taken = view.original.size();
+    while (taken > 0 && essence(view.original[taken - 1].body) != told) --taken;
+    if (taken > 0) index = visible_index(view, taken - 1);
+  }
   // Dovecot tells an empty field as "", others as NIL.
   const std::string_view body = view.visible[index].body;
   const std::string text = slot == Slot::subject ? one_line(body) : slot_text(body);
@@ -154,13 +242,12 @@ bool is_address_slot(Slot slot) {
 }
 
 Result<> check_slot(const ImapValue& value, std::uint32_t node, Slot slot) {
+  constexpr auto kNone = ImapValue::kNone;
   if (value.is_nil(node)) return {};
   if (value.is_list(node) != is_address_slot(slot)) return fail(Errc::protocol, "not an envelope");
-  for (const std::uint32_t address : value.elements(node)) {
-    if (!value.is_list(address) || value.node(address).children != 4) {
-      return fail(Errc::protocol, "not an address");
-    }
-    for (const std::uint32_t part : value.elements(address)) {
+  for (std::uint32_t one = value.node(node).first; one != kNone; one = value.node(one).next) {
+    if (!value.is_list(one) || value.node(one).children != 4) return fail(Errc::protocol, "not an address");
+    for (std::uint32_t part = value.node(one).first; part != kNone; part = value.node(part).next) {
       if (value.is_list(part)) return fail(Errc::protocol, "not an address");
     }
   }

@@ -23,6 +23,9 @@ class Answerer final : public FetchSink {
       : core_(core), memory_(memory), items_(std::move(items)), facts_(facts), uid_(uid), single_(single) {
     tells_envelope_ =
         std::ranges::any_of(items_, [](const FetchItem& i) { return i.kind == FetchKind::envelope; });
+    tells_envelope_only_ = std::ranges::none_of(items_, [](const FetchItem& i) {
+      return i.kind == FetchKind::header || i.kind == FetchKind::structure;
+    });
     tells_uid_ = uid || std::ranges::any_of(items_, [](const FetchItem& i) { return i.ask == "UID"; });
   }
 
@@ -72,6 +75,7 @@ class Answerer final : public FetchSink {
   const bool single_;
   bool tells_uid_ = false;
   bool tells_envelope_ = false;
+  bool tells_envelope_only_ = false;  ///< of all that is told from a header block
   Message m_;
 };
 
@@ -159,6 +163,8 @@ net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
   if (m_.too_large) {
     m_.viewer.own = false;  // a trace field may follow
     m_.visible = "\r\n";
+  } else if (tells_envelope_only_) {
+    show_envelope_fields(core_, m_.viewer, m_.original, m_.visible);
   } else {
     show_block(core_, m_.viewer, mapping::BlockKind::message, m_.original, m_.visible);
   }

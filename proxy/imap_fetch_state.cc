@@ -132,6 +132,14 @@ void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKin
   out.append(block.size(), ' ');
 }
 
+void show_envelope_fields(ImapCore& core, const mapping::Viewer& viewer, std::string_view block,
+                          std::string& out) {
+  if (viewer.own) return;  // the upstream's ENVELOPE is passed
+  std::vector<mapping::PhantomWrite> fresh;
+  core.view.show_envelope(viewer, block, out, fresh);
+  core.out.need(core.audience.routes, std::move(fresh));
+}
+
 std::string filter_fields(std::string_view block, const std::vector<std::string>& names, bool without) {
   std::string out;
   bool taken = false;

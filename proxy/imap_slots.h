@@ -2,7 +2,9 @@
 // visible. Internal to imap_structure. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,15 +41,15 @@ class SlotFields {
  public:
   /// A block that is beyond the bounds of a header has no fields: nothing is then said of it.
   explicit SlotFields(std::string_view block);
-  /// All fields of that name, in order.
-  [[nodiscard]] std::vector<message::Field> all(Slot slot) const;
+  /// All fields of that name, in order. As long as this object.
+  [[nodiscard]] std::span<const message::Field> all(Slot slot) const {
+    const auto index = static_cast<std::size_t>(slot);
+    return std::span(fields_).subspan(begins_[index], begins_[index + 1] - begins_[index]);
+  }
 
  private:
-  struct Entry {
-    Slot slot;
-    message::Field field;
-  };
-  std::vector<Entry> entries_;
+  std::vector<message::Field> fields_;  // of one slot after the other
+  std::array<std::size_t, static_cast<std::size_t>(Slot::none) + 1> begins_{};
 };
 
 struct SlotPair {
@@ -57,8 +59,8 @@ struct SlotPair {
 
 /// All fields of one name on both sides.
 struct SlotView {
-  std::vector<message::Field> original;
-  std::vector<message::Field> visible;
+  std::span<const message::Field> original;
+  std::span<const message::Field> visible;
   SlotView(const SlotPair& pair, Slot slot)
       : original(pair.original.all(slot)), visible(pair.visible.all(slot)) {}
   /// Octet for octet the same fields.
@@ -66,6 +68,9 @@ struct SlotView {
   /// Whether everything that the upstream says with the strings below this node stands, in order, in the
   /// original fields: else it read something else than we did, and is not to be believed.
   [[nodiscard]] bool vouches(const ImapValue& value, std::uint32_t node) const;
+
+ private:
+  [[nodiscard]] bool vouches_plainly(const ImapValue& value, std::uint32_t node) const;
 };
 
 /// Whether a string of the upstream's may be one that the visible block shows otherwise: it holds an address

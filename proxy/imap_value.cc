@@ -130,6 +130,7 @@ struct ImapValue::Parser {
 Result<ImapValue> ImapValue::parse(std::string_view text, const ImapValueLimits& limits) {
   if (text.size() > limits.max_octets) return fail(Errc::limit, "a long IMAP value");
   ImapValue value(text);
+  value.nodes_.reserve(std::min<std::size_t>(text.size() / 8, 128));  // an envelope has about 60
   Parser parser{value, limits};
   if (auto parsed = parser.run(); !parsed) return std::unexpected(parsed.error());
   return value;

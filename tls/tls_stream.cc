@@ -20,6 +20,8 @@ namespace {
 using net::Task;
 
 constexpr std::size_t kWriteChunk = 64UL * 1024;
+constexpr std::size_t kRecord = 16UL * 1024;    // RFC 8446 §5.1
+constexpr std::size_t kRecordOverhead = 256UL;  // of the largest ciphers and then some
 
 struct Core {
   net::StreamPtr lower;
@@ -150,6 +152,8 @@ Task<Result<>> write_plain(CorePtr core, std::string_view data) {
     std::size_t count = 0;
     ERR_clear_error();
     const std::size_t size = std::min(data.size(), kWriteChunk);
+    // All records of a write: growing with each would copy the ones before.
+    if (size > kRecord) core->text.output.reserve(size + (size / kRecord + 1) * kRecordOverhead);
     if (SSL_write_ex(core->ssl.get(), data.data(), size, &count) != 1) {
       core->broken = true;
       core->reason = take_reason();

@@ -53,6 +53,66 @@ TEST_CASE("an envelope whose fields are the same stays as it came") {
                  "Date: Tue\r\n\r\n") == "({3}\r\nTue NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 }
 
+TEST_CASE("lists that are read the short way are told as the long way tells them") {
+  // An empty element in front says nothing, and is not what the short way knows.
+  const auto told = [](const std::string& list) {
+    return envelope(kPlainUpstream, kPlainOriginal, "To: " + list + "\r\n\r\n");
+  };
+  for (const std::string list : {"a@b.example",
+                                 "a@b.example, c@d.example",
+                                 "<a@b.example>",
+                                 "Taro Yamada <a@b.example>",
+                                 "Taro  Yamada\r\n\t <a@b.example>,\r\n c.d+e@f-g.example",
+                                 "=?utf-8?B?5bGx55Sw?= <a@b.example>",
+                                 "=?utf-8?B?5bGx55Sw?=\r\n =?utf-8?Q?=20x?= <a@b.example> , d@e.example",
+                                 "\"Yamada, Taro\" <a@b.example>",
+                                 "\"two  spaces\" <a@b.example>",
+                                 "\"\" <a@b.example>",
+                                 "T. Yamada <a..b.@c.example>",
+                                 ".a@b.example",
+                                 "a@b",
+                                 "a@b.",
+                                 "<a@b.example.>",
+                                 "A.<a@b.example>",
+                                 "\"a\\\"b\" <a@b.example>",
+                                 "a@b.example c@d.example",
+                                 "Taro a@b.example",
+                                 "Taro. a@b.example",
+                                 "a@b.example (Taro)",
+                                 "Taro <a@b.example> x",
+                                 "<@r.example:a@b.example>",
+                                 "<a@b@c.example>",
+                                 "Taro <a@b.example",
+                                 "Taro a@b.example>",
+                                 "\"Taro\" Yamada <a@b.example>",
+                                 "g: a@b.example;",
+                                 "<a@.example>",
+                                 "<@b.example>",
+                                 "Taro",
+                                 "<>",
+                                 "a @ b.example",
+                                 "a@b.example;",
+                                 "a@b_c.example",
+                                 "a@-b.example",
+                                 "a@b..example",
+                                 "a@[192.0.2.1]",
+                                 "\"a b\"@c.example",
+                                 "",
+                                 ",",
+                                 "a@b.example,",
+                                 "a@b.example,,c@d.example",
+                                 "Taro,<a@b.example>",
+                                 "a@b.example \r\n ",
+                                 "Ta\xcc\x81ro <a@b.example>"}) {
+    CAPTURE(list);
+    CHECK(told(list) == told("," + list));
+  }
+  CHECK(told(std::string(300, 'a') + "@b.example") == told("," + std::string(300, 'a') + "@b.example"));
+  CHECK(told("Taro Yamada <a@b.example>, \"D, E\" <f@g.example>") ==
+        "(NIL NIL NIL NIL NIL ((\"Taro Yamada\" NIL \"a\" \"b.example\")(\"D, E\" NIL \"f\" "
+        "\"g.example\")) NIL NIL NIL NIL)");
+}
+
 TEST_CASE("rewritten fields are told from the visible block; sender and reply-to follow from") {
   CHECK(envelope(kPlainUpstream, kPlainOriginal, kPlainVisible) ==
         "(\"Mon, 1 Jan 2024 00:00:00 +0000\" \"Hi\" ((\"Taro\" NIL \"abc\" \"p.school.example\")) "
