@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -23,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 KEEP = os.path.join(ROOT, "build", "integration")
 LIMIT = 300  # seconds for one file
+CHILDREN, STARTING, STOPPING = set(), threading.Lock(), threading.Event()
 # The longest first, so that they do not begin when all others have ended.
 FIRST = ["test_proxy_private", "test_proxy_consistent", "test_proxy_faults", "test_proxy_clients", "test_proxy_session",
          "test_failclosed", "test_school_year", "test_broadcast", "test_proxy_search", "test_hostile", "test_canaries",
@@ -73,12 +75,12 @@ def load(module, pattern):
 
 def run_one(module, pattern, report):
     """Inside the child: runs a file's tests and writes what came of them."""
-    def ended(*_):
+    def ended(_):
         faulthandler.dump_traceback(sys.stdout)
         Workspace.close_all()  # unittest would go on with the next test
         os._exit(1)
-    from harness.workspace import Workspace
-    signal.signal(signal.SIGTERM, ended)
+    from harness.workspace import Workspace, on_end_signals
+    on_end_signals(ended)
     suite = load(module, pattern)
     result = unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=2).run(suite)
     names = set(result.times) | set(result.broken)
@@ -94,23 +96,26 @@ def run_module(module, arguments, base):
     os.makedirs(folder)
     os.chmod(folder, 0o755)
     output, report = os.path.join(folder, "output"), os.path.join(folder, "report.json")
-    environment = dict(os.environ, TMPDIR=folder, KAGEMUSHA_TEST_KEEP="1", KAGEMUSHA_PORTS=base, PYTHONPATH=HERE,
-                       PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(os.environ, TMPDIR=folder, KAGEMUSHA_TEST_KEEP="1", PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1")
     command = [sys.executable, os.path.abspath(__file__), "--module", module, "--report", report]
     if arguments.k:
         command += ["-k", arguments.k]
     began = time.monotonic()
-    with open(output, "wb") as file:
+    with open(output, "wb") as file, STARTING:
+        if STOPPING.is_set():
+            return None
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=HERE)
+        CHILDREN.add(child)
+    try:
+        child.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        child.terminate()  # lets it stop its servers
         try:
-            child.wait(LIMIT)
+            child.wait(30)
         except subprocess.TimeoutExpired:
-            child.terminate()  # lets it stop its servers
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            child.kill()
+            child.wait()
+    CHILDREN.discard(child)
     try:
         with open(report) as file:
             result = json.load(file)
@@ -123,6 +128,15 @@ def run_module(module, arguments, base):
     if result["broken"]:
         keep(folder, os.path.join(KEEP, module))
     return result
+
+
+def stop(number):
+    """At a signal: every child stops its servers; what has not begun does not begin."""
+    with STARTING:
+        STOPPING.set()
+    for child in list(CHILDREN):
+        child.terminate()
+    sys.exit(128 + number)
 
 
 def keep(source, target):
@@ -154,6 +168,7 @@ def main():
     if arguments.kagemusha:
         os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
     from harness.gateway import program
+    from harness.workspace import on_end_signals
     if not os.access(program(), os.X_OK):
         print(f"{program()} is no program", file=sys.stderr)
         return 2
@@ -166,6 +181,7 @@ def main():
     if arguments.k:
         names = [n for n in names if load(n, arguments.k).countTestCases()]
     names.sort(key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
+    on_end_signals(stop)
     base = tempfile.mkdtemp(prefix="kg")
     os.chmod(base, 0o755)
     results = []
@@ -173,6 +189,8 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             for future in concurrent.futures.as_completed([pool.submit(run_module, n, arguments, base) for n in names]):
                 result = future.result()
+                if result is None:
+                    continue
                 results.append(result)
                 print(f"  {result['module']:<24} {result['passed']:3} passed {len(result['broken']):3} failed "
                       f"{result['seconds']:6.1f} s", flush=True)

@@ -12,7 +12,7 @@ import signal
 
 from .ports import accepts, free_port
 from .waiting import wait_for
-from .workspace import run
+from .workspace import Process, run
 
 MAIL_UID = 5000  # owner of the Maildirs, the same for Dovecot
 
@@ -94,7 +94,7 @@ class Postfix:
         self.port, self.front_port = free_port(), free_port()
         self.mailboxes, self.relay, self.extra = list(mailboxes), relay or {}, extra
         self.space, self.name = space, name
-        self.pid = None
+        self.pid = self.starter = None
         space.add(self)
 
     def start(self):
@@ -114,15 +114,23 @@ class Postfix:
         write("mailboxes", "".join("{0} {2}/{1}/\n".format(a, *a.split("@")) for a in self.mailboxes))
         write("front", "/@([A-Za-z0-9.-]+)$/ PREPEND Authentication-Results: mx.school.example; "
                        "spf=pass smtp.mailfrom=$1\n")
-        result = run(["postfix", "-c", self.etc, "start"])
-        if result.returncode != 0:
-            raise RuntimeError("postfix start: " + result.stderr + self.text())
-        with open(os.path.join(queue, "pid", "master.pid")) as file:
-            self.pid = int(file.read())
+        self.starter = Process(["postfix", "-c", self.etc, "start"], os.path.join(self.base, "start"))
+        if self.starter.wait(60) != 0:
+            raise RuntimeError("postfix start: " + self.starter.text() + self.text())
+        self.starter.stop()
+        self.read_pid()
         wait_for(lambda: accepts(self.port) and accepts(self.front_port), 20, "Postfix")
         return self
 
+    def read_pid(self):
+        with open(os.path.join(self.base, "queue", "pid", "master.pid")) as file:
+            self.pid = int(file.read())
+
     def stop(self):
+        if not self.pid and self.starter:
+            self.starter.kill()
+            with contextlib.suppress(OSError, ValueError):
+                self.read_pid()  # a start that a signal interrupted
         if not self.pid:
             return
         with contextlib.suppress(ProcessLookupError):

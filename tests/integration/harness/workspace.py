@@ -31,14 +31,18 @@ class Workspace:
 
     @classmethod
     def close_all(cls):
+        """Also what a signal interrupted: each server is asked to stop at most once, and then ended."""
         for space in list(cls.open):
-            space.close()
+            with contextlib.suppress(Exception):  # at the end of everything: the others have to be closed too
+                space.close()
+        for process in list(Process.alive):
+            process.kill()
 
     def close(self):
-        Workspace.open.discard(self)
         try:
             self.stack.close()
         finally:
+            Workspace.open.discard(self)
             if not self.keep and "KAGEMUSHA_TEST_KEEP" not in os.environ:
                 shutil.rmtree(self.path, ignore_errors=True)
 
@@ -69,14 +73,30 @@ class Workspace:
 atexit.register(Workspace.close_all)
 
 
+def on_end_signals(end):
+    """Has `end(number)` called, once, at the first signal that ends a program: a lost terminal's too, and also where a
+    shell's `&` had one of them ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def first(number, _):
+        for other in numbers:
+            signal.signal(other, lambda *_: None)  # and not SIG_IGN, which programs would inherit
+        end(number)
+    for number in numbers:
+        signal.signal(number, first)
+
+
 class Process:
     """A program in a session of its own; its output goes to a file. Ended by its id."""
+
+    alive = set()
 
     def __init__(self, argv, log, env=None, cwd=None, stdin=subprocess.DEVNULL):
         self.argv, self.log = argv, log
         self.output = open(log, "ab")
         self.popen = subprocess.Popen(argv, stdin=stdin, stdout=self.output, stderr=subprocess.STDOUT, env=env,
                                       cwd=cwd, start_new_session=True)
+        Process.alive.add(self)
 
     @property
     def pid(self):
@@ -120,6 +140,7 @@ class Process:
         # What it started and left behind belongs to the same session.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.popen.pid, signal.SIGKILL)
+        Process.alive.discard(self)
         self.output.close()
         return self.popen.returncode
 
@@ -127,6 +148,7 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait(10)
+        Process.alive.discard(self)
 
     def memory_peak(self):
         """VmHWM in octets."""
