@@ -156,7 +156,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="test files, e.g. test_spine; without any: all")
     parser.add_argument("--kagemusha", metavar="PATH", help="the binary under test")
-    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 2) + 1, help="files at once; most of them wait now and then")
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 2) + 2, help="files at once; most of them wait now and then")
     parser.add_argument("--times", action="store_true", help="also print the slowest tests")
     parser.add_argument("-k", metavar="PATTERN", help="only tests whose name holds this")
     parser.add_argument("--module", help=argparse.SUPPRESS)
