@@ -1,7 +1,6 @@
 // HMAC and HKDF by OpenSSL, and the master key file.
 //
-// Keys are wiped when their owner goes. A failure inside OpenSSL (no memory, no such cipher) ends the
-// process: going on without encryption is not a choice (contract R3.6).
+// Keys are wiped when their owner goes.
 #include "mapping/keys.h"
 
 #include <fcntl.h>
@@ -14,34 +13,19 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <utility>
 
-#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "mapping/openssl_support.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kSivKeySize = 64;
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kMasterKeySize = 32;
-
-void require(bool ok, std::string_view what) {
-  if (ok) return;
-  log::error("crypto.failed", {{"step", what}});
-  std::abort();
-}
-
-const unsigned char* octets(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* octets(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
 
 void wipe(std::string& secret) {
   OPENSSL_cleanse(secret.data(), secret.size());

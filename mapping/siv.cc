@@ -3,10 +3,7 @@
 //
 // OpenSSL has it as a whole, but makes several contexts anew for each message there, which takes several
 // times as long as its AES does; a fetched message shows several sealed ids. Here the contexts keep their
-// keys.
-//
-// A failure inside OpenSSL (no memory, no such cipher) ends the process: going on without encryption is not a
-// choice (contract R3.6). Keys are wiped.
+// keys, which are wiped.
 #include "mapping/keys.h"
 
 #include <openssl/crypto.h>
@@ -16,35 +13,20 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "base/log.h"
+#include "mapping/openssl_support.h"
 
 namespace kage::mapping {
 namespace {
 
 constexpr std::size_t kBlock = 16;
-constexpr std::size_t kSivKeySize = 64;
 constexpr std::size_t kHalfKey = kSivKeySize / 2;
 using Block = std::array<unsigned char, kBlock>;
-
-void require(bool ok, std::string_view what) {
-  if (ok) return;
-  log::error("crypto.failed", {{"step", what}});
-  std::abort();
-}
-
-const unsigned char* octets(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-unsigned char* octets(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
 
 void add(unsigned char* to, const Block& block) {  // exclusive or
   for (std::size_t i = 0; i < kBlock; ++i) to[i] = static_cast<unsigned char>(to[i] ^ block[i]);

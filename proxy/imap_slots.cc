@@ -160,13 +160,34 @@ std::string essence(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// Whether `find` finds every string at and below the node. `find(string, from, end)` looks from `from` on
+/// and moves `end` behind what it found. A name may stand before its address or in a comment behind it;
+/// addresses stand in their order.
+template <class Find>
+bool finds_in_order(const ImapValue& value, std::uint32_t node, const Find& find) {
+  std::size_t from = 0;
+  if (!value.is_list(node)) return find(node, from, from);
+  for (std::uint32_t one = value.node(node).first; one != ImapValue::kNone; one = value.node(one).next) {
+    std::size_t end = from;
+    if (!value.is_list(one) && !find(one, from, end)) return false;
+    for (std::uint32_t text = value.node(one).first; text != ImapValue::kNone; text = value.node(text).next) {
+      if (value.is_list(text) || !find(text, from, end)) return false;
+    }
+    from = end;
+  }
+  return true;
+}
+
+}  // namespace
+
 /// The usual case, told without making anything: each string stands in the only field word for word. As
 /// vouches() would find it too, which looks for the same in a text that was cut down.
 bool SlotView::vouches_plainly(const ImapValue& value, std::uint32_t node) const {
   if (original.size() != 1) return false;
   const std::string_view body = original.front().body;
-  std::size_t from = 0;
-  const auto find = [&](std::uint32_t string, std::size_t& end) {
+  return finds_in_order(value, node, [&](std::uint32_t string, std::size_t from, std::size_t& end) {
     if (value.is_nil(string)) return true;
     if (value.node(string).kind != ImapValue::Kind::quoted) return false;
     std::string_view wanted = value.raw(string);
@@ -175,28 +196,14 @@ bool SlotView::vouches_plainly(const ImapValue& value, std::uint32_t node) const
     if (at == std::string_view::npos || wanted.find('\\') != std::string_view::npos) return false;
     end = std::max(end, at + wanted.size());
     return true;
-  };
-  if (!value.is_list(node)) {
-    std::size_t end = 0;
-    return find(node, end);
-  }
-  for (std::uint32_t one = value.node(node).first; one != ImapValue::kNone; one = value.node(one).next) {
-    std::size_t end = from;
-    if (!value.is_list(one)) return false;
-    for (std::uint32_t text = value.node(one).first; text != ImapValue::kNone; text = value.node(text).next) {
-      if (value.is_list(text) || !find(text, end)) return false;
-    }
-    from = end;
-  }
-  return true;
+  });
 }
 
 bool SlotView::vouches(const ImapValue& value, std::uint32_t node) const {
   if (vouches_plainly(value, node)) return true;
   std::string whole;
   for (const message::Field& field : original) whole += essence(field.body);
-  std::size_t from = 0;
-  const auto find = [&](std::uint32_t string, std::size_t& end) {
+  return finds_in_order(value, node, [&](std::uint32_t string, std::size_t from, std::size_t& end) {
     const std::string text = value.text(string);
     if (is_placeholder(text)) return true;
     const std::string wanted = essence(text);
@@ -205,21 +212,7 @@ bool SlotView::vouches(const ImapValue& value, std::uint32_t node) const {
     if (at == std::string::npos) return false;
     end = std::max(end, at + wanted.size());
     return true;
-  };
-  if (!value.is_list(node)) {
-    std::size_t end = 0;
-    return find(node, end);
-  }
-  // A name may stand before its address or in a comment behind it; addresses stand in their order.
-  for (std::uint32_t one = value.node(node).first; one != ImapValue::kNone; one = value.node(one).next) {
-    std::size_t end = from;
-    if (!value.is_list(one) && !find(one, end)) return false;
-    for (std::uint32_t text = value.node(one).first; text != ImapValue::kNone; text = value.node(text).next) {
-      if (value.is_list(text) || !find(text, end)) return false;
-    }
-    from = end;
-  }
-  return true;
+  });
 }
 
 bool may_hold_address(std::string_view text) {
