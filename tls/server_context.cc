@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "tls/openssl.h"
+#include "tls/traffic_secrets.h"
 
 namespace kage::tls {
 namespace {
@@ -90,6 +91,7 @@ Result<std::shared_ptr<const ServerContext::State>> ServerContext::read_files() 
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(context.get(), kTicketSeconds);
     SSL_CTX_set_num_tickets(context.get(), 1);
+    tell_secrets(context.get());
     std::string keys = ticket_keys_;
     SSL_CTX_set_tlsext_ticket_keys(context.get(), keys.data(), static_cast<long>(keys.size()));
     for (const std::string& name : names_of(SSL_CTX_get0_certificate(context.get()))) {

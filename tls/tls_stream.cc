@@ -1,96 +1,50 @@
-// The TLS stream: SSL works on views in the loop's shared buffers; only what does not fit is kept.
+// The TLS stream: ciphertext and plaintext are views in the loop's shared buffers; only what does not fit is
+// kept.
 //
-// Coroutines share the Core with the Stream, which may go while they wait. SSL_read can have something to
-// send (an alert, a key update): it is collected with the rest and leaves in the order in which it was
-// encrypted.
+// Coroutines share the Core with the Stream, which may go while they wait. Opening can have something to send
+// (an alert, a key update): it is collected with the rest and leaves in the order in which it was encrypted.
 #include "tls/tls_stream.h"
-
-#include <openssl/err.h>
 
 #include <algorithm>
 
 #include "base/log.h"
 #include "net/prefixed_stream.h"
-#include "tls/openssl.h"
-#include "tls/view_bio.h"
+#include "tls/ssl_connection.h"
 
 namespace kage::tls {
 namespace {
 
 using net::Task;
+using Step = Protection::Step;
 
 constexpr std::size_t kWriteChunk = 64UL * 1024;
-constexpr std::size_t kRecord = 16UL * 1024;    // RFC 8446 §5.1
-constexpr std::size_t kRecordOverhead = 256UL;  // of the largest ciphers and then some
 
 struct Core {
   net::StreamPtr lower;
-  std::shared_ptr<const void> keep;
-  CipherText text;      // outlives ssl
+  CipherText text;      // outlives what protects it
   std::string pending;  // ciphertext that came and was not read
-  SslPtr ssl;
+  std::unique_ptr<Protection> protection;
+  TlsInfo info;
   net::Event written;
   bool writing = false;
-  bool broken = false;
-  std::string reason;  // why it is broken
-
-  Core() = default;
-  Core(const Core&) = delete;
-  Core& operator=(const Core&) = delete;
-  /// SSL_free takes a connection that was not shut down for a bad one and spoils its session. Mail clients
-  /// and we ourselves often just close.
-  ~Core() {
-    if (ssl && !broken) SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-  }
-
-  /// What SSL_do_handshake or SSL_read came to.
-  enum class Step : std::uint8_t { done, want_read, ended, failed };
-
-  Step step_of(int result) {
-    switch (SSL_get_error(ssl.get(), result)) {
-      case SSL_ERROR_NONE:
-        return Step::done;
-      case SSL_ERROR_WANT_READ:
-        return Step::want_read;
-      case SSL_ERROR_ZERO_RETURN:
-        return Step::ended;
-      default:
-        broken = true;
-        reason = take_reason();
-        return Step::failed;
-    }
-  }
 
   /// Runs `work` on what is pending, and keeps what it left.
   template <class Work>
-  auto with_pending(Work work) {
+  Step with_pending(Work work) {
     const std::string source = std::exchange(pending, {});
     if (text.input.empty()) text.input = source;
-    auto result = work();
+    const Step step = work();
     if (!text.input.empty()) pending.assign(text.input);
     text.input = {};
-    return result;
-  }
-
-  Step shake() {
-    return with_pending([this] {
-      ERR_clear_error();
-      return step_of(SSL_do_handshake(ssl.get()));
-    });
+    return step;
   }
 
   /// Decrypts all there is into the loop's plain buffer.
-  Step decrypt(std::string_view& plain) {
+  Step open(std::string_view& plain) {
     return with_pending([this, &plain] {
       const auto room = lower->loop().plain_buffer();
       std::size_t size = 0;
-      Step step = Step::done;
-      while (step == Step::done && size < room.size()) {
-        std::size_t count = 0;
-        ERR_clear_error();
-        step = step_of(SSL_read_ex(ssl.get(), room.data() + size, room.size() - size, &count));
-        size += count;
-      }
+      const Step step = protection->open(text, room, size);
       plain = std::string_view(room.data(), size);
       return step;
     });
@@ -99,7 +53,7 @@ struct Core {
 
 using CorePtr = std::shared_ptr<Core>;
 
-/// Sends what SSL has produced. While another coroutine is at it, waits for it first.
+/// Sends what there is to send. While another coroutine is at it, waits for it first.
 Task<Result<>> flush(CorePtr core) {
   while (core->writing || !core->text.output.empty()) {
     if (core->writing) {
@@ -117,7 +71,7 @@ Task<Result<>> flush(CorePtr core) {
   co_return Result<>();
 }
 
-/// Gets more ciphertext for SSL.
+/// Gets more ciphertext.
 Task<Result<>> receive(CorePtr core) {
   // Not while a write is under way: the peer may be waiting for us to read, and that write takes this along.
   if (!core->writing && !core->text.output.empty()) {
@@ -134,12 +88,12 @@ Task<Result<>> receive(CorePtr core) {
 Task<Result<std::string_view>> read_plain(CorePtr core) {
   while (true) {
     std::string_view plain;
-    const Core::Step step = core->broken ? Core::Step::failed : core->decrypt(plain);
+    const Step step = core->open(plain);
     // Bytes that came before an error are given out, the error with the next call.
-    if (!plain.empty() || step == Core::Step::ended) co_return plain;
-    if (step == Core::Step::failed) {
+    if (!plain.empty() || step == Step::ended) co_return plain;
+    if (step == Step::failed) {
       (void)co_await flush(core);  // the alert
-      co_return fail(Errc::tls, core->reason);
+      co_return fail(Errc::tls, core->protection->reason());
     }
     const auto more = co_await receive(core);
     if (!more) co_return std::unexpected(more.error());
@@ -148,18 +102,9 @@ Task<Result<std::string_view>> read_plain(CorePtr core) {
 
 Task<Result<>> write_plain(CorePtr core, std::string_view data) {
   while (!data.empty()) {
-    if (core->broken) co_return fail(Errc::tls, core->reason);
-    std::size_t count = 0;
-    ERR_clear_error();
-    const std::size_t size = std::min(data.size(), kWriteChunk);
-    // All records of a write: growing with each would copy the ones before.
-    if (size > kRecord) core->text.output.reserve(size + (size / kRecord + 1) * kRecordOverhead);
-    if (SSL_write_ex(core->ssl.get(), data.data(), size, &count) != 1) {
-      core->broken = true;
-      core->reason = take_reason();
-      co_return fail(Errc::tls, core->reason);
-    }
-    data.remove_prefix(count);
+    const std::string_view chunk = data.substr(0, kWriteChunk);
+    if (!core->protection->seal(core->text, chunk)) co_return fail(Errc::tls, core->protection->reason());
+    data.remove_prefix(chunk.size());
     const auto sent = co_await flush(core);
     if (!sent) co_return sent;
   }
@@ -167,12 +112,9 @@ Task<Result<>> write_plain(CorePtr core, std::string_view data) {
 }
 
 Task<Result<>> shut_down(CorePtr core) {
-  if (!core->broken) {
-    ERR_clear_error();
-    SSL_shutdown(core->ssl.get());
-    const auto sent = co_await flush(core);
-    if (!sent) co_return sent;
-  }
+  core->protection->end(core->text);
+  const auto sent = co_await flush(core);
+  if (!sent) co_return sent;
   co_return co_await core->lower->shutdown();
 }
 
@@ -185,9 +127,11 @@ class TlsStream final : public net::Stream {
 
   Task<Result<std::string_view>> read() override { return read_plain(core_); }
   Task<Result<>> readable() override {
-    const bool ready = core_->broken || !core_->pending.empty() || !core_->text.output.empty() ||
-                       SSL_has_pending(core_->ssl.get()) == 1;
-    return ready ? Stream::readable() : core_->lower->readable();
+    const bool ready = core_->protection->failed() || !core_->pending.empty() ||
+                       !core_->text.output.empty() || core_->protection->holds_data();
+    if (ready) return Stream::readable();
+    core_->protection->rest();
+    return core_->lower->readable();
   }
   Task<Result<>> write(std::string_view data) override { return write_plain(core_, data); }
   Task<Result<>> shutdown() override { return shut_down(core_); }
@@ -195,47 +139,29 @@ class TlsStream final : public net::Stream {
   void set_deadline(std::optional<net::TimePoint> at) override { core_->lower->set_deadline(at); }
   net::Loop& loop() override { return core_->lower->loop(); }
 
-  [[nodiscard]] TlsInfo info() const {
-    const SSL* ssl = core_->ssl.get();
-    TlsInfo info;
-    info.protocol = SSL_get_version(ssl);
-    info.cipher = SSL_get_cipher_name(ssl);
-    info.bits = SSL_get_cipher_bits(ssl, nullptr);
-    info.resumed = SSL_session_reused(ssl) == 1;
-    if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) info.server_name = name;
-    return info;
-  }
+  [[nodiscard]] const TlsInfo& info() const { return core_->info; }
 
  private:
   CorePtr core_;
 };
 
-/// Why the handshake failed, as far as an operator can do something about it.
-Error handshake_error(const Core& core) {
-  const long verified = SSL_get_verify_result(core.ssl.get());
-  std::string reason = core.reason;
-  if (SSL_is_server(core.ssl.get()) == 0 && verified != X509_V_OK) {
-    reason = X509_verify_cert_error_string(verified);
-  }
-  return Error{Errc::tls, "handshake: " + reason};
-}
-
 Task<Result<net::StreamPtr>> shake_hands(net::StreamPtr lower, SSL* ssl, std::shared_ptr<const void> keep,
                                          net::TimePoint deadline) {
   auto core = std::make_shared<Core>();
   core->lower = std::move(lower);
-  core->keep = std::move(keep);
-  core->ssl.reset(ssl);
-  if (ssl == nullptr || !attach(ssl, core->text)) co_return fail(Errc::tls, "cannot begin a handshake");
+  auto made = std::make_unique<SslConnection>(ssl, std::move(keep), core->text);
+  SslConnection& connection = *made;
+  core->protection = std::move(made);
+  if (connection.failed()) co_return fail(Errc::tls, connection.reason());
   core->lower->set_deadline(deadline);
   while (true) {
-    const Core::Step step = core->shake();
-    if (step == Core::Step::done) break;
-    if (step != Core::Step::want_read) {
-      const Error error = handshake_error(*core);
+    const Step step = core->with_pending([&] { return connection.shake(core->text); });
+    if (step == Step::full) break;
+    if (step != Step::more) {
+      const std::string reason = connection.handshake_reason();
       (void)co_await flush(core);  // the alert
       core->lower->close();
-      co_return std::unexpected(error);
+      co_return fail(Errc::tls, "handshake: " + reason);
     }
     const auto more = co_await receive(core);
     if (!more) {
@@ -243,12 +169,15 @@ Task<Result<net::StreamPtr>> shake_hands(net::StreamPtr lower, SSL* ssl, std::sh
       co_return std::unexpected(more.error());
     }
   }
+  core->info = connection.info();
+  auto records = connection.hand_over();
   // The peer waits for our Finished. Only a TLS 1.3 server has said it before; its tickets can go with the
   // first write, or before the first read.
-  if (SSL_is_server(ssl) == 0 || SSL_version(ssl) < TLS1_3_VERSION) {
+  if (!connection.is_server() || !connection.speaks_tls_1_3()) {
     const auto sent = co_await flush(core);
     if (!sent) co_return std::unexpected(sent.error());
   }
+  if (records) core->protection = std::move(records);
   core->lower->set_deadline(std::nullopt);
   co_return std::make_unique<TlsStream>(std::move(core));
 }

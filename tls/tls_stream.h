@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "net/buffered_reader.h"
 #include "net/stream.h"
@@ -33,11 +34,11 @@ net::Task<Result<net::StreamPtr>> connect_tls(net::StreamPtr lower, std::shared_
 
 /// Facts for Received fields and logs.
 struct TlsInfo {
-  std::string protocol;     ///< "TLSv1.3"
-  std::string cipher;       ///< "TLS_AES_256_GCM_SHA384"
-  int bits = 0;             ///< of the cipher
-  bool resumed = false;     ///< by a session of an earlier connection
-  std::string server_name;  ///< what the client asked for; the client's own text
+  std::string_view protocol;  ///< "TLSv1.3"; OpenSSL's own text, as the next one
+  std::string_view cipher;    ///< "TLS_AES_256_GCM_SHA384"
+  int bits = 0;               ///< of the cipher
+  bool resumed = false;       ///< by a session of an earlier connection
+  std::string server_name;    ///< what the client asked for; the client's own text
 };
 
 /// Nothing when the stream is not one of this file's.
