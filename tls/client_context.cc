@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "net/ip.h"
 #include "tls/openssl.h"
+#include "tls/traffic_secrets.h"
 
 namespace kage::tls {
 namespace {
@@ -89,6 +90,7 @@ Result<std::shared_ptr<ClientContext>> ClientContext::create(ClientOptions optio
     if (!used) return std::unexpected(used.error());
   }
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  tell_secrets(context);
   SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
     const auto* key = static_cast<const CacheKey*>(SSL_get_ex_data(ssl, key_index()));
     if (key == nullptr || SSL_SESSION_is_resumable(session) == 0) return 0;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ class Protection {
   [[nodiscard]] virtual bool holds_data() const = 0;
   /// Nothing is expected for a while: gives memory back.
   virtual void rest() {}
+  /// What goes on in this one's place from now on; null: this one does.
+  virtual std::unique_ptr<Protection> hand_over() { return nullptr; }
 
   /// A fixed text of ours or of OpenSSL's.
   [[nodiscard]] const std::string& reason() const { return reason_; }

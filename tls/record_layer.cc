@@ -1,5 +1,5 @@
-// Records one by one. What a client may send behind its Finished is little; anything else ends the
-// connection with an alert (RFC 8446 §6.2).
+// Records one by one. What a peer may send behind its Finished is little; anything else ends the connection
+// with an alert (RFC 8446 §6.2).
 #include "tls/record_layer.h"
 
 #include <openssl/crypto.h>
@@ -41,7 +41,9 @@ constexpr std::array<Suite, 3> kSuites{{{0x1301, "AES-128-GCM", "SHA256", 16, 32
 constexpr std::size_t kHeader = 5;
 constexpr std::size_t kMaxContent = 16UL * 1024;     // RFC 8446 §5.1
 constexpr std::size_t kMaxBody = kMaxContent + 256;  // §5.2
-constexpr unsigned char kKeyUpdate = 24;             // §4: HandshakeType
+constexpr unsigned char kNewSessionTicket = 4;       // §4: HandshakeType
+constexpr unsigned char kKeyUpdate = 24;
+constexpr std::size_t kHandshakeHeader = 4;
 constexpr std::size_t kKeyUpdateSize = 5;
 constexpr unsigned kMaxEmptyRecords = 32;  // in a row, without data: nobody has a reason for more
 
@@ -143,10 +145,13 @@ bool RecordKeys::open(std::span<const unsigned char> header, std::string_view bo
          EVP_DecryptFinal_ex(context_.get(), out + size, &last) == 1 && last == 0;
 }
 
-RecordLayer::RecordLayer(const Suite& suite, const TrafficSecrets& secrets, std::uint64_t sent,
+RecordLayer::RecordLayer(const Suite& suite, const TrafficSecrets& secrets, Role role, Progress progress,
                          std::uint64_t records_a_key)
-    : reading_(suite, secrets.client, RecordKeys::Use::opening, 0),
-      writing_(suite, secrets.server, RecordKeys::Use::sealing, sent),
+    : role_(role),
+      reading_(suite, role == Role::server ? secrets.client : secrets.server, RecordKeys::Use::opening,
+               progress.received),
+      writing_(suite, role == Role::server ? secrets.server : secrets.client, RecordKeys::Use::sealing,
+               progress.sent),
       records_a_key_(records_a_key) {}
 
 Protection::Step RecordLayer::open(CipherText& text, std::span<char> room, std::size_t& size) {
@@ -223,6 +228,9 @@ Protection::Step RecordLayer::open_record(CipherText& text, std::string_view rec
   const auto type = static_cast<Content>(content.back());
   content.remove_suffix(1);
   if (content.size() > kMaxContent) return stop(text, Alert::record_overflow, "record too long");
+  if (ticket_left_ > 0 && type != Content::handshake) {  // §5.1: messages are not interleaved
+    return stop(text, Alert::unexpected_message, "message cut short");
+  }
   if (type == Content::application_data && !content.empty()) {
     empty_records_ = 0;
     size += content.size();
@@ -257,12 +265,26 @@ Protection::Step RecordLayer::take_alert(CipherText& text, std::string_view cont
   }
 }
 
-/// A client that was asked for no certificate can say no more than this after its Finished.
+/// Key updates, and a server's tickets, which come too late here to be kept: a connection is not handed over
+/// before the server has sent data, and servers send their tickets first. Nothing else was asked for.
 Protection::Step RecordLayer::take_handshake(CipherText& text, std::string_view content) {
+  const auto skip_ticket = [&] {
+    const std::size_t count = std::min(ticket_left_, content.size());
+    ticket_left_ -= count;
+    content.remove_prefix(count);
+    return content.empty();
+  };
+  if (ticket_left_ > 0 && skip_ticket()) return Step::more;
+  while (role_ == Role::client && content.size() >= kHandshakeHeader &&
+         octets(content)[0] == kNewSessionTicket) {
+    for (std::size_t i = 1; i < kHandshakeHeader; ++i) ticket_left_ = ticket_left_ << 8U | octets(content)[i];
+    content.remove_prefix(kHandshakeHeader);
+    if (skip_ticket()) return Step::more;
+  }
   const bool is_key_update = content.size() == kKeyUpdateSize && octets(content)[0] == kKeyUpdate &&
                              content.substr(1, 3) == std::string_view("\0\0\1", 3);
   if (!is_key_update) return stop(text, Alert::unexpected_message, "unexpected handshake message");
-  const unsigned char request = octets(content)[4];
+  const unsigned char request = octets(content)[kHandshakeHeader];
   if (request > 1) return stop(text, Alert::illegal_parameter, "malformed key update");
   if (!reading_.update()) return stop(text, Alert::internal_error, "no new keys");
   key_update_asked_ = key_update_asked_ || request == 1;

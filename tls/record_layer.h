@@ -1,4 +1,4 @@
-// TLS 1.3 records behind the handshake (RFC 8446 §5), as a server has them. Internal to tls.
+// TLS 1.3 records behind the handshake (RFC 8446 §5). Internal to tls.
 //
 // OpenSSL shakes hands and keeps 14 kB of state for a connection. Most connections of mail clients then wait
 // for hours; this needs the keys alone, and lets go of its cipher contexts too while it rests. It writes
@@ -72,8 +72,14 @@ class RecordLayer final : public Protection {
   /// New keys are used after so many records: AES-GCM is good for 2^24.5 (§5.5).
   static constexpr std::uint64_t kRecordsAKey = 1ULL << 24U;
 
-  /// `sent`: how many records the server's secret has protected so far (session tickets).
-  RecordLayer(const Suite& suite, const TrafficSecrets& secrets, std::uint64_t sent,
+  enum class Role : std::uint8_t { server, client };
+  /// How many records the traffic secrets have protected so far.
+  struct Progress {
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+  };
+
+  RecordLayer(const Suite& suite, const TrafficSecrets& secrets, Role role, Progress progress,
               std::uint64_t records_a_key = kRecordsAKey);
 
   Step open(CipherText& text, std::span<char> room, std::size_t& size) override;
@@ -95,11 +101,13 @@ class RecordLayer final : public Protection {
   bool write_record(CipherText& text, Content type, std::string_view content);
   bool renew_writing_keys(CipherText& text);
 
+  const Role role_;
   RecordKeys reading_;
   RecordKeys writing_;
   std::uint64_t records_a_key_;
-  std::string partial_;         ///< a record that has not come whole, or that found no room
-  unsigned empty_records_ = 0;  ///< since there was data
+  std::string partial_;          ///< a record that has not come whole, or that found no room
+  unsigned empty_records_ = 0;   ///< since there was data
+  std::size_t ticket_left_ = 0;  ///< octets of a session ticket that are still to come
   bool key_update_asked_ = false;
   bool peer_ended_ = false;
   bool ended_ = false;

@@ -11,31 +11,40 @@ namespace {
 
 constexpr std::size_t kRecord = 16UL * 1024;    // RFC 8446 §5.1
 constexpr std::size_t kRecordOverhead = 256UL;  // of the largest ciphers and then some
-constexpr std::size_t kHeader = 5;
-
-/// How many TLS 1.3 records that are encrypted lie in `output`.
-std::uint64_t count_records(std::string_view output) {
-  constexpr char kApplicationData = 23;
-  std::uint64_t count = 0;
-  while (output.size() > kHeader) {
-    if (output.front() == kApplicationData) ++count;
-    const std::size_t body = static_cast<std::size_t>(static_cast<unsigned char>(output[3])) << 8U |
-                             static_cast<unsigned char>(output[4]);
-    output.remove_prefix(std::min(output.size(), kHeader + body));
-  }
-  return count;
-}
-
 }  // namespace
+
+void RecordCounter::add(std::string_view stream) {
+  constexpr unsigned char kApplicationData = 23;
+  while (!stream.empty()) {
+    if (left_ == 0) {
+      header_[header_size_++] = static_cast<unsigned char>(stream.front());
+      stream.remove_prefix(1);
+      if (header_size_ < kHeader) continue;
+      header_size_ = 0;
+      left_ = static_cast<std::size_t>(header_[3]) << 8U | header_[4];
+      if (header_[0] == kApplicationData) ++count_;
+    }
+    const std::size_t count = std::min(left_, stream.size());
+    left_ -= count;
+    stream.remove_prefix(count);
+  }
+}
 
 SslConnection::SslConnection(SSL* ssl, std::shared_ptr<const void> keep, CipherText& text)
     : keep_(std::move(keep)), ssl_(ssl) {
-  bool ready = ssl != nullptr && attach(ssl, text);
-  if (ready && is_server()) {
-    secrets_ = std::make_unique<TrafficSecrets>();
-    ready = keep_secrets(ssl, *secrets_);
+  if (ssl == nullptr || !attach(ssl, text) || !keep_secrets(ssl, secrets_)) {
+    fail_with("cannot begin a handshake");
+    return;
   }
-  if (!ready) fail_with("cannot begin a handshake");
+  SSL_set_msg_callback(ssl, watch);
+  SSL_set_msg_callback_arg(ssl, this);
+}
+
+void SslConnection::watch(int /*write*/, int /*version*/, int type, const void* message, std::size_t size,
+                          SSL* /*ssl*/, void* self) {
+  const auto* const octets = static_cast<const unsigned char*>(message);
+  if (type == SSL3_RT_HANDSHAKE && size > 0 && octets[0] == SSL3_MT_KEY_UPDATE)
+    static_cast<SslConnection*>(self)->other_keys_ = true;
 }
 
 /// SSL_free takes a connection that was not shut down for a bad one and spoils its session. Mail clients and
@@ -64,8 +73,9 @@ Protection::Step SslConnection::shake(CipherText& text) {
   const std::size_t before = text.output.size();
   const Step step = step_of(SSL_do_handshake(ssl_.get()));
   // A server ends its handshake with the client's Finished, and all that it says then (its tickets) is under
-  // its traffic secret (RFC 8446 §4.6.1).
-  if (step == Step::full) sent_ = count_records(std::string_view(text.output).substr(before));
+  // its traffic secret (RFC 8446 §4.6.1). A client ends it with its own Finished, which is not.
+  shaken_ = step == Step::full;
+  if (shaken_ && is_server()) sent_.add(std::string_view(text.output).substr(before));
   return step;
 }
 
@@ -87,26 +97,35 @@ std::string SslConnection::handshake_reason() const {
 }
 
 std::unique_ptr<Protection> SslConnection::hand_over(std::uint64_t records_a_key) {
-  if (failed() || !secrets_ || !speaks_tls_1_3() || holds_data()) return nullptr;
+  if (failed() || !shaken_ || !speaks_tls_1_3() || SSL_get_shutdown(ssl_.get()) != 0) return nullptr;
+  if (other_keys_ || holds_data() || !received_.is_whole() || !(is_server() || has_data_)) return nullptr;
   const Suite* const suite = find_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
-  if (suite == nullptr || secrets_->client.empty() || secrets_->server.empty()) return nullptr;
-  return std::make_unique<RecordLayer>(*suite, *secrets_, sent_, records_a_key);
+  if (suite == nullptr || secrets_.client.empty() || secrets_.server.empty()) return nullptr;
+  return std::make_unique<RecordLayer>(
+      *suite, secrets_, is_server() ? RecordLayer::Role::server : RecordLayer::Role::client,
+      RecordLayer::Progress{sent_.count(), received_.count()}, records_a_key);
 }
 
-Protection::Step SslConnection::open(CipherText& /*text*/, std::span<char> room, std::size_t& size) {
+Protection::Step SslConnection::open(CipherText& text, std::span<char> room, std::size_t& size) {
   size = 0;
   Step step = failed() ? Step::failed : Step::full;
+  const std::string_view before = text.input;
+  const std::size_t sent = text.output.size();
   while (step == Step::full && size < room.size()) {
     std::size_t count = 0;
     ERR_clear_error();
     step = step_of(SSL_read_ex(ssl_.get(), room.data() + size, room.size() - size, &count));
     size += count;
   }
+  has_data_ = has_data_ || size > 0;
+  received_.add(before.substr(0, before.size() - text.input.size()));
+  sent_.add(std::string_view(text.output).substr(sent));
   return step;
 }
 
 bool SslConnection::seal(CipherText& text, std::string_view data) {
   if (failed()) return false;
+  const std::size_t before = text.output.size();
   // All records of a write: growing with each would copy the ones before.
   if (data.size() > kRecord) {
     text.output.reserve(text.output.size() + data.size() + (data.size() / kRecord + 1) * kRecordOverhead);
@@ -120,6 +139,7 @@ bool SslConnection::seal(CipherText& text, std::string_view data) {
     }
     data.remove_prefix(count);
   }
+  sent_.add(std::string_view(text.output).substr(before));
   return true;
 }
 

@@ -2,6 +2,8 @@
 // tls.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,6 +14,22 @@
 #include "tls/traffic_secrets.h"
 
 namespace kage::tls {
+
+/// Counts the encrypted records of TLS 1.3 in a stream.
+class RecordCounter {
+ public:
+  void add(std::string_view stream);
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  /// Whether what came so far ends with a record.
+  [[nodiscard]] bool is_whole() const { return header_size_ == 0 && left_ == 0; }
+
+ private:
+  static constexpr std::size_t kHeader = 5;
+  std::array<unsigned char, kHeader> header_{};
+  std::size_t header_size_ = 0;
+  std::size_t left_ = 0;  ///< octets of a record's body
+  std::uint64_t count_ = 0;
+};
 
 class SslConnection final : public Protection {
  public:
@@ -26,11 +44,14 @@ class SslConnection final : public Protection {
   [[nodiscard]] bool is_server() const { return SSL_is_server(ssl_.get()) == 1; }
   [[nodiscard]] bool speaks_tls_1_3() const { return SSL_version(ssl_.get()) == TLS1_3_VERSION; }
   [[nodiscard]] TlsInfo info() const;
+  /// What the next connection may resume.
+  [[nodiscard]] SslSessionPtr session() const { return SslSessionPtr(SSL_get1_session(ssl_.get())); }
   /// Why the handshake failed, as far as an operator can do something about it.
   [[nodiscard]] std::string handshake_reason() const;
-  /// The records from now on, when this is a server's TLS 1.3 connection whose hands are just shaken; else
-  /// null, and OpenSSL goes on.
-  std::unique_ptr<Protection> hand_over(std::uint64_t records_a_key = RecordLayer::kRecordsAKey);
+  /// The record layer, of a TLS 1.3 connection: a server's as soon as hands are shaken, a client's when the
+  /// server has sent data, since OpenSSL has to have its session tickets, and no record has come in part.
+  std::unique_ptr<Protection> hand_over() override { return hand_over(RecordLayer::kRecordsAKey); }
+  std::unique_ptr<Protection> hand_over(std::uint64_t records_a_key);
 
   Step open(CipherText& text, std::span<char> room, std::size_t& size) override;
   bool seal(CipherText& text, std::string_view data) override;
@@ -39,11 +60,16 @@ class SslConnection final : public Protection {
 
  private:
   Step step_of(int result);
+  static void watch(int write, int version, int type, const void* message, std::size_t size, SSL* ssl,
+                    void* self);
 
   std::shared_ptr<const void> keep_;
   SslPtr ssl_;
-  std::unique_ptr<TrafficSecrets> secrets_;  ///< a server's, from the handshake on
-  std::uint64_t sent_ = 0;                   ///< records under the server's traffic secret
+  TrafficSecrets secrets_;
+  RecordCounter sent_, received_;  // under the traffic secrets
+  bool shaken_ = false;
+  bool has_data_ = false;    ///< the peer sent some
+  bool other_keys_ = false;  ///< there was a key update: the secrets are old
 };
 
 }  // namespace kage::tls

@@ -39,6 +39,11 @@ struct Core {
     return step;
   }
 
+  /// Where nothing is under way that the one at work alone could end.
+  void hand_over() {
+    if (auto next = protection->hand_over()) protection = std::move(next);
+  }
+
   /// Decrypts all there is into the loop's plain buffer.
   Step open(std::string_view& plain) {
     return with_pending([this, &plain] {
@@ -78,6 +83,7 @@ Task<Result<>> receive(CorePtr core) {
     const auto sent = co_await flush(core);
     if (!sent) co_return sent;
   }
+  core->hand_over();
   const auto bytes = co_await core->lower->read();
   if (!bytes) co_return std::unexpected(bytes.error());
   if (bytes->empty()) co_return fail(Errc::closed, "connection ended without close_notify");
@@ -130,6 +136,7 @@ class TlsStream final : public net::Stream {
     const bool ready = core_->protection->failed() || !core_->pending.empty() ||
                        !core_->text.output.empty() || core_->protection->holds_data();
     if (ready) return Stream::readable();
+    core_->hand_over();
     core_->protection->rest();
     return core_->lower->readable();
   }
@@ -170,14 +177,14 @@ Task<Result<net::StreamPtr>> shake_hands(net::StreamPtr lower, SSL* ssl, std::sh
     }
   }
   core->info = connection.info();
-  auto records = connection.hand_over();
+  const bool is_urgent = !connection.is_server() || !connection.speaks_tls_1_3();
+  core->hand_over();
   // The peer waits for our Finished. Only a TLS 1.3 server has said it before; its tickets can go with the
   // first write, or before the first read.
-  if (!connection.is_server() || !connection.speaks_tls_1_3()) {
+  if (is_urgent) {
     const auto sent = co_await flush(core);
     if (!sent) co_return std::unexpected(sent.error());
   }
-  if (records) core->protection = std::move(records);
   core->lower->set_deadline(std::nullopt);
   co_return std::make_unique<TlsStream>(std::move(core));
 }

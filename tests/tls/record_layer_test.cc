@@ -113,7 +113,7 @@ std::string from_hex(std::string_view digits) {
   return out;
 }
 
-/// A client without OpenSSL, which can say anything.
+/// A peer without OpenSSL, which can say anything. Ours is called `server` though it may be the client.
 class Rogue {
  public:
   static constexpr std::uint64_t kSent = 3;
@@ -150,7 +150,14 @@ class Rogue {
 
   CipherText text;
   std::string got;
-  RecordLayer server{suite(), secrets(), kSent};
+  RecordLayer server;
+
+  explicit Rogue(RecordLayer::Role role = RecordLayer::Role::server)
+      : server(suite(), secrets(), role, {kSent, 0}),
+        up_(suite(), role == RecordLayer::Role::server ? secrets().client : secrets().server,
+            RecordKeys::Use::sealing, 0),
+        down_(suite(), role == RecordLayer::Role::server ? secrets().server : secrets().client,
+              RecordKeys::Use::opening, kSent) {}
 
  private:
   static const Suite& suite() { return *find_suite(0x1301); }
@@ -159,8 +166,7 @@ class Rogue {
     return {reinterpret_cast<const unsigned char*>(header.data()), header.size()};
   }
 
-  RecordKeys up_{suite(), secrets().client, RecordKeys::Use::sealing, 0};
-  RecordKeys down_{suite(), secrets().server, RecordKeys::Use::opening, kSent};
+  RecordKeys up_, down_;
 };
 
 constexpr std::uint8_t kAlert = 21;
@@ -369,6 +375,146 @@ TEST_CASE("many requests for new keys get one answer") {
   CHECK(rogue.hear(rogue.record(std::string("\x18\0\0\1\1", 5), kHandshake)) == Step::more);
   CHECK(rogue.answer() == std::string("\x18\0\0\1\0\x16", 6));
   CHECK(rogue.text.output.empty());
+}
+
+namespace {
+
+/// Our client and OpenSSL's server; octets are carried by hand.
+struct ClientPair {
+  SslCtxPtr context{SSL_CTX_new(TLS_client_method())};
+  CipherText client_text;
+  CipherText server_text;
+  std::string up, down;
+  SslPtr server;
+  SslConnection client;
+
+  ClientPair(const ServerContext& served, SSL_SESSION* session)
+      : server(served.connection().ssl), client(make_client(session), nullptr, client_text) {
+    // As a context has it that keeps sessions.
+    tell_secrets(context.get());
+    REQUIRE(attach(server.get(), server_text));
+    Step step = Step::more;
+    for (int turn = 0; turn < 5; ++turn) {
+      if (step == Step::more) step = client.shake(client_text);
+      carry_up();
+      SSL_do_handshake(server.get());
+      if (step == Step::full) break;
+      carry_down();
+    }
+    REQUIRE(step == Step::full);
+    CHECK(client.hand_over() == nullptr);  // the tickets have not come
+  }
+
+  SSL* make_client(SSL_SESSION* session) {
+    SSL* const ssl = SSL_new(context.get());
+    SSL_set_connect_state(ssl);
+    if (session != nullptr) SSL_set_session(ssl, session);
+    return ssl;
+  }
+  void carry_up() {
+    up = std::exchange(client_text.output, {});
+    server_text.input = up;
+  }
+  void carry_down() {
+    down = std::exchange(server_text.output, {});
+    client_text.input = down;
+  }
+  void say(std::string_view data) {
+    std::size_t count = 0;
+    REQUIRE(SSL_write_ex(server.get(), data.data(), data.size(), &count) == 1);
+  }
+  /// What the client gets of what the server has written.
+  std::string hear(Protection& at) {
+    carry_down();
+    std::string room(200'000, '\0');
+    std::size_t size = 0;
+    CHECK(at.open(client_text, room, size) == Step::more);
+    return room.substr(0, size);
+  }
+  std::string server_hears() {
+    carry_up();
+    std::string room(200'000, '\0');
+    std::string got;
+    std::size_t count = 0;
+    while (SSL_read_ex(server.get(), room.data(), room.size(), &count) == 1) got.append(room, 0, count);
+    CHECK(SSL_get_error(server.get(), 0) == SSL_ERROR_WANT_READ);
+    return got;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a client hands over when the server has sent its tickets and data") {
+  const TestAuthority authority;
+  const auto served = serving(authority);
+  SslSessionPtr session;
+  for (int visit = 0; visit < 2; ++visit) {
+    INFO(visit);
+    ClientPair pair(*served, session.get());
+    CHECK(pair.client.info().resumed == (visit > 0));
+    CHECK(pair.client.seal(pair.client_text, "CAPA"));
+    CHECK(pair.server_hears() == "CAPA");
+    pair.say("+OK");
+    pair.say(text_of(50'000));
+    CHECK(pair.hear(pair.client) == "+OK" + text_of(50'000));
+    session = pair.client.session();
+    CHECK(SSL_SESSION_is_resumable(session.get()) == 1);
+    const auto records = pair.client.hand_over();
+    REQUIRE(records);
+    for (const int kind : {SSL_KEY_UPDATE_NONE, SSL_KEY_UPDATE_REQUESTED, SSL_KEY_UPDATE_NOT_REQUESTED}) {
+      if (kind != SSL_KEY_UPDATE_NONE) REQUIRE(SSL_key_update(pair.server.get(), kind) == 1);
+      pair.say(text_of(40'000));
+      CHECK(pair.hear(*records) == text_of(40'000));
+      CHECK(records->seal(pair.client_text, text_of(70'000)));
+      CHECK(pair.server_hears() == text_of(70'000));
+    }
+    REQUIRE(SSL_new_session_ticket(pair.server.get()) == 1);  // one that is not expected any more
+    pair.say("after a ticket");
+    CHECK(pair.hear(*records) == "after a ticket");
+  }
+}
+
+TEST_CASE("a client does not hand over in the middle of a record, or after other keys") {
+  const TestAuthority authority;
+  const auto served = serving(authority);
+  ClientPair pair(*served, nullptr);
+  pair.say("first");
+  pair.say("second");
+  pair.carry_down();
+  pair.client_text.input.remove_suffix(1);
+  std::string room(32768, '\0');
+  std::size_t size = 0;
+  CHECK(pair.client.open(pair.client_text, room, size) == Step::more);
+  CHECK(room.substr(0, size) == "first");
+  CHECK(pair.client.hand_over() == nullptr);
+  pair.client_text.input = std::string_view(pair.down).substr(pair.down.size() - 1);
+  CHECK(pair.client.open(pair.client_text, room, size) == Step::more);
+  CHECK(room.substr(0, size) == "second");
+  CHECK(pair.client.hand_over() != nullptr);
+
+  ClientPair other(*served, nullptr);
+  REQUIRE(SSL_key_update(other.server.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+  other.say("under new keys");
+  CHECK(other.hear(other.client) == "under new keys");
+  CHECK(other.client.hand_over() == nullptr);
+}
+
+TEST_CASE("a server's late tickets are passed over, whole, several or in pieces") {
+  const std::string ticket = std::string("\4\0\0\7", 4) + "ticket!";
+  Rogue rogue(RecordLayer::Role::client);
+  CHECK(rogue.hear(rogue.record(ticket, kHandshake)) == Step::more);
+  CHECK(rogue.hear(rogue.record(ticket + ticket + std::string("\x18\0\0\1\1", 5), kHandshake)) == Step::more);
+  CHECK(rogue.answer() == std::string("\x18\0\0\1\0\x16", 6));
+  Rogue pieces(RecordLayer::Role::client);
+  CHECK(pieces.hear(
+            pieces.record(ticket.substr(0, 4), kHandshake) + pieces.record(ticket.substr(4, 3), kHandshake) +
+            pieces.record(ticket.substr(7), kHandshake) + pieces.record("data", kData)) == Step::more);
+  CHECK(pieces.got == "data");
+  CHECK(pieces.hear(pieces.record(ticket.substr(0, 8), kHandshake) + pieces.record("data", kData)) ==
+        Step::failed);
+  CHECK(pieces.answer() == "\2\x0a\x15");
+  Rogue server;
+  CHECK(server.hear(server.record(ticket, kHandshake)) == Step::failed);  // a client has none to give
 }
 
 }  // namespace kage::tls
