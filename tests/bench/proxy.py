@@ -233,7 +233,7 @@ class Bench:
         return numbers
 
     def small(self, server):
-        return self.download(server, "10 kB", 30000 // self.part, 10 << 10)
+        return self.download(server, "10 kB", 100000 // self.part, 10 << 10)
 
     def large(self, server):
         return self.download(server, "1 MB", 1000 // self.part, 1 << 20)
