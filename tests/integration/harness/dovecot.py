@@ -1,8 +1,12 @@
 """A real Dovecot: IMAP and POP3 over the Maildirs that Postfix fills, with TLS from the test's authority."""
 
+import base64
+import hmac
 import imaplib
+import json
 import os
 import ssl
+import time
 
 from .ports import accepts, free_port
 from .postfix import MAIL_UID
@@ -20,13 +24,14 @@ ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{key}
 disable_plaintext_auth = yes
-auth_mechanisms = plain login
+auth_mechanisms = plain login {oauth_mechanisms}
 mail_location = maildir:{mail}/%d/%n
 first_valid_uid = 500
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {base}/users
 }}
+{oauth}
 userdb {{
   driver = static
   args = uid={uid} gid={uid} home={mail}/%d/%n
@@ -62,10 +67,36 @@ service stats {{
 }}
 """
 
+OAUTH = """\
+passdb {{
+  driver = oauth2
+  mechanisms = {mechanisms}
+  args = {base}/oauth2
+}}"""
+# Tokens are JSON web tokens that this server can judge itself (RFC 7519).
+OAUTH2 = """\
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={base}/keys/
+username_attribute = email
+"""
+OAUTH_MECHANISMS = "xoauth2 oauthbearer"
+
+
+def bearer_token(user, secret, lasts=3600):
+    """A token for `user` that a Dovecot with that `oauth` secret takes for `lasts` seconds."""
+    def encoded(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    now = int(time.time())
+    parts = [{"alg": "HS256", "typ": "JWT"}, {"sub": user, "email": user, "iat": now - 60, "nbf": now - 60, "exp": now + lasts}]
+    signed = b".".join(encoded(json.dumps(part).encode()) for part in parts)
+    return (signed + b"." + encoded(hmac.digest(secret, signed, "sha256"))).decode()
+
 
 class Dovecot:
-    def __init__(self, space, authority, mail, users, name="dovecot", hostname="imap.provider.test"):
-        """`users`: {address: password}."""
+    def __init__(self, space, authority, mail, users, name="dovecot", hostname="imap.provider.test", oauth=None):
+        """`users`: {address: password}. `oauth`: the secret of bearer_token(), where the server takes tokens."""
+        self.oauth = oauth
         self.space, self.name, self.mail, self.users, self.authority = space, name, mail, users, authority
         self.base = space.folder(name)
         self.hostname = hostname
@@ -77,8 +108,13 @@ class Dovecot:
     def start(self):
         self.space.folder(self.name, "run")
         self.space.write(f"{self.name}/users", "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in self.users.items()))
+        if self.oauth:
+            self.space.folder(self.name, "keys", "default", "HS256")
+            self.space.write(f"{self.name}/keys/default/HS256/default", base64.b64encode(self.oauth).decode())
+            self.space.write(f"{self.name}/oauth2", OAUTH2.format(base=self.base))
         conf = self.space.write(f"{self.name}/dovecot.conf", CONF.format(
-            base=self.base, certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap,
+            oauth_mechanisms=OAUTH_MECHANISMS if self.oauth else "",
+            oauth=OAUTH.format(mechanisms=OAUTH_MECHANISMS, base=self.base) if self.oauth else "", base=self.base, certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap,
             imaps=self.imaps, pop3=self.pop3, pop3s=self.pop3s))
         self.process = Process(["dovecot", "-F", "-c", conf], os.path.join(self.base, "out"))
         wait_for(lambda: accepts(self.imaps), 20, "Dovecot")
