@@ -88,6 +88,9 @@ std::string SslConnection::handshake_reason() const {
 
 std::unique_ptr<Protection> SslConnection::hand_over(std::uint64_t records_a_key) {
   if (failed() || !secrets_ || !speaks_tls_1_3() || holds_data()) return nullptr;
+  // A few small clients ask for small records (RFC 6066 §4), and end a connection that has larger ones.
+  if (SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_.get())) != TLSEXT_max_fragment_length_DISABLED)
+    return nullptr;
   const Suite* const suite = find_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (suite == nullptr || secrets_->client.empty() || secrets_->server.empty()) return nullptr;
   return std::make_unique<RecordLayer>(*suite, *secrets_, sent_, records_a_key);

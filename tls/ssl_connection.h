@@ -28,8 +28,8 @@ class SslConnection final : public Protection {
   [[nodiscard]] TlsInfo info() const;
   /// Why the handshake failed, as far as an operator can do something about it.
   [[nodiscard]] std::string handshake_reason() const;
-  /// The records from now on, when this is a server's TLS 1.3 connection whose hands are just shaken; else
-  /// null, and OpenSSL goes on.
+  /// The records from now on, when this is a server's TLS 1.3 connection whose hands are just shaken, and
+  /// whose client takes records of any size; else null, and OpenSSL goes on.
   std::unique_ptr<Protection> hand_over(std::uint64_t records_a_key = RecordLayer::kRecordsAKey);
 
   Step open(CipherText& text, std::span<char> room, std::size_t& size) override;

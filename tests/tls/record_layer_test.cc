@@ -253,32 +253,38 @@ TEST_CASE("a session is resumed with the ticket that was sent before the records
   }
 }
 
-TEST_CASE("TLS 1.2 stays with OpenSSL") {
+TEST_CASE("TLS 1.2, and a client that takes small records only, stay with OpenSSL") {
   const TestAuthority authority;
   const auto served = serving(authority);
-  SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
-  const SslPtr client(SSL_new(context.get()));
-  CipherText client_text;
-  CipherText server_text;
-  SSL_set_connect_state(client.get());
-  REQUIRE(attach(client.get(), client_text));
-  auto made = served->connection();
-  SslConnection connection(made.ssl, made.keep, server_text);
-  Step step = Step::more;
-  std::string up;
-  std::string down;
-  for (int turn = 0; turn < 5 && step == Step::more; ++turn) {
-    SSL_do_handshake(client.get());
-    up = std::exchange(client_text.output, {});
-    server_text.input = up;
-    step = connection.shake(server_text);
-    down = std::exchange(server_text.output, {});
-    client_text.input = down;
+  for (const bool small : {false, true}) {
+    SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+    if (small) {
+      SSL_CTX_set_tlsext_max_fragment_length(context.get(), TLSEXT_max_fragment_length_512);
+    } else {
+      SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+    }
+    const SslPtr client(SSL_new(context.get()));
+    CipherText client_text;
+    CipherText server_text;
+    SSL_set_connect_state(client.get());
+    REQUIRE(attach(client.get(), client_text));
+    auto made = served->connection();
+    SslConnection connection(made.ssl, made.keep, server_text);
+    Step step = Step::more;
+    std::string up;
+    std::string down;
+    for (int turn = 0; turn < 5 && step == Step::more; ++turn) {
+      SSL_do_handshake(client.get());
+      up = std::exchange(client_text.output, {});
+      server_text.input = up;
+      step = connection.shake(server_text);
+      down = std::exchange(server_text.output, {});
+      client_text.input = down;
+    }
+    REQUIRE(step == Step::full);
+    CHECK(connection.hand_over() == nullptr);
+    CHECK(connection.info().protocol == (small ? "TLSv1.3" : "TLSv1.2"));
   }
-  REQUIRE(step == Step::full);
-  CHECK(connection.hand_over() == nullptr);
-  CHECK(connection.info().protocol == "TLSv1.2");
 }
 
 TEST_CASE("padding and a few empty records are nothing, many are refused") {
