@@ -243,6 +243,7 @@ Protection::Step RecordLayer::open_record(CipherText& text, std::string_view rec
 }
 
 Protection::Step RecordLayer::take_alert(CipherText& text, std::string_view content) {
+  if (content.empty()) return stop(text, Alert::unexpected_message, "empty alert");  // RFC 8446 §5.4
   if (content.size() != 2) return stop(text, Alert::decode_error, "malformed alert");
   switch (static_cast<Alert>(content[1])) {
     case Alert::close_notify:

@@ -311,6 +311,7 @@ TEST_CASE("what a client must not say ends the connection with the alert of RFC 
       {"x", 99, 10},
       {"\1", 20, 10},                        // ChangeCipherSpec
       {std::string(16385, 'x'), kData, 22},  // longer than a record
+      {"", kAlert, 10},
       {"\1", kAlert, 50},
       {"\1\0\0", kAlert, 50},
       {"\2\x14", kAlert, 0},  // bad_record_mac: not answered
