@@ -127,6 +127,16 @@ class Rogue {
     return out;
   }
 
+  /// A KeyUpdate that asks for one.
+  [[nodiscard]] std::string request_keys() {
+    std::string out = record(std::string_view("\x18\0\0\1\1", 5), 22);
+    REQUIRE(up_.update());
+    return out;
+  }
+
+  /// The server's next records are under new keys.
+  void renew_down() { REQUIRE(down_.update()); }
+
   Step hear(std::string_view octets_sent) {
     text.input = octets_sent;
     std::string room(32768, '\0');
@@ -376,6 +386,23 @@ TEST_CASE("many requests for new keys get one answer") {
   CHECK(rogue.hear(rogue.record(std::string("\x18\0\0\1\1", 5), kHandshake)) == Step::more);
   CHECK(rogue.answer() == std::string("\x18\0\0\1\0\x16", 6));
   CHECK(rogue.text.output.empty());
+}
+
+TEST_CASE("requests for new keys fill no memory while nothing is sent, and are answered before more data") {
+  const std::string answer("\x18\0\0\1\0\x16", 6);
+  Rogue rogue;
+  for (int i = 0; i < 1000; ++i) {
+    CHECK(rogue.hear(rogue.request_keys() + rogue.record("x", kData)) == Step::more);
+  }
+  CHECK(rogue.text.output.size() == 5 + 6 + RecordKeys::kTag);
+  CHECK(rogue.server.seal(rogue.text, "data"));
+  CHECK(rogue.answer() == answer);
+  rogue.renew_down();
+  CHECK(rogue.answer() == answer);
+  rogue.renew_down();
+  CHECK(rogue.answer() == "data\x17");
+  CHECK(rogue.server.seal(rogue.text, "more"));
+  CHECK(rogue.answer() == "more\x17");
 }
 
 }  // namespace kage::tls
