@@ -174,11 +174,10 @@ Protection::Step RecordLayer::open(CipherText& text, std::span<char> room, std::
       partial_ = {};
     }
   }
-  // One answer for all that asked (RFC 8446 §4.6.3).
-  if (std::exchange(key_update_asked_, false) && !failed() && !ended_ && !renew_writing_keys(text)) {
-    step = Step::failed;
-  }
-  return step;
+  // One answer for all that asked (RFC 8446 §4.6.3). It may wait for our next data, so it does while a peer
+  // that reads nothing makes output wait.
+  const bool answers = key_update_asked_ && text.output.empty() && !failed() && !ended_;
+  return answers && !renew_writing_keys(text) ? Step::failed : step;
 }
 
 /// The first record there is, which is still in the input or in `partial_`; nothing: more must come.
@@ -251,6 +250,7 @@ Protection::Step RecordLayer::open_record(CipherText& text, std::string_view rec
 }
 
 Protection::Step RecordLayer::take_alert(CipherText& text, std::string_view content) {
+  if (content.empty()) return stop(text, Alert::unexpected_message, "empty alert");  // RFC 8446 §5.4
   if (content.size() != 2) return stop(text, Alert::decode_error, "malformed alert");
   switch (static_cast<Alert>(content[1])) {
     case Alert::close_notify:
@@ -308,7 +308,8 @@ bool RecordLayer::seal(CipherText& text, std::string_view data) {
   const std::size_t records = (data.size() + kMaxContent - 1) / kMaxContent;
   text.output.reserve(text.output.size() + data.size() + records * (kHeader + 1 + RecordKeys::kTag));
   while (!data.empty()) {
-    if (writing_.sequence() >= records_a_key_ && !renew_writing_keys(text)) return false;
+    const bool renews = key_update_asked_ || writing_.sequence() >= records_a_key_;
+    if (renews && !renew_writing_keys(text)) return false;
     const std::string_view content = data.substr(0, kMaxContent);
     if (!write_record(text, Content::application_data, content)) return false;
     data.remove_prefix(content.size());
@@ -342,6 +343,7 @@ bool RecordLayer::write_record(CipherText& text, Content type, std::string_view 
 /// RFC 8446 §4.6.3: the last record under the old keys tells of the new ones; ours are asked for no more.
 bool RecordLayer::renew_writing_keys(CipherText& text) {
   constexpr std::string_view kNotRequested("\x18\0\0\1\0", kKeyUpdateSize);
+  key_update_asked_ = false;
   if (!write_record(text, Content::handshake, kNotRequested)) return false;
   if (writing_.update()) return true;
   fail_with("no new keys");

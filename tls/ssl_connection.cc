@@ -71,11 +71,13 @@ Protection::Step SslConnection::shake(CipherText& text) {
   if (failed()) return Step::failed;
   ERR_clear_error();
   const std::size_t before = text.output.size();
+  const bool had_secret = !secrets_.server.empty();
   const Step step = step_of(SSL_do_handshake(ssl_.get()));
-  // A server ends its handshake with the client's Finished, and all that it says then (its tickets) is under
-  // its traffic secret (RFC 8446 §4.6.1). A client ends it with its own Finished, which is not.
+  // A server has its traffic secret with its Finished, which ends what it says in that step; what it says
+  // behind that (its tickets) is under the secret (RFC 8446 §4.4.4). A client's last word is its Finished,
+  // which is not.
+  if (had_secret && is_server()) sent_.add(std::string_view(text.output).substr(before));
   shaken_ = step == Step::full;
-  if (shaken_ && is_server()) sent_.add(std::string_view(text.output).substr(before));
   return step;
 }
 
@@ -96,9 +98,17 @@ std::string SslConnection::handshake_reason() const {
   return verified == X509_V_OK ? reason() : X509_verify_cert_error_string(verified);
 }
 
+/// A few small clients ask for small records (RFC 6066 §4), and end a connection that has larger ones.
+/// OpenSSL 3.0 does not agree to the other way to ask for them (RFC 8449).
+bool SslConnection::wants_small_records() const {
+  const auto asked = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_.get()));
+  return asked >= TLSEXT_max_fragment_length_512 && asked <= TLSEXT_max_fragment_length_4096;
+}
+
 std::unique_ptr<Protection> SslConnection::hand_over(std::uint64_t records_a_key) {
   if (failed() || !shaken_ || !speaks_tls_1_3() || SSL_get_shutdown(ssl_.get()) != 0) return nullptr;
   if (other_keys_ || holds_data() || !received_.is_whole() || !(is_server() || has_data_)) return nullptr;
+  if (wants_small_records()) return nullptr;
   const Suite* const suite = find_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (suite == nullptr || secrets_.client.empty() || secrets_.server.empty()) return nullptr;
   return std::make_unique<RecordLayer>(

@@ -48,8 +48,9 @@ class SslConnection final : public Protection {
   [[nodiscard]] SslSessionPtr session() const { return SslSessionPtr(SSL_get1_session(ssl_.get())); }
   /// Why the handshake failed, as far as an operator can do something about it.
   [[nodiscard]] std::string handshake_reason() const;
-  /// The record layer, of a TLS 1.3 connection: a server's as soon as hands are shaken, a client's when the
-  /// server has sent data, since OpenSSL has to have its session tickets, and no record has come in part.
+  /// The record layer, of a TLS 1.3 connection whose peer takes records of any size: a server's as soon as
+  /// hands are shaken, a client's when the server has sent data, since OpenSSL has to have its session
+  /// tickets, and no record has come in part.
   std::unique_ptr<Protection> hand_over() override { return hand_over(RecordLayer::kRecordsAKey); }
   std::unique_ptr<Protection> hand_over(std::uint64_t records_a_key);
 
@@ -60,6 +61,7 @@ class SslConnection final : public Protection {
 
  private:
   Step step_of(int result);
+  [[nodiscard]] bool wants_small_records() const;
   static void watch(int write, int version, int type, const void* message, std::size_t size, SSL* ssl,
                     void* self);
 

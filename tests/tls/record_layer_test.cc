@@ -127,6 +127,16 @@ class Rogue {
     return out;
   }
 
+  /// A KeyUpdate that asks for one.
+  [[nodiscard]] std::string request_keys() {
+    std::string out = record(std::string_view("\x18\0\0\1\1", 5), 22);
+    REQUIRE(up_.update());
+    return out;
+  }
+
+  /// The server's next records are under new keys.
+  void renew_down() { REQUIRE(down_.update()); }
+
   Step hear(std::string_view octets_sent) {
     text.input = octets_sent;
     std::string room(32768, '\0');
@@ -259,32 +269,38 @@ TEST_CASE("a session is resumed with the ticket that was sent before the records
   }
 }
 
-TEST_CASE("TLS 1.2 stays with OpenSSL") {
+TEST_CASE("TLS 1.2, and a client that takes small records only, stay with OpenSSL") {
   const TestAuthority authority;
   const auto served = serving(authority);
-  SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
-  const SslPtr client(SSL_new(context.get()));
-  CipherText client_text;
-  CipherText server_text;
-  SSL_set_connect_state(client.get());
-  REQUIRE(attach(client.get(), client_text));
-  auto made = served->connection();
-  SslConnection connection(made.ssl, made.keep, server_text);
-  Step step = Step::more;
-  std::string up;
-  std::string down;
-  for (int turn = 0; turn < 5 && step == Step::more; ++turn) {
-    SSL_do_handshake(client.get());
-    up = std::exchange(client_text.output, {});
-    server_text.input = up;
-    step = connection.shake(server_text);
-    down = std::exchange(server_text.output, {});
-    client_text.input = down;
+  for (const bool small : {false, true}) {
+    SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+    if (small) {
+      SSL_CTX_set_tlsext_max_fragment_length(context.get(), TLSEXT_max_fragment_length_512);
+    } else {
+      SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+    }
+    const SslPtr client(SSL_new(context.get()));
+    CipherText client_text;
+    CipherText server_text;
+    SSL_set_connect_state(client.get());
+    REQUIRE(attach(client.get(), client_text));
+    auto made = served->connection();
+    SslConnection connection(made.ssl, made.keep, server_text);
+    Step step = Step::more;
+    std::string up;
+    std::string down;
+    for (int turn = 0; turn < 5 && step == Step::more; ++turn) {
+      SSL_do_handshake(client.get());
+      up = std::exchange(client_text.output, {});
+      server_text.input = up;
+      step = connection.shake(server_text);
+      down = std::exchange(server_text.output, {});
+      client_text.input = down;
+    }
+    REQUIRE(step == Step::full);
+    CHECK(connection.hand_over() == nullptr);
+    CHECK(connection.info().protocol == (small ? "TLSv1.3" : "TLSv1.2"));
   }
-  REQUIRE(step == Step::full);
-  CHECK(connection.hand_over() == nullptr);
-  CHECK(connection.info().protocol == "TLSv1.2");
 }
 
 TEST_CASE("padding and a few empty records are nothing, many are refused") {
@@ -311,6 +327,7 @@ TEST_CASE("what a client must not say ends the connection with the alert of RFC 
       {"x", 99, 10},
       {"\1", 20, 10},                        // ChangeCipherSpec
       {std::string(16385, 'x'), kData, 22},  // longer than a record
+      {"", kAlert, 10},
       {"\1", kAlert, 50},
       {"\1\0\0", kAlert, 50},
       {"\2\x14", kAlert, 0},  // bad_record_mac: not answered
@@ -515,6 +532,23 @@ TEST_CASE("a server's late tickets are passed over, whole, several or in pieces"
   CHECK(pieces.answer() == "\2\x0a\x15");
   Rogue server;
   CHECK(server.hear(server.record(ticket, kHandshake)) == Step::failed);  // a client has none to give
+}
+
+TEST_CASE("requests for new keys fill no memory while nothing is sent, and are answered before more data") {
+  const std::string answer("\x18\0\0\1\0\x16", 6);
+  Rogue rogue;
+  for (int i = 0; i < 1000; ++i) {
+    CHECK(rogue.hear(rogue.request_keys() + rogue.record("x", kData)) == Step::more);
+  }
+  CHECK(rogue.text.output.size() == 5 + 6 + RecordKeys::kTag);
+  CHECK(rogue.server.seal(rogue.text, "data"));
+  CHECK(rogue.answer() == answer);
+  rogue.renew_down();
+  CHECK(rogue.answer() == answer);
+  rogue.renew_down();
+  CHECK(rogue.answer() == "data\x17");
+  CHECK(rogue.server.seal(rogue.text, "more"));
+  CHECK(rogue.answer() == "more\x17");
 }
 
 }  // namespace kage::tls
