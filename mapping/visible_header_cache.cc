@@ -17,7 +17,8 @@ const std::string& Deriver::phantom(const Viewer& viewer, std::string_view canon
 const std::string& Deriver::id(const Viewer& viewer, std::string_view id) {
   const ViewKey view(viewer);
   if (const std::string* known = ids_.find(view, id)) return *known;
-  last_ = id_in_view(*viewer.routes, *viewer.member, id);
+  last_.clear();
+  append_id_in_view(last_, *viewer.routes, *viewer.member, id);
   ids_.put(view, id, last_);
   return last_;
 }

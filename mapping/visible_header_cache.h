@@ -98,7 +98,7 @@ class Deriver {
  public:
   /// The local part that stands for an address.
   const std::string& phantom(const Viewer& viewer, std::string_view canonical);
-  /// id_in_view().
+  /// What append_id_in_view() writes.
   const std::string& id(const Viewer& viewer, std::string_view id);
   void clear();
 
