@@ -44,10 +44,9 @@ std::string form_code(const mapping::MasterKeys& master, std::string_view addres
   // No part holds a NUL, so none can pass for a piece of its neighbour.
   std::string text("form code\0", 10);
   text.append(address).append(1, '\0').append(visitor.canonical()).append(1, '\0').append(token);
-  const std::string hash = mapping::hmac_sha256(master.index_key(), text);
+  const mapping::Mac hash = mapping::hmac_sha256(master.index_key(), text);
   std::uint64_t number = 0;
-  for (const char c : std::string_view(hash).substr(0, 8))
-    number = number << 8 | static_cast<unsigned char>(c);
+  for (const char c : hash.first(8)) number = number << 8 | static_cast<unsigned char>(c);
   return fmt::format("{:0{}}", number % 100'000'000, kDigits);
 }
 

@@ -368,7 +368,7 @@ net::Task<std::string> FormService::Exchange::deliver() {
   } else {
     seed += letter_.token + '\0' + address_->canonical + '\0' + digest_of(letter_);
   }
-  const std::string id = base32(mapping::hmac_sha256(routes_->master().index_key(), seed).substr(0, 20));
+  const std::string id = base32(mapping::hmac_sha256(routes_->master().index_key(), seed).first(20));
   message::LetterWriter writer(letter_, address_->spec.address, id + "@" + address_->domain->name, date_);
   submission::LocalMessage message{.routes = routes_,
                                    .sender = letter_.email,

@@ -14,7 +14,7 @@ constexpr std::size_t kSignature = 16;
 std::string sign(const mapping::MasterKeys& master, std::string_view address, std::string_view what) {
   std::string text("form token\0", 11);
   text.append(what).append(address);
-  return mapping::hmac_sha256(master.index_key(), text).substr(0, kSignature);
+  return std::string(mapping::hmac_sha256(master.index_key(), text).first(kSignature));
 }
 
 }  // namespace

@@ -34,9 +34,7 @@ constexpr Reverse kBase64Reverse = reverse_of(kBase64, false);
 constexpr Reverse kBase64UrlReverse = reverse_of(kBase64Url, false);
 
 /// Bits in groups of `width`, most significant first; the last group is filled with zero bits.
-std::string encode_bits(std::string_view bytes, std::string_view alphabet, unsigned width) {
-  std::string out;
-  out.reserve((bytes.size() * 8 + width - 1) / width + 3);
+void append_bits(std::string& out, std::string_view bytes, std::string_view alphabet, unsigned width) {
   const unsigned mask = (1U << width) - 1;
   unsigned held = 0;
   unsigned bits = 0;
@@ -50,23 +48,25 @@ std::string encode_bits(std::string_view bytes, std::string_view alphabet, unsig
     held &= (1U << bits) - 1;
   }
   if (bits > 0) out.push_back(alphabet[(held << (width - bits)) & mask]);
-  return out;
 }
 
 /// The same for a width of 6, three octets at a time.
-std::string encode_64(std::string_view bytes, std::string_view alphabet) {
+void append_64(std::string& out, std::string_view bytes, std::string_view alphabet) {
   const std::size_t whole = bytes.size() / 3 * 3;
-  std::string out(whole / 3 * 4, '\0');
-  const auto octet = [&](std::size_t i) { return unsigned{static_cast<unsigned char>(bytes[i])}; };
-  char* to = out.data();
+  const std::size_t before = out.size();
+  out.resize(before + whole / 3 * 4);
+  const char* const from = bytes.data();
+  const auto octet = [from](std::size_t i) { return unsigned{static_cast<unsigned char>(from[i])}; };
+  const char* const digits = alphabet.data();
+  char* to = out.data() + before;
   for (std::size_t i = 0; i < whole; i += 3) {
     const unsigned group = octet(i) << 16U | octet(i + 1) << 8U | octet(i + 2);
-    *to++ = alphabet[group >> 18U];
-    *to++ = alphabet[group >> 12U & 63U];
-    *to++ = alphabet[group >> 6U & 63U];
-    *to++ = alphabet[group & 63U];
+    *to++ = digits[group >> 18U];
+    *to++ = digits[group >> 12U & 63U];
+    *to++ = digits[group >> 6U & 63U];
+    *to++ = digits[group & 63U];
   }
-  return out.append(encode_bits(bytes.substr(whole), alphabet, 6));
+  append_bits(out, bytes.substr(whole), alphabet, 6);
 }
 
 /// Refuses foreign characters, a length that no encoder makes, and filling bits that are not zero.
@@ -131,7 +131,10 @@ bool all_ascii(std::string_view text) {
 }
 
 std::string base32(std::string_view bytes) {
-  return encode_bits(bytes, kBase32, 5);
+  std::string out;
+  out.reserve((bytes.size() * 8 + 4) / 5);
+  append_bits(out, bytes, kBase32, 5);
+  return out;
 }
 
 std::optional<std::string> base32_decode(std::string_view text) {
@@ -139,7 +142,8 @@ std::optional<std::string> base32_decode(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  std::string out = encode_64(bytes, kBase64);
+  std::string out;
+  append_64(out, bytes, kBase64);
   out.append((4 - out.size() % 4) % 4, '=');
   return out;
 }
@@ -155,7 +159,13 @@ std::optional<std::string> base64_decode(std::string_view text) {
 }
 
 std::string base64url(std::string_view bytes) {
-  return encode_64(bytes, kBase64Url);
+  std::string out;
+  append_64(out, bytes, kBase64Url);
+  return out;
+}
+
+void append_base64url(std::string& out, std::string_view bytes) {
+  append_64(out, bytes, kBase64Url);
 }
 
 std::optional<std::string> base64url_decode(std::string_view text) {

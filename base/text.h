@@ -50,6 +50,7 @@ std::optional<std::string> base32_decode(std::string_view text);
 std::string base64(std::string_view bytes);                          ///< RFC 4648 §4, padded
 std::optional<std::string> base64_decode(std::string_view text);     ///< strict, padded
 std::string base64url(std::string_view bytes);                       ///< RFC 4648 §5, no padding
+void append_base64url(std::string& out, std::string_view bytes);     ///< the same behind `out`
 std::optional<std::string> base64url_decode(std::string_view text);  ///< strict, no padding, canonical
 std::string hex(std::string_view bytes);
 

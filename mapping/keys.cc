@@ -1,13 +1,11 @@
-// HMAC and HKDF by OpenSSL, and the master key file.
+// What is derived from keys (RFC 5869), and the master key file.
 //
 // Keys are wiped when their owner goes.
 #include "mapping/keys.h"
 
 #include <fcntl.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,45 +28,6 @@ constexpr std::size_t kMasterKeySize = 32;
 void wipe(std::string& secret) {
   OPENSSL_cleanse(secret.data(), secret.size());
 }
-
-struct FreeMac {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-
-/// A thread's HMAC-SHA-256 context: making one costs more than a short HMAC itself, and so does setting its
-/// key; the ids of a message ask for the same one again and again.
-class HmacContext {
- public:
-  HmacContext() {
-    static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-    context_.reset(EVP_MAC_CTX_new(mac));
-    std::array<char, 7> digest{"SHA256"};
-    const std::array<OSSL_PARAM, 2> parameters{
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
-        OSSL_PARAM_construct_end()};
-    require(context_ && EVP_MAC_CTX_set_params(context_.get(), parameters.data()) == 1, "HMAC");
-  }
-  ~HmacContext() { wipe(key_); }
-  HmacContext(const HmacContext&) = delete;
-  HmacContext& operator=(const HmacContext&) = delete;
-
-  /// Ready for data under `key`, which is not empty.
-  EVP_MAC_CTX* start(std::string_view key) {
-    if (equals_secret(key, key_)) {
-      require(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1, "HMAC");
-      return context_.get();
-    }
-    require(EVP_MAC_init(context_.get(), octets(key), key.size(), nullptr) == 1, "HMAC key");
-    wipe(key_);
-    key_.clear();
-    if (key.size() == kHashSize) key_ = key;
-    return context_.get();
-  }
-
- private:
-  std::unique_ptr<EVP_MAC_CTX, FreeMac> context_;
-  std::string key_;  ///< the one that is set; empty: unknown
-};
 
 struct FileDescriptor {
   int fd;
@@ -118,32 +77,18 @@ void sync_folder(const std::string& path) {
 
 }  // namespace
 
-std::string hmac_sha256(std::string_view key, std::string_view data) {
-  thread_local HmacContext kept;
-  std::string out(kHashSize, '\0');
-  std::size_t written = 0;
-  // RFC 2104 §2: an empty key is a key of zeros. OpenSSL takes a null one for "the key as before".
-  static constexpr std::array<char, kHashSize> kZeros{};
-  if (key.empty()) key = std::string_view(kZeros.data(), kZeros.size());
-  EVP_MAC_CTX* const context = kept.start(key);
-  require(EVP_MAC_update(context, octets(data), data.size()) == 1 &&
-              EVP_MAC_final(context, octets(out), &written, out.size()) == 1 && written == kHashSize,
-          "HMAC");
-  return out;
-}
-
 std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length) {
-  std::string extracted = hmac_sha256({}, key);  // RFC 5869 §2.2, no salt
+  Mac extracted = hmac_sha256({}, key);  // RFC 5869 §2.2, no salt
+  Mac block{};
   std::string out;
-  std::string block;
-  for (unsigned char counter = 1; out.size() < length; ++counter) {
+  for (char counter = 1; out.size() < length; ++counter) {
     require(counter != 0, "HKDF length");
-    block.append(info).push_back(static_cast<char>(counter));
-    block = hmac_sha256(extracted, block);
+    const std::string_view before = out.empty() ? std::string_view() : std::string_view(block);
+    block = hmac_sha256(extracted, {before, info, {&counter, 1}});
     out.append(block);
   }
-  wipe(extracted);
-  wipe(block);
+  OPENSSL_cleanse(extracted.octets.data(), kMacSize);
+  OPENSSL_cleanse(block.octets.data(), kMacSize);
   OPENSSL_cleanse(out.data() + length, out.size() - length);
   out.resize(length);
   return out;
@@ -186,9 +131,8 @@ MasterKeys::~MasterKeys() {
 }
 
 std::string MasterKeys::log_tag(std::string_view canonical_address) const {
-  std::string input("log\0", 4);
-  input.append(canonical_address);
-  return base32(std::string_view(hmac_sha256(index_key_, input)).substr(0, 5));
+  constexpr std::string_view kLabel("log\0", 4);
+  return base32(hmac_sha256(index_key_, {kLabel, canonical_address}).first(5));
 }
 
 Result<std::string> read_master_key(const std::string& path) {

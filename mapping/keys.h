@@ -10,9 +10,13 @@
 // Losing a member's key is what forgetting means (R3.5). No key is ever logged or written elsewhere.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,9 +31,12 @@ class Siv {
   ~Siv();
   Siv(Siv&&) noexcept;
   Siv& operator=(Siv&&) noexcept;
-  /// 16 octets of synthetic IV, then the ciphertext. `context` is authenticated, not contained. Neither may
-  /// be empty: OpenSSL's SIV cannot seal nothing.
+  static constexpr std::size_t kOverhead = 16;  ///< octets that what is sealed has more
+  /// A synthetic IV, then the ciphertext. `context` is authenticated, not contained. Neither may be empty:
+  /// OpenSSL's SIV cannot seal nothing.
   [[nodiscard]] std::string seal(std::string_view context, std::string_view plaintext) const;
+  /// The same into `out`, whose size is that of the result.
+  void seal(std::string_view context, std::string_view plaintext, std::span<char> out) const;
   /// Nothing when it was not sealed with this key and context.
   [[nodiscard]] std::optional<std::string> open(std::string_view context, std::string_view sealed) const;
 
@@ -38,7 +45,17 @@ class Siv {
   std::unique_ptr<State> state_;
 };
 
-std::string hmac_sha256(std::string_view key, std::string_view data);  ///< 32 octets
+inline constexpr std::size_t kMacSize = 32;
+/// What hmac_sha256() gives; wherever text is read it is one.
+struct Mac {
+  std::array<char, kMacSize> octets;
+  [[nodiscard]] std::string_view first(std::size_t count) const { return {octets.data(), count}; }
+  operator std::string_view() const { return first(kMacSize); }
+  bool operator==(const Mac&) const = default;
+};
+Mac hmac_sha256(std::string_view key, std::string_view data);
+/// Of the parts, one behind the other.
+Mac hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts);
 std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length);
 std::string sha256(std::string_view data);
 

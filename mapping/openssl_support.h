@@ -1,7 +1,8 @@
-// What keys.cc and siv.cc need to speak with OpenSSL. Internal to mapping.
+// What hmac.cc, keys.cc, phantom.cc and siv.cc need to speak with OpenSSL. Internal to mapping.
 #pragma once
 
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,9 @@ inline const unsigned char* octets(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 inline unsigned char* octets(std::string& text) {
+  return reinterpret_cast<unsigned char*>(text.data());
+}
+inline unsigned char* octets(std::span<char> text) {
   return reinterpret_cast<unsigned char*>(text.data());
 }
 

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <memory>
+#include <span>
 
-#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "mapping/openssl_support.h"
 
 namespace kage::mapping {
 namespace {
@@ -22,8 +22,8 @@ constexpr char kSeenVersion = 2;
 constexpr std::size_t kDayOctets = 2;
 constexpr std::size_t kNameOctets = 32;  // keeps a phantom below 200 octets of Redis' memory
 constexpr std::size_t kIdOctets = 8;
-constexpr std::size_t kSivOctets = 16;
 constexpr std::size_t kLongestMsgId = 500;
+constexpr std::size_t kLongestDomain = 255;  // RFC 1035 §2.3.4
 constexpr std::size_t kBlock = 16;
 constexpr std::size_t kBounceChars = 27;  // 'b' and 128 bits
 constexpr std::int64_t kBounceDays = 60;
@@ -42,20 +42,32 @@ std::uint64_t octets_number(std::string_view octets) {
   return number;
 }
 
-/// A label that keeps uses of one key apart, and what it is used on.
-std::string labelled(std::string_view label, std::string_view text) {
-  std::string out;
-  out.reserve(label.size() + 1 + text.size());
-  out.append(label).push_back('\0');
-  out.append(text);
-  return out;
+/// A label, and NUL, keep uses of one key apart.
+constexpr std::string_view kPhantomLabel("phantom\0", 8);
+constexpr std::string_view kMsgIdLabel("msgid\0", 6);
+
+/// What a phantom's value is sealed with.
+std::string phantom_context(std::string_view phantom_local) {
+  return std::string(kPhantomLabel) + lower(phantom_local);
 }
 
-/// Which member sealed an id, as `octets` XOR a mask that differs for every id.
-std::string masked(const MasterKeys& master, std::string_view siv, std::string_view octets) {
-  std::string mask = hmac_sha256(master.tag_key(), labelled("msgid", siv)).substr(0, kIdOctets);
-  for (std::size_t i = 0; i < kIdOctets; ++i) mask[i] = static_cast<char>(mask[i] ^ octets[i]);
-  return mask;
+/// What an id is sealed with: the label, and the domain in lower case.
+class MsgIdContext {
+ public:
+  explicit MsgIdContext(std::string_view domain) : size_(kMsgIdLabel.size() + domain.size()) {
+    require(domain.size() <= kLongestDomain, "domain of an id");
+    std::ranges::transform(domain, std::ranges::copy(kMsgIdLabel, octets_.begin()).out, to_lower);
+  }
+  operator std::string_view() const { return {octets_.data(), size_}; }
+
+ private:
+  std::array<char, kMsgIdLabel.size() + kLongestDomain> octets_;
+  std::size_t size_;
+};
+
+/// What a member's number is hidden with in an id: differs for every id, and comes from its synthetic IV.
+MemberId owner_mask(const MasterKeys& master, std::string_view iv) {
+  return octets_number(hmac_sha256(master.tag_key(), {kMsgIdLabel, iv}).first(kIdOctets));
 }
 
 struct FreeCipher {
@@ -77,10 +89,7 @@ std::string one_block(std::string_view key, std::string_view input, bool encrypt
       EVP_CipherUpdate(context.get(), reinterpret_cast<unsigned char*>(out.data()), &written,
                        reinterpret_cast<const unsigned char*>(input.data()), kBlock) == 1 &&
       written == kBlock;
-  if (!good) {
-    log::error("crypto.failed", {{"step", "AES block"}});
-    std::abort();
-  }
+  require(good, "AES block");
   return out;
 }
 
@@ -114,8 +123,8 @@ std::uint64_t day_of(std::int64_t unix_seconds) {
 }  // namespace
 
 std::string phantom_local(const Member& member, std::string_view canonical_address) {
-  const std::string hash = hmac_sha256(member.keys.phantom_key(), labelled("phantom", canonical_address));
-  return base32(std::string_view(hash).substr(0, kPhantomOctets));
+  const Mac hash = hmac_sha256(member.keys.phantom_key(), {kPhantomLabel, canonical_address});
+  return base32(hash.first(kPhantomOctets));
 }
 
 std::string phantom_address(const Member& member, std::string_view canonical_address) {
@@ -149,7 +158,7 @@ std::string seal_phantom_value(const Member& member, std::string_view phantom_lo
     // A spelling holds no NUL: it went through a parser of addresses.
     text = number_octets(seen->last, kDayOctets) + text + '\0' + seen->name;
   }
-  out += member.keys.seal().seal(labelled("phantom", lower(phantom_local)), text);
+  out += member.keys.seal().seal(phantom_context(phantom_local), text);
   return out;
 }
 
@@ -175,7 +184,7 @@ std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::st
     seen.emplace().first = static_cast<std::uint16_t>(octets_number(value.substr(0, kDayOctets)));
     value.remove_prefix(kDayOctets);
   }
-  const auto text = member->keys.seal().open(labelled("phantom", lower(phantom_local)), value);
+  const auto text = member->keys.seal().open(phantom_context(phantom_local), value);
   if (!text) return std::nullopt;
   std::string_view spelling = *text;
   if (seen) {
@@ -190,21 +199,29 @@ std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::st
   return PhantomValue{member, std::move(*address), std::move(seen)};
 }
 
+void append_sealed_msg_id(std::string& out, const MasterKeys& master, const Member& member,
+                          std::string_view msg_id, std::string_view domain) {
+  const MsgIdContext context(domain);
+  if (msg_id.empty() || msg_id.size() > kLongestMsgId) {
+    out.push_back('x');
+    append_base64url(out, hmac_sha256(member.keys.phantom_key(), {context, {"\0", 1}, msg_id}));
+  } else {
+    std::array<char, kIdOctets + Siv::kOverhead + kLongestMsgId> room;
+    const std::string_view octets(room.data(), kIdOctets + Siv::kOverhead + msg_id.size());
+    member.keys.seal().seal(context, msg_id, std::span(room).first(octets.size()).subspan(kIdOctets));
+    const MemberId mask = owner_mask(master, octets.substr(kIdOctets, Siv::kOverhead));
+    std::ranges::copy(number_octets(member.id ^ mask, kIdOctets), room.begin());
+    append_base64url(out, octets);
+  }
+  out.push_back('@');
+  out.append(domain);
+}
+
 std::string seal_msg_id(const MasterKeys& master, const Member& member, std::string_view msg_id,
                         std::string_view domain) {
-  const std::string context = labelled("msgid", lower(domain));
-  std::string local;
-  if (msg_id.empty() || msg_id.size() > kLongestMsgId) {
-    local = "x" + base64url(hmac_sha256(member.keys.phantom_key(), labelled(context, msg_id)));
-  } else {
-    const std::string sealed = member.keys.seal().seal(context, msg_id);
-    const std::string tag =
-        masked(master, std::string_view(sealed).substr(0, kSivOctets), number_octets(member.id, kIdOctets));
-    local = base64url(tag + sealed);
-  }
-  local.push_back('@');
-  local.append(domain);
-  return local;
+  std::string out;
+  append_sealed_msg_id(out, master, member, msg_id, domain);
+  return out;
 }
 
 std::optional<SealedMsgId> open_msg_id(const RouteTable& routes, std::string_view msg_id,
@@ -212,15 +229,16 @@ std::optional<SealedMsgId> open_msg_id(const RouteTable& routes, std::string_vie
   const std::size_t at = msg_id.rfind('@');
   if (at == std::string_view::npos || !equals_nocase(msg_id.substr(at + 1), domain)) return std::nullopt;
   // Base64 is 4 characters for 3 octets; a longer one is none of ours.
-  if (at > (kIdOctets + kSivOctets + kLongestMsgId) * 4 / 3 + 1) return std::nullopt;
+  if (at > (kIdOctets + Siv::kOverhead + kLongestMsgId) * 4 / 3 + 1) return std::nullopt;
+  if (domain.size() > kLongestDomain) return std::nullopt;
   const auto octets = base64url_decode(msg_id.substr(0, at));
-  if (!octets || octets->size() <= kIdOctets + kSivOctets) return std::nullopt;
-  const std::string_view tag = std::string_view(*octets).substr(0, kIdOctets);
+  if (!octets || octets->size() <= kIdOctets + Siv::kOverhead) return std::nullopt;
   const std::string_view sealed = std::string_view(*octets).substr(kIdOctets);
-  const MemberId id = octets_number(masked(routes.master(), sealed.substr(0, kSivOctets), tag));
-  const Member* const member = routes.find_member(id);
+  const MemberId hidden = octets_number(std::string_view(*octets).substr(0, kIdOctets));
+  const MemberId mask = owner_mask(routes.master(), sealed.substr(0, Siv::kOverhead));
+  const Member* const member = routes.find_member(hidden ^ mask);
   if (member == nullptr) return std::nullopt;
-  auto original = member->keys.seal().open(labelled("msgid", lower(domain)), sealed);
+  auto original = member->keys.seal().open(MsgIdContext(domain), sealed);
   if (!original) return std::nullopt;
   return SealedMsgId{member, std::move(*original)};
 }

@@ -52,6 +52,9 @@ std::optional<PhantomValue> open_phantom_value(const RouteTable& routes, std::st
 /// The domain is part of what is sealed: an id moved to another domain does not open.
 std::string seal_msg_id(const MasterKeys& master, const Member& member, std::string_view msg_id,
                         std::string_view domain);
+/// The same behind `out`.
+void append_sealed_msg_id(std::string& out, const MasterKeys& master, const Member& member,
+                          std::string_view msg_id, std::string_view domain);
 struct SealedMsgId {
   const Member* member = nullptr;
   std::string original;

@@ -9,10 +9,25 @@
 namespace kage::mapping {
 namespace {
 
-std::string domain_of(std::string_view id) {
-  const std::size_t at = id.rfind('@');
-  return at == std::string_view::npos ? std::string() : lower(trim(id.substr(at + 1)));
-}
+/// An id's domain in lower case, which most are: those are not copied.
+class IdDomain {
+ public:
+  explicit IdDomain(std::string_view id) {
+    const std::size_t at = id.rfind('@');
+    if (at == std::string_view::npos) return;
+    text_ = trim(id.substr(at + 1));
+    if (std::ranges::none_of(text_, [](char c) { return c != to_lower(c); })) return;
+    lowered_ = lower(text_);
+    text_ = lowered_;
+  }
+  IdDomain(const IdDomain&) = delete;
+  IdDomain& operator=(const IdDomain&) = delete;
+  operator std::string_view() const { return text_; }
+
+ private:
+  std::string lowered_;
+  std::string_view text_;
+};
 
 bool is_within(std::string_view domain, std::string_view parent) {
   if (domain == parent) return true;
@@ -22,7 +37,8 @@ bool is_within(std::string_view domain, std::string_view parent) {
 
 /// Whether somebody at `domain` made this id, as far as its domain tells.
 bool is_id_of(std::string_view id, std::string_view domain) {
-  const std::string made_at = domain_of(id);
+  const IdDomain domain_of_id(id);
+  const std::string_view made_at = domain_of_id;
   return !made_at.empty() && !domain.empty() && (is_within(made_at, domain) || is_within(domain, made_at));
 }
 
@@ -56,6 +72,27 @@ bool is_plain_local(std::string_view local) {
          std::ranges::all_of(local, [](char c) { return is_alnum(c) || c == '-' || c == '_'; });
 }
 
+/// id_towards_member() behind `out`; `domain` is that of the id.
+void append_towards_member(std::string& out, const RouteTable& routes, const Member& member,
+                           std::string_view id, std::string_view domain) {
+  if (routes.find_public_domain(domain) != nullptr) {
+    if (const auto opened = open_msg_id(routes, id, domain)) {
+      // A colleague's message is known here, if at all, by the id of a shared copy (contract R7.3).
+      const bool shared = opened->member->address == member.address &&
+                          member.address->spec.share_replies != SharePolicy::nobody;
+      if (opened->member == &member) {
+        out.append(opened->original);
+        return;
+      }
+      if (!shared) {
+        out.append(id);
+        return;
+      }
+    }
+  }
+  append_sealed_msg_id(out, routes.master(), member, id, member.address->domain->phantom_domain);
+}
+
 }  // namespace
 
 bool stays_in_view(const RouteTable& routes, const Member& member, const std::string& canonical) {
@@ -66,13 +103,14 @@ bool stays_in_view(const RouteTable& routes, const Member& member, const std::st
          is_plain_local(std::string_view(canonical).substr(0, at));
 }
 
-std::string id_in_view(const RouteTable& routes, const Member& member, std::string_view id) {
-  const std::size_t at = id.rfind('@');
-  if (at != std::string_view::npos && is_plain_local(id.substr(0, at)) &&
-      routes.find_phantom_domain(domain_of(id)) != nullptr) {
-    return std::string(id);
+void append_id_in_view(std::string& out, const RouteTable& routes, const Member& member,
+                       std::string_view id) {
+  const IdDomain domain(id);
+  if (routes.find_phantom_domain(domain) != nullptr && is_plain_local(id.substr(0, id.rfind('@')))) {
+    out.append(id);
+  } else {
+    append_towards_member(out, routes, member, id, domain);
   }
-  return id_towards_member(routes, member, id);
 }
 
 std::size_t longest_id_in_view(const Member& member, std::size_t octets) {
@@ -82,8 +120,9 @@ std::size_t longest_id_in_view(const Member& member, std::size_t octets) {
 }
 
 std::string short_id(const Member& member, std::string_view id) {
-  const std::string hash = hmac_sha256(member.keys.phantom_key(), std::string("short id\0", 9).append(id));
-  return base32(std::string_view(hash).substr(0, 10)) + "@" + member.address->domain->phantom_domain;
+  constexpr std::string_view kLabel("short id\0", 9);
+  return base32(hmac_sha256(member.keys.phantom_key(), {kLabel, id}).first(10)) + "@" +
+         member.address->domain->phantom_domain;
 }
 
 std::string masked_content_id(const Member& member, std::string_view id) {
@@ -98,21 +137,13 @@ std::string masked_content_id(const Member& member, std::string_view id) {
 }
 
 std::string id_towards_member(const RouteTable& routes, const Member& member, std::string_view id) {
-  const std::string domain = domain_of(id);
-  if (routes.find_public_domain(domain) != nullptr) {
-    if (auto opened = open_msg_id(routes, id, domain)) {
-      if (opened->member == &member) return std::move(opened->original);
-      // A colleague's message is known here, if at all, by the id of a shared copy (contract R7.3).
-      const bool shared = opened->member->address == member.address &&
-                          member.address->spec.share_replies != SharePolicy::nobody;
-      if (!shared) return std::string(id);
-    }
-  }
-  return seal_msg_id(routes.master(), member, id, member.address->domain->phantom_domain);
+  std::string out;
+  append_towards_member(out, routes, member, id, IdDomain(id));
+  return out;
 }
 
 std::string id_towards_correspondent(const IdAudience& to, std::string_view id) {
-  const std::string domain = domain_of(id);
+  const IdDomain domain(id);
   if (to.routes.find_phantom_domain(domain) != nullptr) {
     auto opened = open_msg_id(to.routes, id, domain);
     const bool own = opened && opened->member == &to.member;
@@ -126,7 +157,7 @@ std::string id_towards_correspondent(const IdAudience& to, std::string_view id) 
 
 bool is_loop(const ParsedHeader& header, const RouteTable& routes) {
   const std::string_view id = header.message_id();
-  const std::string domain = domain_of(id);
+  const IdDomain domain(id);
   return routes.find_phantom_domain(domain) != nullptr && open_msg_id(routes, id, domain).has_value();
 }
 

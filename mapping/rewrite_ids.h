@@ -17,11 +17,11 @@ std::string id_towards_member(const RouteTable& routes, const Member& member, st
 /// address of ours, or an address at a phantom domain, where nobody real has one.
 bool stays_in_view(const RouteTable& routes, const Member& member, const std::string& canonical);
 
-/// An id in a message that `member` fetches: as id_towards_member, but what carries a phantom domain came
-/// through this gateway and stays.
-std::string id_in_view(const RouteTable& routes, const Member& member, std::string_view id);
+/// Writes an id of a message that `member` fetches behind `out`: as id_towards_member, but what carries a
+/// phantom domain came through this gateway and stays.
+void append_id_in_view(std::string& out, const RouteTable& routes, const Member& member, std::string_view id);
 
-/// What id_in_view() gives for an id of so many octets is never longer.
+/// What append_id_in_view() gives for an id of so many octets is never longer.
 std::size_t longest_id_in_view(const Member& member, std::size_t octets);
 
 /// An id of 16 characters at the phantom domain, irreversible, for where no room is.

@@ -74,7 +74,7 @@ std::optional<Elements> read_row(std::string_view row) {
 std::string hashed_field(const MasterKeys& master, std::string_view prefix, std::string_view name) {
   std::string input("field\0", 6);
   input.append(prefix).append(name);
-  return std::string(prefix) + hex(std::string_view(hmac_sha256(master.index_key(), input)).substr(0, 16));
+  return std::string(prefix) + hex(hmac_sha256(master.index_key(), input).first(16));
 }
 
 std::string id_text(MemberId id) {

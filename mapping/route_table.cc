@@ -18,13 +18,13 @@ bool same(const message::Address& a, const message::Address& b) {
 
 template <class Map>
 auto lookup(const Map& map, std::string_view key) -> typename Map::mapped_type {
-  const auto found = map.find(std::string(key));
+  const auto found = map.find(key);
   return found == map.end() ? nullptr : found->second;
 }
 
-std::span<const Member* const> lookup_all(
-    const std::unordered_map<std::string, std::vector<const Member*>>& map, std::string_view key) {
-  const auto found = map.find(std::string(key));
+template <class Map>
+std::span<const Member* const> lookup_all(const Map& map, std::string_view key) {
+  const auto found = map.find(key);
   if (found == map.end()) return {};
   return found->second;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -134,13 +135,21 @@ class RouteTable {
   Result<> add_addresses(std::vector<AddressSpec> addresses);
   Result<> add_members(std::vector<Row> rows);
 
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  /// Looked up by views, without copies.
+  template <class Value>
+  using ByText = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
   std::vector<DomainSpec> domains_;
   std::vector<std::unique_ptr<PublicAddress>> addresses_;
   std::vector<std::unique_ptr<Member>> members_;
-  std::unordered_map<std::string, const PublicAddress*> by_address_;
+  ByText<const PublicAddress*> by_address_;
   std::unordered_map<MemberId, const Member*> by_id_;
-  std::unordered_map<std::string, std::vector<const Member*>> by_login_, by_mailbox_;
-  std::unordered_map<std::string, const DomainSpec*> by_public_domain_, by_phantom_domain_;
+  ByText<std::vector<const Member*>> by_login_, by_mailbox_;
+  ByText<const DomainSpec*> by_public_domain_, by_phantom_domain_;
   std::shared_ptr<const MasterKeys> master_;
   std::uint64_t generation_ = 0;
 };

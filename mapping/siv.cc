@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,7 @@ namespace {
 
 constexpr std::size_t kBlock = 16;
 constexpr std::size_t kHalfKey = kSivKeySize / 2;
+static_assert(kBlock == Siv::kOverhead);
 using Block = std::array<unsigned char, kBlock>;
 
 void add(unsigned char* to, const Block& block) {  // exclusive or
@@ -45,6 +47,10 @@ Block doubled(const Block& block) {
   return out;
 }
 
+std::string_view text_of(const Block& block) {
+  return {reinterpret_cast<const char*>(block.data()), block.size()};
+}
+
 struct FreeCipher {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
 };
@@ -61,10 +67,10 @@ class KeyedAes {
   }
 
   /// Whole blocks, in place.
-  void run(std::string& blocks) {
+  void run(std::span<unsigned char> blocks) {
     int written = 0;
     const auto size = static_cast<int>(blocks.size());
-    require(EVP_EncryptUpdate(context_.get(), octets(blocks), &written, octets(blocks), size) == 1 &&
+    require(EVP_EncryptUpdate(context_.get(), blocks.data(), &written, blocks.data(), size) == 1 &&
                 written == size,
             "AES");
   }
@@ -78,11 +84,11 @@ class KeyedCbc {
  public:
   explicit KeyedCbc(const unsigned char* key) : aes_(mode(), key) {}
 
-  /// The last block of the ciphertext; `blocks` is used up.
-  Block last_block(std::string& blocks) {
-    add(octets(blocks), left_);
+  /// The next blocks of a message, which are used up; the last one of the ciphertext.
+  const Block& run(std::span<unsigned char> blocks, bool first) {
+    if (first) add(blocks.data(), left_);
     aes_.run(blocks);
-    std::copy_n(octets(blocks) + blocks.size() - kBlock, kBlock, left_.begin());
+    std::ranges::copy(blocks.last<kBlock>(), left_.begin());
     return left_;
   }
 
@@ -102,22 +108,28 @@ class KeyedCounter {
 
   /// Encrypts or decrypts `from`. The last 31 bits of `first` are zero or leave room to count.
   void apply(const Block& first, unsigned char* to, std::string_view from) {
-    std::string stream((from.size() + kBlock - 1) / kBlock * kBlock, '\0');
+    std::array<unsigned char, 16 * kBlock> stream;
     std::uint32_t count = 0;
     for (std::size_t i = kBlock - 4; i < kBlock; ++i) count = count << 8U | first[i];
-    for (std::size_t at = 0; at < stream.size(); at += kBlock, ++count) {
-      std::ranges::copy(first, octets(stream) + at);
-      for (std::size_t i = 0; i < 4; ++i) {
-        octets(stream)[at + kBlock - 1 - i] = static_cast<unsigned char>(count >> (8 * i) & 0xffU);
+    while (!from.empty()) {
+      const std::string_view now = from.substr(0, stream.size());
+      const std::size_t size = (now.size() + kBlock - 1) / kBlock * kBlock;
+      for (std::size_t at = 0; at < size; at += kBlock) write_counter(&stream[at], first, count++);
+      aes_.run(std::span(stream).first(size));
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        to[i] = static_cast<unsigned char>(octets(now)[i] ^ stream[i]);
       }
-    }
-    aes_.run(stream);
-    for (std::size_t i = 0; i < from.size(); ++i) {
-      to[i] = static_cast<unsigned char>(octets(from)[i] ^ octets(stream)[i]);
+      to += now.size();
+      from.remove_prefix(now.size());
     }
   }
 
  private:
+  static void write_counter(unsigned char* to, const Block& first, std::uint32_t count) {
+    std::copy_n(first.begin(), kBlock - 4, to);
+    for (std::size_t i = 1; i <= 4; ++i, count >>= 8U) to[kBlock - i] = static_cast<unsigned char>(count);
+  }
+
   static const EVP_CIPHER* mode() {
     static EVP_CIPHER* const ecb = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr);
     return ecb;
@@ -129,30 +141,33 @@ class KeyedCounter {
 class Sealer {
  public:
   explicit Sealer(std::string_view key) : mac_(octets(key)), cipher_(octets(key.substr(kHalfKey))) {
-    std::string zeros(kBlock, '\0');
-    whole_ = doubled(mac_.last_block(zeros));
+    Block zeros{};
+    whole_ = doubled(mac_.run(zeros, true));
     padded_ = doubled(whole_);
-    zeros.assign(kBlock, '\0');
-    start_ = doubled(cmac(zeros, nullptr));
+    start_ = doubled(cmac(text_of(Block{}), nullptr));
   }
   ~Sealer() {
-    for (Block* secret : {&whole_, &padded_, &start_}) OPENSSL_cleanse(secret->data(), kBlock);
+    for (Block* secret : {&whole_, &padded_, &start_, &context_mac_}) {
+      OPENSSL_cleanse(secret->data(), kBlock);
+    }
   }
   Sealer(const Sealer&) = delete;
   Sealer& operator=(const Sealer&) = delete;
 
   /// S2V of RFC 5297 §2.4 with one associated datum.
   Block synthetic_iv(std::string_view context, std::string_view plaintext) {
-    std::string work(context);
-    Block d = cmac(work, nullptr);
-    add(d.data(), start_);
-    work = plaintext;
-    if (plaintext.size() < kBlock) {
-      work.push_back('\x80');
-      work.resize(kBlock, '\0');
-      d = doubled(d);
+    // The ids of a message have the same one.
+    if (context != context_) {
+      context_mac_ = cmac(context, nullptr);
+      add(context_mac_.data(), start_);
+      context_ = context;
     }
-    return cmac(work, &d);
+    if (plaintext.size() >= kBlock) return cmac(plaintext, &context_mac_);
+    Block padded{};
+    std::ranges::copy(plaintext, padded.begin());
+    padded[plaintext.size()] = 0x80;
+    add(padded.data(), doubled(context_mac_));
+    return cmac(text_of(padded), nullptr);
   }
 
   /// Encrypts and decrypts (RFC 5297 §2.5): two bits of the IV are cleared, for counters of 32 bits.
@@ -163,22 +178,33 @@ class Sealer {
   }
 
  private:
-  /// CMAC of `text`, whose last block `end` is added to first. `text` is used up.
-  Block cmac(std::string& text, const Block* end) {
-    if (end != nullptr) add(octets(text) + text.size() - kBlock, *end);
-    const bool whole = text.size() % kBlock == 0;
-    if (!whole) {
-      text.push_back('\x80');
-      text.resize((text.size() + kBlock - 1) / kBlock * kBlock, '\0');
+  /// CMAC of `text`, whose last block `end` is added to first.
+  Block cmac(std::string_view text, const Block* end) {
+    std::array<unsigned char, 32 * kBlock> work;
+    constexpr std::size_t kPiece = 16 * kBlock;
+    bool first = true;
+    // What `end` and the padding change stays for the last piece.
+    for (; text.size() > work.size() - kBlock; first = false, text.remove_prefix(kPiece)) {
+      std::ranges::copy(text.substr(0, kPiece), work.begin());
+      mac_.run(std::span(work).first(kPiece), first);
     }
-    add(octets(text) + text.size() - kBlock, whole ? whole_ : padded_);
-    return mac_.last_block(text);
+    std::ranges::copy(text, work.begin());
+    if (end != nullptr) add(&work[text.size() - kBlock], *end);
+    const std::size_t size = std::max(kBlock, (text.size() + kBlock - 1) / kBlock * kBlock);
+    if (text.size() < size) {
+      work[text.size()] = 0x80;
+      std::fill(work.data() + text.size() + 1, work.data() + size, '\0');
+    }
+    add(&work[size - kBlock], text.size() == size ? whole_ : padded_);
+    return mac_.run(std::span(work).first(size), first);
   }
 
   KeyedCbc mac_;
   KeyedCounter cipher_;
   Block whole_{}, padded_{};  // the subkeys of RFC 4493 §2.3: for a last block that is whole, and for others
   Block start_{};             // doubled CMAC of a block of zeros, which every S2V begins with
+  std::string context_;       // the last one
+  Block context_mac_{};       // and what S2V makes of it
 };
 
 }  // namespace
@@ -211,23 +237,27 @@ Siv::~Siv() = default;
 Siv::Siv(Siv&&) noexcept = default;
 Siv& Siv::operator=(Siv&&) noexcept = default;
 
-std::string Siv::seal(std::string_view context, std::string_view plaintext) const {
-  require(!context.empty() && !plaintext.empty(), "SIV input");
+void Siv::seal(std::string_view context, std::string_view plaintext, std::span<char> out) const {
+  require(!context.empty() && !plaintext.empty() && out.size() == kOverhead + plaintext.size(), "SIV input");
   auto sealer = state_->take();
   const Block iv = sealer->synthetic_iv(context, plaintext);
-  std::string out(kBlock + plaintext.size(), '\0');
   std::ranges::copy(iv, octets(out));
   sealer->apply(iv, octets(out) + kBlock, plaintext);
   state_->put_back(std::move(sealer));
+}
+
+std::string Siv::seal(std::string_view context, std::string_view plaintext) const {
+  std::string out(kOverhead + plaintext.size(), '\0');
+  seal(context, plaintext, out);
   return out;
 }
 
 std::optional<std::string> Siv::open(std::string_view context, std::string_view sealed) const {
-  if (sealed.size() <= kBlock || context.empty()) return std::nullopt;
+  if (sealed.size() <= kOverhead || context.empty()) return std::nullopt;
   auto sealer = state_->take();
   Block iv;
   std::copy_n(octets(sealed), kBlock, iv.begin());
-  std::string out(sealed.size() - kBlock, '\0');
+  std::string out(sealed.size() - kOverhead, '\0');
   sealer->apply(iv, octets(out), sealed.substr(kBlock));
   const Block expected = sealer->synthetic_iv(context, out);
   state_->put_back(std::move(sealer));

@@ -1,31 +1,88 @@
 // Look-ups before derivations.
 #include "mapping/visible_header_cache.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "mapping/phantom.h"
 #include "mapping/rewrite_ids.h"
 
 namespace kage::mapping {
+namespace {
 
-const std::string& Deriver::phantom(const Viewer& viewer, std::string_view canonical) {
-  const ViewKey view(viewer);
-  if (const std::string* known = phantoms_.find(view, canonical)) return *known;
-  last_ = phantom_local(*viewer.member, canonical);
-  phantoms_.put(view, canonical, last_);
-  return last_;
+constexpr std::size_t kLongest = 512;  ///< octets of a key or a value that is kept
+
+}  // namespace
+
+std::optional<std::string_view> RecentTexts::find(const RecentKey& key) const {
+  if (slots_.empty()) return std::nullopt;
+  const std::size_t at = key.place(count_);
+  for (const std::size_t each : {at, at ^ 1U}) {
+    const Slot& slot = slots_[each];
+    if (slot.hash != key.hash || is_overwritten(slot)) continue;
+    const char* const entry = &ring_[slot.position % octets_];
+    Head head;
+    std::memcpy(&head, entry, sizeof head);
+    const std::string_view text(entry + sizeof head, head.key_size);
+    if (head.view == key.view && text == key.text) {
+      return std::string_view(text.data() + text.size(), head.value_size);
+    }
+  }
+  return std::nullopt;
 }
 
-const std::string& Deriver::id(const Viewer& viewer, std::string_view id) {
-  const ViewKey view(viewer);
-  if (const std::string* known = ids_.find(view, id)) return *known;
-  last_ = id_in_view(*viewer.routes, *viewer.member, id);
-  ids_.put(view, id, last_);
-  return last_;
+void RecentTexts::put(const RecentKey& key, std::string_view value) {
+  if (key.text.size() > kLongest || value.size() > kLongest) return;
+  if (slots_.empty()) {
+    slots_.resize(count_);
+    ring_ = std::make_unique_for_overwrite<char[]>(octets_);
+  }
+  const Head head{key.view, static_cast<std::uint32_t>(key.text.size()),
+                  static_cast<std::uint32_t>(value.size())};
+  const std::size_t size = sizeof head + key.text.size() + value.size();
+  const std::size_t left = octets_ - next_ % octets_;
+  if (size > left) next_ += left;
+  char* const entry = &ring_[next_ % octets_];
+  std::memcpy(entry, &head, sizeof head);
+  std::ranges::copy(value, std::ranges::copy(key.text, entry + sizeof head).out);
+  const std::size_t at = key.place(count_);
+  Slot& slot = slots_[at].position <= slots_[at ^ 1U].position ? slots_[at] : slots_[at ^ 1U];
+  if (slot.position == 0) {
+    ++size_;
+    metrics::add(gauge_, 1);
+  }
+  slot = {next_, key.hash};
+  next_ += size;
+}
+
+void RecentTexts::clear() {
+  slots_ = {};
+  ring_.reset();
+  metrics::add(gauge_, -static_cast<std::int64_t>(size_));
+  size_ = 0;
+}
+
+std::string_view Deriver::phantom(const Viewer& viewer, std::string_view canonical) {
+  const RecentKey key(ViewKey(viewer), canonical);
+  if (const auto known = phantoms_.find(key)) return *known;
+  made_ = phantom_local(*viewer.member, canonical);
+  phantoms_.put(key, made_);
+  return made_;
+}
+
+std::string_view Deriver::id(const Viewer& viewer, std::string_view id) {
+  const RecentKey key(ViewKey(viewer), id);
+  if (const auto known = ids_.find(key)) return *known;
+  made_.clear();
+  append_id_in_view(made_, *viewer.routes, *viewer.member, id);
+  ids_.put(key, made_);
+  return made_;
 }
 
 void Deriver::clear() {
   phantoms_.clear();
   ids_.clear();
-  last_ = {};
+  made_ = {};
 }
 
 }  // namespace kage::mapping

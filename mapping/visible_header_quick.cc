@@ -72,23 +72,41 @@ bool tells_envelope(const FieldRule& rule) {
   return std::ranges::find(kNames, rule.name) != kNames.end();
 }
 
-/// The ids of a body that holds nothing else; false when it is not that plain.
-bool plain_ids(std::string_view body, std::array<std::string_view, kMaxQuickIds>& ids, std::size_t& count) {
-  count = 0;
-  for (std::size_t at = 0; at < body.size();) {
-    const char c = body[at];
-    if (is_wsp(c) || c == '\r' || c == '\n') {
-      ++at;
-      continue;
-    }
-    if (c != '<' || count == ids.size()) return false;
-    const std::size_t begin = ++at;
-    while (at < body.size() && body[at] > ' ' && body[at] < 127 && body[at] != '<' && body[at] != '>') ++at;
-    if (at == begin || at == body.size() || body[at] != '>' || at - begin > kMaxQuickWord) return false;
-    ids[count++] = body.substr(begin, at - begin);
-    ++at;
+/// The ids of a body that holds nothing else, one by one.
+class PlainIds {
+ public:
+  explicit PlainIds(std::string_view body) : rest_(body) {}
+
+  enum class Found : unsigned char { id, end, odd };
+
+  Found next(std::string_view& id) {
+    const std::size_t begin = rest_.find_first_not_of(" \t\r\n");
+    if (begin == std::string_view::npos) return count_ > 0 ? Found::end : Found::odd;
+    const std::size_t end = rest_.find('>', begin);
+    if (rest_[begin] != '<' || end == std::string_view::npos || count_ == kMaxQuickIds) return Found::odd;
+    id = rest_.substr(begin + 1, end - begin - 1);
+    rest_.remove_prefix(end + 1);
+    ++count_;
+    return !id.empty() && id.size() <= kMaxQuickWord && is_plain(id) ? Found::id : Found::odd;
   }
-  return count > 0;
+
+  [[nodiscard]] std::size_t count() const { return count_; }
+
+ private:
+  /// All of it is looked at: a loop without a way out takes many octets at a time.
+  static bool is_plain(std::string_view id) {
+    bool plain = true;
+    for (const char c : id) plain &= c > ' ' && c < 127 && c != '<';
+    return plain;
+  }
+
+  std::string_view rest_;
+  std::size_t count_ = 0;
+};
+
+/// Fields with one id (RFC 5322 §3.6.4) keep one.
+bool is_one_too_many(const FieldRule& rule, const PlainIds& ids) {
+  return ids.count() > 1 && rule.name == "message-id";
 }
 
 }  // namespace
@@ -181,31 +199,30 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
 
 /// Plain ids are looked up one by one: a thread's messages share most of them.
 bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
-  std::array<std::string_view, kMaxQuickIds> ids;
-  std::size_t count = 0;
-  if (rule.name == "content-id" || !plain_ids(field.body, ids, count)) return false;
-  if (rule.name == "message-id" && count > 1) return false;
+  if (rule.name == "content-id") return false;
   std::string& out = work.draft.out;
   const std::size_t begin = out.size();
   out.append(field.name).push_back(':');
   std::size_t column = field.name.size() + 1;
   std::size_t made_lines = 1;
   bool same = true;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string& id = work.deriver.id(work.viewer, ids[i]);
-    same = same && id == ids[i];
-    const std::size_t size = id.size() + 3;
+  PlainIds ids(field.body);
+  PlainIds::Found found{};
+  for (std::string_view id; (found = ids.next(id)) == PlainIds::Found::id;) {
+    const std::string_view shown = work.deriver.id(work.viewer, id);
+    same = same && shown == id;
+    const std::size_t size = shown.size() + 3;
     // As message::write_field: the first stays beside the name.
-    if (i > 0 && column + size > kPreferredLine) {
+    if (ids.count() > 1 && column + size > kPreferredLine) {
       out += "\r\n";
       ++made_lines;
       column = 0;
     }
-    out.append(" <").append(id).push_back('>');
+    out.append(" <").append(shown).push_back('>');
     column += size;
   }
   out += "\r\n";
-  if (out.size() - begin > kMaxQuickIdOctets) {
+  if (found == PlainIds::Found::odd || is_one_too_many(rule, ids) || out.size() - begin > kMaxQuickIdOctets) {
     out.resize(begin);
     return false;
   }
@@ -223,15 +240,16 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
 
 /// The most that such a field can take, with no id sealed for it.
 bool QuickView::count_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
-  std::array<std::string_view, kMaxQuickIds> ids;
-  std::size_t count = 0;
-  if (rule.name == "content-id" || !plain_ids(field.body, ids, count)) return false;
-  std::size_t octets = field.name.size() + 1 + 2 * count;
-  for (std::size_t i = 0; i < count; ++i)
-    octets += 3 + longest_id_in_view(*work.viewer.member, ids[i].size());
-  if (octets > kMaxQuickIdOctets) return false;
+  if (rule.name == "content-id") return false;
+  std::size_t octets = field.name.size() + 1;
+  PlainIds ids(field.body);
+  PlainIds::Found found{};
+  for (std::string_view id; (found = ids.next(id)) == PlainIds::Found::id;) {
+    octets += 5 + longest_id_in_view(*work.viewer.member, id.size());
+  }
+  if (found == PlainIds::Found::odd || octets > kMaxQuickIdOctets) return false;
   work.used.octets += std::max(octets, field.raw.size());
-  work.used.lines += std::max(count, lines);
+  work.used.lines += std::max(ids.count(), lines);
   return true;
 }
 

@@ -59,7 +59,8 @@ VisibleWriter::VisibleWriter(Deriver& deriver, const Viewer& viewer, const Visib
     if (stays_in_view(*viewer.routes, *viewer.member, found.canonical)) {
       stand_ins_.push_back({Action::keep, {}});
     } else {
-      stand_ins_.push_back({Action::replace, deriver.phantom(viewer, found.canonical) + "@" + domain});
+      stand_ins_.push_back(
+          {Action::replace, std::string(deriver.phantom(viewer, found.canonical)) + "@" + domain});
     }
   }
   removals_ = stand_ins_;
@@ -225,7 +226,11 @@ void VisibleWriter::write_id_field(const ScannedField& field, const IdScan& scan
   for (const std::string& id : scan.ids) {
     if (one && !ids.empty()) break;
     const bool shortened = one && step_ >= Step::ids;
-    ids.push_back(shortened ? short_id(*viewer_.member, id) : deriver_.id(viewer_, id));
+    if (shortened) {
+      ids.push_back(short_id(*viewer_.member, id));
+    } else {
+      ids.emplace_back(deriver_.id(viewer_, id));
+    }
   }
   if (step_ >= Step::references && field.rule->name == "references" && ids.size() > 2) {
     // The beginning of the thread, and as many of the nearest as had room before.

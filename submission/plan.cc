@@ -29,8 +29,8 @@ std::string octets_of(mapping::MemberId id) {
 template <class Tag>
 Tag tag_of(const RouteTable& routes, std::string_view text) {
   Tag tag{};
-  const std::string hash = mapping::hmac_sha256(routes.master().index_key(), text);
-  std::copy_n(hash.begin(), tag.size(), tag.begin());
+  const mapping::Mac hash = mapping::hmac_sha256(routes.master().index_key(), text);
+  std::copy_n(hash.octets.begin(), tag.size(), tag.begin());
   return tag;
 }
 
@@ -280,8 +280,8 @@ std::string Plan::new_id(bool inward, const Member& member) const {
   if (id_seed_.empty()) return {};
   const mapping::DomainSpec& domain = *member.address->domain;
   const std::string seed = "message-id" + id_seed_ + (inward ? "m" : "c") + octets_of(member.id);
-  const std::string hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
-  return base32(hash.substr(0, 15)) + "@" + (inward ? domain.phantom_domain : domain.name);
+  const mapping::Mac hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
+  return base32(hash.first(15)) + "@" + (inward ? domain.phantom_domain : domain.name);
 }
 
 Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,

@@ -128,7 +128,7 @@ ReportMail write_report(const Report& report) {
   const mapping::DomainSpec& domain = *report.member.address->domain;
   const std::string name =
       base32(mapping::hmac_sha256(report.routes.master().index_key(), "report " + std::string(report.seed))
-                 .substr(0, 15));
+                 .first(15));
   const std::string boundary = "=_" + name;
   ReportMail mail;
   std::string& header = mail.header;

@@ -153,6 +153,10 @@ TEST_CASE("HMAC-SHA-256 gives the values of RFC 4231") {
   // The empty key is a key of zeros, not the key of the call before.
   hmac_sha256("another", "data");
   CHECK(hmac_sha256("", "data") == hmac_sha256(std::string(64, '\0'), "data"));
+  CHECK(hmac_sha256("key", {"", "one", " and ", "another"}) == hmac_sha256("key", "one and another"));
+  // Equal ends of a key do not make it the key of the call before.
+  CHECK(hmac_sha256("key", "data") != hmac_sha256("key2", "data"));
+  CHECK(hmac_sha256(long_key, "data") == hmac_sha256(sha256(long_key), "data"));
 }
 
 TEST_CASE("HKDF and SHA-256 give published values") {
