@@ -31,18 +31,6 @@ std::string_view field_name(std::string_view line, std::size_t& colon) {
   return name;
 }
 
-Field make_field(std::string_view raw) {
-  Field field;
-  field.raw = raw;
-  std::size_t colon = 0;
-  field.name = field_name(raw.substr(0, raw.find('\n')), colon);
-  std::string_view body = field.name.empty() ? raw : raw.substr(colon + 1);
-  if (body.ends_with('\n')) body.remove_suffix(1);
-  if (body.ends_with('\r')) body.remove_suffix(1);
-  field.body = body;
-  return field;
-}
-
 constexpr bool is_dropped(char c) {
   return c == '\r' || c == '\n' || c == '\0';
 }
@@ -122,6 +110,18 @@ bool Field::is(std::string_view other) const {
   return equals_nocase(name, other);
 }
 
+Field read_field(std::string_view raw) {
+  Field field;
+  field.raw = raw;
+  std::size_t colon = 0;
+  field.name = field_name(raw.substr(0, raw.find('\n')), colon);
+  std::string_view body = field.name.empty() ? raw : raw.substr(colon + 1);
+  if (body.ends_with('\n')) body.remove_suffix(1);
+  if (body.ends_with('\r')) body.remove_suffix(1);
+  field.body = body;
+  return field;
+}
+
 Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& limits) {
   if (block.size() > limits.max_octets) return fail(Errc::limit, "header block is too large");
   std::vector<Field> fields;
@@ -134,7 +134,7 @@ Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& 
       end = line_end == std::string_view::npos ? block.size() : line_end + 1;
     } while (end < block.size() && is_wsp(block[end]));
     if (fields.size() == limits.max_fields) return fail(Errc::limit, "too many header fields");
-    fields.push_back(make_field(block.substr(begin, end - begin)));
+    fields.push_back(read_field(block.substr(begin, end - begin)));
     begin = end;
   }
   return fields;

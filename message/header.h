@@ -35,6 +35,9 @@ struct HeaderLimits {
 /// bound is exceeded.
 Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& limits = {});
 
+/// One field, or a line that is none, from its lines as tokenize() cuts them: folds begin with white space.
+Field read_field(std::string_view raw);
+
 /// The body of a field as one line: folds replaced by the white space that followed them (RFC 5322 §2.2.3),
 /// outer white space removed. Bare CR and NUL go too, so that one sees what write_field would write.
 std::string unfold(std::string_view body);

@@ -1,8 +1,8 @@
-// Lines and chunks on a Stream. A whole line that arrived in one read is handed out where it lies; only what
-// remains behind it is copied.
+// Lines and chunks on a Stream, handed out where they lie.
 #include "net/buffered_reader.h"
 
 #include <functional>
+#include <utility>
 
 namespace kage::net {
 namespace {
@@ -14,16 +14,53 @@ bool lies_within(std::string_view part, std::string_view whole) {
 
 }  // namespace
 
-void BufferedReader::release() {
-  if (offset_ < held_.size()) return;
+void BufferedReader::forget() {
+  if (landlord_ != nullptr) std::exchange(landlord_, nullptr)->leave(*this);
+  lent_ = {};
   offset_ = 0;
   std::string().swap(held_);
 }
 
+void BufferedReader::release() {
+  if (buffered().empty()) forget();
+}
+
+void BufferedReader::move_out() {
+  landlord_ = nullptr;
+  held_.assign(std::exchange(lent_, {}));
+  offset_ = 0;
+}
+
+void BufferedReader::consume(std::size_t count) {
+  if (landlord_ == nullptr) {
+    offset_ += count;
+    return;
+  }
+  lent_.remove_prefix(count);
+  if (lent_.empty()) std::exchange(landlord_, nullptr)->leave(*this);
+}
+
 void BufferedReader::hold(std::string_view bytes) {
+  if (landlord_ != nullptr) {
+    landlord_->leave(*this);
+    move_out();
+  }
   if (offset_ > 0) held_.erase(0, offset_);
   offset_ = 0;
   held_.append(bytes);
+}
+
+void BufferedReader::keep(std::string_view bytes) {
+  if (bytes.empty()) return;
+  SharedBuffer* buffer = buffered().empty() ? stream_->loop().buffer_of(bytes) : nullptr;
+  if (buffer == nullptr) {
+    hold(bytes);
+    return;
+  }
+  forget();
+  buffer->settle(*this);
+  landlord_ = buffer;
+  lent_ = bytes;
 }
 
 Task<Result<bool>> BufferedReader::fill() {
@@ -40,29 +77,34 @@ std::string_view BufferedReader::strip(std::string_view line) {
   return line;
 }
 
-Task<Result<std::string_view>> BufferedReader::line(std::size_t max_octets) {
+bool BufferedReader::take_line(std::size_t max_octets, std::string_view& line) {
+  const std::size_t end = buffered().find('\n');
+  if (end >= max_octets) return false;
+  line = strip(buffered().substr(0, end + 1));
+  consume(end + 1);
+  return true;
+}
+
+Prompt<Result<std::string_view>> BufferedReader::line(std::size_t max_octets) {
+  std::string_view found;
+  if (take_line(max_octets, found)) return Result<std::string_view>(found);
+  return read_line(max_octets);
+}
+
+Task<Result<std::string_view>> BufferedReader::read_line(std::size_t max_octets) {
   release();
   std::size_t scanned = 0;
   while (true) {
+    std::string_view found;
     const std::size_t end = buffered().find('\n', scanned);
-    if (end != std::string_view::npos && end < max_octets) {
-      const std::string_view found = buffered().substr(0, end + 1);
-      offset_ += found.size();
-      co_return strip(found);
-    }
+    if (end != std::string_view::npos && take_line(max_octets, found)) co_return found;
     scanned = buffered().size();
     if (end != std::string_view::npos || scanned >= max_octets) co_return fail(Errc::limit, "line too long");
 
     const auto bytes = co_await stream_->read();
     if (!bytes) co_return std::unexpected(bytes.error());
     if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::size_t lf = scanned == 0 ? bytes->find('\n') : std::string_view::npos;
-    if (lf == std::string_view::npos || lf >= max_octets) {
-      hold(*bytes);
-      continue;
-    }
-    hold(bytes->substr(lf + 1));
-    co_return strip(bytes->substr(0, lf + 1));
+    keep(*bytes);
   }
 }
 
@@ -72,7 +114,7 @@ Task<Result<>> BufferedReader::skip_line(std::size_t max_octets) {
     const std::string_view bytes = buffered();
     const std::size_t lf = bytes.find('\n');
     const std::size_t count = lf == std::string_view::npos ? bytes.size() : lf + 1;
-    offset_ += count;
+    consume(count);
     dropped += count;
     if (dropped > max_octets) co_return fail(Errc::limit, "line too long");
     if (lf != std::string_view::npos) co_return Result<>();
@@ -83,32 +125,38 @@ Task<Result<>> BufferedReader::skip_line(std::size_t max_octets) {
   }
 }
 
-Task<Result<std::string_view>> BufferedReader::chunk() {
+std::string_view BufferedReader::take(std::uint64_t max_octets) {
+  const std::string_view bytes = buffered().substr(0, max_octets);
+  consume(bytes.size());
+  return bytes;
+}
+
+Prompt<Result<std::string_view>> BufferedReader::chunk() {
+  const std::string_view bytes = take(buffered().size());
+  if (!bytes.empty()) return Result<std::string_view>(bytes);
   release();
-  if (offset_ < held_.size()) {
-    const std::string_view bytes = buffered();
-    offset_ = held_.size();
-    co_return bytes;
-  }
-  co_return co_await stream_->read();
+  return stream_->read();
 }
 
 void BufferedReader::unread(std::string_view tail) {
   if (tail.empty()) return;
-  if (lies_within(tail, held_)) {
+  if (landlord_ == nullptr && lies_within(tail, held_)) {
     offset_ = static_cast<std::size_t>(tail.data() - held_.data());
+    return;
+  }
+  if (buffered().empty()) {
+    keep(tail);
     return;
   }
   std::string joined;
   joined.reserve(tail.size() + buffered().size());
   joined.append(tail).append(buffered());
+  forget();
   held_ = std::move(joined);
-  offset_ = 0;
 }
 
 void BufferedReader::discard() {
-  offset_ = held_.size();
-  release();
+  forget();
 }
 
 void BufferedReader::reset(Stream& stream) {

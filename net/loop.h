@@ -10,9 +10,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "net/shared_buffer.h"
 #include "net/task.h"
 
 namespace kage::net {
@@ -63,10 +65,16 @@ class Loop {
   /// Runs blocking work (scrypt, name resolution) on libuv's thread pool; resumes on the loop.
   Task<void> offload(std::move_only_function<void()> work);
 
-  /// The buffer that all reads of this loop share (64 KiB). Its content is valid until the reader suspends.
-  [[nodiscard]] std::span<char> read_buffer() { return read_buffer_; }
+  /// The buffer that all reads of this loop share (64 KiB), for who reads into it. Its content is valid until
+  /// the reader suspends, unless it settles there.
+  [[nodiscard]] std::span<char> read_buffer() { return read_buffer_.take(); }
   /// A second one for decrypted bytes (TLS), same rule.
-  [[nodiscard]] std::span<char> plain_buffer() { return plain_buffer_; }
+  [[nodiscard]] std::span<char> plain_buffer() { return plain_buffer_.take(); }
+  /// The one of the two that these octets lie in; null: neither.
+  [[nodiscard]] SharedBuffer* buffer_of(std::string_view octets) {
+    if (read_buffer_.holds(octets)) return &read_buffer_;
+    return plain_buffer_.holds(octets) ? &plain_buffer_ : nullptr;
+  }
 
   [[nodiscard]] uv_loop_t* uv() { return &loop_; }
 
@@ -77,8 +85,8 @@ class Loop {
   Inbox* inbox_;        // owned by libuv: freed when its handle has closed
   Deferred* deferred_;  // likewise
   bool closing_ = false;
-  std::vector<char> read_buffer_;
-  std::vector<char> plain_buffer_;
+  SharedBuffer read_buffer_;
+  SharedBuffer plain_buffer_;
 };
 
 /// A restartable one-shot timer whose libuv handle outlives it until libuv has closed it.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <span>
 
 #include "net/socket_handle.h"
 
@@ -67,10 +68,9 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
       stream(),
       [](uv_handle_t* handle, std::size_t /*suggested*/, uv_buf_t* buffer) {
         SocketHandle& self = *handle_of(handle);
-        const auto shared = self.loop().read_buffer();
         // Without room libuv reads nothing and says UV_ENOBUFS.
-        const std::size_t room = self.probing_ ? 0 : shared.size();
-        *buffer = uv_buf_init(shared.data(), static_cast<unsigned>(room));
+        const std::span<char> room = self.probing_ ? std::span<char>() : self.loop().read_buffer();
+        *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
       },
       [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
         handle_of(stream)->on_read(count, buffer);

@@ -21,14 +21,40 @@ void ClientOut::need(const mapping::Routes& routes, std::vector<mapping::Phantom
   fresh_.insert(fresh_.end(), std::make_move_iterator(fresh.begin()), std::make_move_iterator(fresh.end()));
 }
 
-net::Task<Result<>> ClientOut::flush() {
-  if (stale_) co_return fail(Errc::conflict, "the routes changed within an answer");
-  if (!fresh_.empty()) {
-    auto stored = co_await directory_.store(std::move(routes_), std::exchange(fresh_, {}));
-    routes_ = nullptr;
-    if (!stored) co_return stored;
+void ClientOut::add_bulk(std::string_view octets) {
+  while (!octets.empty()) {
+    // Growing step by step would copy bulk twice.
+    buffer_.reserve(kBlock);
+    const std::string_view part = octets.substr(0, kBlock - buffer_.size());
+    buffer_ += part;
+    octets.remove_prefix(part.size());
+    if (buffer_.size() == kBlock) blocks_.push_back(std::exchange(buffer_, {}));
   }
-  if (buffer_.empty()) co_return Result<>();
+}
+
+net::Task<Result<>> ClientOut::store_fresh() {
+  if (stale_) co_return fail(Errc::conflict, "the routes changed within an answer");
+  if (fresh_.empty()) co_return Result<>();
+  auto stored = co_await directory_.store(std::move(routes_), std::exchange(fresh_, {}));
+  routes_ = nullptr;
+  co_return stored;
+}
+
+net::Task<Result<>> ClientOut::flush_blocks() {
+  auto stored = co_await store_fresh();
+  if (!stored) co_return stored;
+  if (blocks_.empty()) co_return Result<>();
+  client_->set_timeout(kWriteTime);
+  for (const std::string& block : std::exchange(blocks_, {})) {
+    auto written = co_await client_->write(block);
+    if (!written) co_return written;
+  }
+  co_return Result<>();
+}
+
+net::Task<Result<>> ClientOut::flush() {
+  auto flushed = co_await flush_blocks();
+  if (!flushed || buffer_.empty()) co_return flushed;
   const std::string octets = std::exchange(buffer_, {});
   client_->set_timeout(kWriteTime);
   co_return co_await client_->write(octets);
@@ -38,7 +64,7 @@ net::Task<Result<>> ClientOut::pass(std::string_view octets) {
   // Copied, though they are many: writing suspends, and they lie in a buffer that the whole loop shares.
   add(octets);
   if (!full()) co_return Result<>();
-  co_return co_await flush();
+  co_return co_await flush_blocks();
 }
 
 }  // namespace kage::proxy

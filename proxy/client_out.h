@@ -19,17 +19,21 @@ class ClientOut {
 
   /// Copies to the buffer; nothing is written yet.
   void add(std::string_view octets) {
-    // Growing step by step would copy bulk twice.
-    if (octets.size() >= kBulk && buffer_.capacity() < kFull) buffer_.reserve(2 * kFull);
-    buffer_ += octets;
+    if (octets.size() < kBulk && octets.size() < kBlock - buffer_.size()) {
+      buffer_ += octets;
+    } else {
+      add_bulk(octets);
+    }
   }
   /// Phantoms that the octets show which are added next. `routes`: the snapshot that they belong to.
   void need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh);
-  /// Whether enough is gathered that flush() is worth it (64 kB).
-  [[nodiscard]] bool full() const { return buffer_.size() >= kFull; }
-  /// Stores the phantoms, writes the buffer, and gives its memory back. The client has five minutes for it;
-  /// whoever reads from it next sets another deadline.
+  /// Whether enough is gathered that writing is worth it (64 kB).
+  [[nodiscard]] bool full() const { return !blocks_.empty(); }
+  /// Stores the phantoms, writes what was gathered, and gives its memory back. The client has five minutes
+  /// for it; whoever reads from it next sets another deadline.
   net::Task<Result<>> flush();
+  /// The same for whole 64 kB only: in the middle of a long answer all writes are then of that size.
+  net::Task<Result<>> flush_blocks();
   /// Bulk octets, which may lie in the loop's shared buffer: gathered, and flushed when that is worth it.
   /// Returning is the backpressure.
   net::Task<Result<>> pass(std::string_view octets);
@@ -37,11 +41,15 @@ class ClientOut {
   void reset(net::Stream& client) { client_ = &client; }
 
  private:
-  static constexpr std::size_t kFull = 64 * 1024;
+  static constexpr std::size_t kBlock = 64 * 1024;
   static constexpr std::size_t kBulk = 2 * 1024;
+  void add_bulk(std::string_view octets);
+  net::Task<Result<>> store_fresh();
+
   net::Stream* client_;
   mapping::Directory& directory_;
-  std::string buffer_;
+  std::vector<std::string> blocks_;  // of kBlock octets each, and before those in the buffer
+  std::string buffer_;               // less than a block
   mapping::Routes routes_;
   std::vector<mapping::PhantomWrite> fresh_;
   bool stale_ = false;  // phantoms of two snapshots met: the answer cannot be finished

@@ -14,9 +14,9 @@ namespace {
 
 /// One element of an address list as ENVELOPE shows it. Group: no host, and no mailbox at its end.
 struct Entry {
-  std::string name;
-  std::string mailbox;
-  std::string host;
+  std::string_view name;
+  std::string_view mailbox;
+  std::string_view host;
   bool group = false;
 };
 
@@ -52,28 +52,21 @@ std::string plain_phrase(std::string_view phrase) {
   return out;
 }
 
-/// Lists as this program and most others write them, in plain ASCII: words or one quoted-string before
-/// "<local@domain>", or an address alone, and commas between. Gives what the parser of all lists would.
+/// Lists as this program and most others write them, in plain ASCII: words, one space apart, or one
+/// quoted-string before "<local@domain>", or an address alone, and commas between. Gives what the parser of
+/// all lists would, without making anything: the entries are views of the list.
 class PlainList {
  public:
   explicit PlainList(std::string_view body) : body_(body) {}
 
   /// False: it is not that plain.
   bool read(std::vector<Entry>& out) {
-    const std::size_t before = out.size();
     do {
       skip_space();
-      Entry entry;
-      if (!read_one(entry)) {
-        out.resize(before);
-        return false;
-      }
-      out.push_back(std::move(entry));
+      if (!read_one(out.emplace_back())) return false;
       skip_space();
     } while (take(','));
-    if (at_ == body_.size()) return true;
-    out.resize(before);
-    return false;
+    return at_ == body_.size();
   }
 
  private:
@@ -88,13 +81,13 @@ class PlainList {
       skip_space();
       return take('<') && read_address(entry, run(is_word)) && take('>');
     }
+    const std::size_t begin = at_;
     while (!take('<')) {
       const std::string_view word = run(is_word);
       if (word.empty()) return false;
       if (at_ < body_.size() && body_[at_] == '@') return entry.name.empty() && read_address(entry, word);
-      if (!entry.name.empty()) entry.name.push_back(' ');
-      entry.name += word;
-      skip_space();
+      entry.name = body_.substr(begin, at_ - begin);
+      if (!take(' ')) return false;
     }
     return read_address(entry, run(is_word)) && take('>');
   }
@@ -134,40 +127,47 @@ class PlainList {
   std::size_t at_ = 0;
 };
 
-void read_addresses(std::string_view body, std::vector<Entry>& out) {
+/// Calls `use` with each entry of any list; what an entry holds is gone then.
+template <class Use>
+void each_parsed(std::string_view body, const Use& use) {
   using Kind = message::ListItem::Kind;
-  if (PlainList(body).read(out)) return;
-  auto items = message::parse_address_list(body);
+  const auto items = message::parse_address_list(body);
   if (!items) return;
   bool in_group = false;
-  for (message::ListItem& item : *items) {
+  for (const message::ListItem& item : *items) {
     if (item.kind == Kind::group_start) {
       in_group = true;
-      out.push_back({{}, plain_phrase(item.phrase), {}, true});
+      use({{}, plain_phrase(item.phrase), {}, true});
     } else if (item.kind == Kind::group_end) {
-      if (std::exchange(in_group, false)) out.push_back({{}, {}, {}, true});
+      if (std::exchange(in_group, false)) use({{}, {}, {}, true});
     } else if (item.kind == Kind::mailbox && item.address) {
       std::string name = plain_phrase(item.phrase);
       if (name.empty() && !item.comments.empty()) name = item.comments.back();
-      out.push_back(
-          {std::move(name), std::move(item.address->local), std::move(item.address->domain), false});
+      use({name, item.address->local, item.address->domain, false});
     }
   }
-  if (in_group) out.push_back({{}, {}, {}, true});
+  if (in_group) use({{}, {}, {}, true});
 }
 
-std::vector<Entry> read_addresses(std::span<const message::Field> fields) {
-  std::vector<Entry> out;
-  for (const message::Field& field : fields) read_addresses(field.body, out);
-  return out;
-}
-
-/// Mailboxes of a list, to tell lists apart.
-std::vector<std::string> mailboxes(const std::vector<Entry>& entries) {
-  std::vector<std::string> out;
-  for (const Entry& entry : entries) {
-    if (!entry.group) out.push_back(essence(entry.mailbox) + "@" + essence(entry.host));
+template <class Use>
+void each_entry(std::span<const message::Field> fields, const Use& use) {
+  std::vector<Entry> plain;
+  for (const message::Field& field : fields) {
+    plain.clear();
+    if (PlainList(field.body).read(plain)) {
+      std::ranges::for_each(plain, use);
+    } else {
+      each_parsed(field.body, use);
+    }
   }
+}
+
+/// Mailboxes of lists, to tell lists apart.
+std::vector<std::string> mailboxes(std::span<const message::Field> fields) {
+  std::vector<std::string> out;
+  each_entry(fields, [&](const Entry& entry) {
+    if (!entry.group) out.push_back(essence(entry.mailbox) + "@" + essence(entry.host));
+  });
   return out;
 }
 
@@ -181,17 +181,29 @@ std::vector<std::string> mailboxes(const ImapValue& value, std::uint32_t node) {
   return out;
 }
 
-std::string write_addresses(const std::vector<Entry>& entries, bool utf8) {
-  if (entries.empty()) return "NIL";
-  std::string out = "(";
-  for (const Entry& entry : entries) {
-    out.append("(").append(imap_nstring(entry.name, utf8)).append(" NIL ");
+void append_addresses(std::string& out, std::span<const message::Field> fields, bool utf8) {
+  const std::size_t before = out.size();
+  out += "(";
+  each_entry(fields, [&](const Entry& entry) {
+    out += "(";
+    append_nstring(out, entry.name, utf8);
+    out += " NIL ";
     // A mailbox without octets is still one: "" <@x> is no end of a group.
-    out += entry.group ? imap_nstring(entry.mailbox, utf8) : imap_value_string(entry.mailbox, utf8);
-    out.append(" ").append(entry.group ? "NIL" : imap_value_string(entry.host, utf8)).append(")");
+    if (entry.group) {
+      append_nstring(out, entry.mailbox, utf8);
+      out += " NIL)";
+      return;
+    }
+    append_value_string(out, entry.mailbox, utf8);
+    out += " ";
+    append_value_string(out, entry.host, utf8);
+    out += ")";
+  });
+  if (out.size() == before + 1) {
+    out.replace(before, 1, "NIL");
+  } else {
+    out += ")";
   }
-  out += ")";
-  return out;
 }
 
 /// Of several visible fields, the one for the original that the upstream took.
@@ -199,31 +211,21 @@ std::size_t visible_index(const SlotView& view, std::size_t original) {
   return view.visible.size() == view.original.size() ? original : view.visible.size() - 1;
 }
 
-/// Servers differ in what they make of several fields of one name: Dovecot joins the lists, others take the
-/// first or the last.
-std::string address_slot(const ImapValue& value, std::uint32_t node, const SlotView& view, bool utf8) {
-  if (view.visible.empty()) return "NIL";
-  if (view.same() && view.vouches(value, node)) return std::string(value.raw(node));
-  if (view.original.size() > 1) {
-    const auto told = mailboxes(value, node);
-    if (mailboxes(read_addresses(view.original)) != told) {
-      for (std::size_t i = view.original.size(); i-- > 0;) {
-        std::vector<Entry> one;
-        read_addresses(view.original[i].body, one);
-        if (mailboxes(one) != told) continue;
-        std::vector<Entry> shown;
-        read_addresses(view.visible[visible_index(view, i)].body, shown);
-        return write_addresses(shown, utf8);
-      }
-    }
+/// The field, or the fields, that the upstream told a list from. Servers differ in what they make of several
+/// fields of one name: Dovecot joins the lists, others take the first or the last.
+std::span<const message::Field> told_from(const ImapValue& value, std::uint32_t node, const SlotView& view) {
+  if (view.original.size() < 2) return view.visible;
+  const auto told = mailboxes(value, node);
+  if (mailboxes(view.original) == told) return view.visible;
+  for (std::size_t i = view.original.size(); i-- > 0;) {
+    if (mailboxes(view.original.subspan(i, 1)) == told)
+      return view.visible.subspan(visible_index(view, i), 1);
   }
-  return write_addresses(read_addresses(view.visible), utf8);
+  return view.visible;
 }
 
-std::string string_slot(const ImapValue& value, std::uint32_t node, Slot slot, const SlotView& view,
-                        bool utf8) {
-  if (view.visible.empty()) return "NIL";
-  if (view.same() && view.vouches(value, node)) return std::string(value.raw(node));
+void append_string_slot(std::string& out, const ImapValue& value, std::uint32_t node, Slot slot,
+                        const SlotView& view, bool utf8) {
   std::size_t index = view.visible.size() - 1;
   if (index > 0) {
     const std::string told = essence(value.text(node));
@@ -234,7 +236,11 @@ std::string string_slot(const ImapValue& value, std::uint32_t node, Slot slot, c
   // Dovecot tells an empty field as "", others as NIL.
   const std::string_view body = view.visible[index].body;
   const std::string text = slot == Slot::subject ? one_line(body) : slot_text(body);
-  return text.empty() && value.is_nil(node) ? "NIL" : imap_value_string(text, utf8);
+  if (text.empty() && value.is_nil(node)) {
+    out += "NIL";
+  } else {
+    append_value_string(out, text, utf8);
+  }
 }
 
 bool is_address_slot(Slot slot) {
@@ -254,27 +260,44 @@ Result<> check_slot(const ImapValue& value, std::uint32_t node, Slot slot) {
   return {};
 }
 
+void append_slot(std::string& out, const ImapValue& value, std::uint32_t node, Slot slot,
+                 const SlotView& view, bool utf8) {
+  if (view.visible.empty()) {
+    out += "NIL";
+  } else if (view.same() && view.vouches(value, node)) {
+    out += value.raw(node);
+  } else if (is_address_slot(slot)) {
+    append_addresses(out, told_from(value, node, view), utf8);
+  } else {
+    append_string_slot(out, value, node, slot, view, utf8);
+  }
+}
+
 }  // namespace
 
 Result<std::string> write_envelope(const ImapValue& value, std::uint32_t node, const SlotPair& fields,
                                    bool utf8) {
-  const auto slots = value.elements(node);
-  if (!value.is_list(node) || slots.size() != kEnvelopeSlots) return fail(Errc::protocol, "not an envelope");
+  if (!value.is_list(node) || value.node(node).children != kEnvelopeSlots)
+    return fail(Errc::protocol, "not an envelope");
   std::string out = "(";
   out.reserve(2 * value.raw(node).size());
-  std::string from = "NIL";
-  for (std::size_t i = 0; i < kEnvelopeSlots; ++i) {
+  std::size_t from = 0;  // where the text of From lies
+  std::size_t from_size = 0;
+  std::uint32_t element = value.node(node).first;
+  for (std::size_t i = 0; i < kEnvelopeSlots; ++i, element = value.node(element).next) {
     const auto slot = static_cast<Slot>(i);
-    if (auto checked = check_slot(value, slots[i], slot); !checked) return std::unexpected(checked.error());
-    const SlotView view(fields, slot);
-    std::string text = is_address_slot(slot) ? address_slot(value, slots[i], view, utf8)
-                                             : string_slot(value, slots[i], slot, view, utf8);
-    if (slot == Slot::from) from = text;
-    // RFC 9051 §7.5.2: without these fields, or with empty ones, the server puts From in their place.
-    if ((slot == Slot::sender || slot == Slot::reply_to) && (text == "NIL" || view.visible.empty()))
-      text = from;
+    if (auto checked = check_slot(value, element, slot); !checked) return std::unexpected(checked.error());
     if (i > 0) out.push_back(' ');
-    out += text;
+    const SlotView view(fields, slot);
+    const std::size_t begin = out.size();
+    append_slot(out, value, element, slot, view, utf8);
+    if (slot == Slot::from) {
+      from = begin;
+      from_size = out.size() - begin;
+    }
+    // RFC 9051 §7.5.2: without these fields, or with empty ones, the server puts From in their place.
+    if ((slot == Slot::sender || slot == Slot::reply_to) && std::string_view(out).substr(begin) == "NIL")
+      out.replace(begin, std::string::npos, out, from, from_size);
   }
   out.push_back(')');
   return out;

@@ -204,7 +204,7 @@ net::Task<Result<>> PartReader::feed(std::string_view octets) {
   while (!octets.empty()) show(place_.walker.next(octets));
   core_.out.need(core_.audience.routes, place_.walker.take_fresh());
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await flush_now(core_);
+  co_return co_await flush_blocks_now(core_);
 }
 
 void PartReader::finish_walker() {

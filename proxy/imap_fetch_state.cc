@@ -24,18 +24,19 @@ std::string_view field_name(std::string_view line) {
   return trim(line.substr(0, colon));
 }
 
-net::Task<Result<>> take_untagged(ImapCore& core, ImapResponse response, FetchSink& sink,
-                                  Deferred* deferred) {
-  if (response.name == "FETCH") co_return co_await sink.message(response.number);
-  if (response.name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
+net::Prompt<Result<>> take_untagged(ImapCore& core, ImapResponse& response, FetchSink& sink,
+                                    Deferred* deferred) {
+  if (response.name == "FETCH") return sink.message(response.number);
+  if (response.name == "BYE") return Result<>(fail(Errc::closed, "the upstream said BYE"));
   if (deferred == nullptr) {
     pass_untagged(core, response);
-    co_return Result<>();
+    return Result<>();
   }
   deferred->octets += sizeof response + response.text.size();
-  if (deferred->octets > kMaxDeferred) co_return fail(Errc::limit, "untagged responses within a literal");
+  if (deferred->octets > kMaxDeferred)
+    return Result<>(fail(Errc::limit, "untagged responses within a literal"));
   deferred->responses.push_back(std::move(response));
-  co_return Result<>();
+  return Result<>();
 }
 
 }  // namespace
@@ -66,11 +67,12 @@ net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::stri
       if (status.name == "OK") status = {response->name, pass_status_text(response->text)};
       continue;
     }
-    const auto taken = co_await take_untagged(core, std::move(*response), sink, deferred);
+    const auto taken = co_await take_untagged(core, *response, sink, deferred);
     if (!taken) co_return std::unexpected(taken.error());
     if (deferred != nullptr) continue;
-    if (core.in.has_more() && !core.out.full()) continue;
-    const auto flushed = co_await flush_now(core);
+    const bool more = core.in.has_more();
+    if (more && !core.out.full()) continue;
+    const auto flushed = more ? co_await flush_blocks_now(core) : co_await flush_now(core);
     if (!flushed) co_return std::unexpected(flushed.error());
   }
   co_return status;
@@ -79,6 +81,11 @@ net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::stri
 net::Task<Result<>> flush_now(ImapCore& core) {
   core.client->set_timeout(kClientPatience);
   co_return co_await core.out.flush();
+}
+
+net::Task<Result<>> flush_blocks_now(ImapCore& core) {
+  core.client->set_timeout(kClientPatience);
+  co_return co_await core.out.flush_blocks();
 }
 
 std::string canonical_name(std::string_view name) {

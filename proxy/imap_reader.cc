@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "proxy/imap_command.h"
+#include "proxy/imap_value.h"
 
 namespace kage::proxy {
 namespace {
@@ -60,68 +61,45 @@ bool read_start(std::string_view& rest, ImapResponse& response) {
          response.name == "BAD";
 }
 
-/// Walks over the octets of one name or value; goes on where it stopped when a literal was joined.
-class ItemScan {
- public:
-  enum class State : std::uint8_t { complete, wants_literal, broken };
+enum class Scan : std::uint8_t { complete, wants_literal, broken };
 
-  /// To the space behind a name: one that stands in no brackets.
-  State name(std::string_view line, std::size_t& at) {
-    for (; at < line.size(); ++at) {
-      const char c = line[at];
-      if (quoted_) {
-        quote(c);
-      } else if (c == ' ' && depth_ == 0) {
-        return State::complete;
-      } else if (c == '"') {
-        quoted_ = true;
-      } else if (c == '[') {
-        ++depth_;
-      } else if (c == ']') {
-        if (depth_-- == 0) return State::broken;
-      }
-    }
-    return depth_ > 0 && !quoted_ ? State::wants_literal : State::broken;
-  }
-
-  /// To the end of an atom, a quoted string or a balanced list.
-  State value(std::string_view line, std::size_t& at) {
-    for (; at < line.size(); ++at) {
-      const char c = line[at];
-      if (quoted_) {
-        quote(c);
-        if (quoted_ || depth_ > 0) continue;
-        ++at;
-        return State::complete;
-      }
-      if (depth_ == 0 && (c == ' ' || c == ')')) return State::complete;
-      if (c == '"') {
-        quoted_ = true;
-      } else if (c == '(') {
-        ++depth_;
-      } else if (c == ')' && --depth_ == 0) {
-        ++at;
-        return State::complete;
-      }
-    }
-    return depth_ > 0 && !quoted_ ? State::wants_literal : State::broken;
-  }
-
- private:
-  void quote(char c) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      quoted_ = false;
+/// To the space behind a name: one that stands in no brackets. Goes on where it stopped when a literal was
+/// joined.
+Scan walk_name(std::string_view line, std::size_t& at, std::size_t& depth) {
+  while (at < line.size()) {
+    const char c = line[at];
+    if (c == ' ' && depth == 0) return Scan::complete;
+    ++at;
+    if (c == '"') {
+      at = quoted_end(line, at);
+      if (at == std::string_view::npos) return Scan::broken;
+    } else if (c == '[') {
+      ++depth;
+    } else if (c == ']' && depth-- == 0) {
+      return Scan::broken;
     }
   }
+  return depth > 0 ? Scan::wants_literal : Scan::broken;
+}
 
-  std::size_t depth_ = 0;
-  bool quoted_ = false;
-  bool escaped_ = false;
-};
+/// To the end of an atom, a quoted string or a balanced list.
+Scan walk_value(std::string_view line, std::size_t& at, std::size_t& depth) {
+  while (at < line.size()) {
+    const char c = line[at];
+    if (depth == 0 && (c == ' ' || c == ')')) return Scan::complete;
+    ++at;
+    if (c == '"') {
+      at = quoted_end(line, at);
+      if (at == std::string_view::npos) return Scan::broken;
+      if (depth == 0) return Scan::complete;
+    } else if (c == '(') {
+      ++depth;
+    } else if (c == ')' && --depth == 0) {
+      return Scan::complete;
+    }
+  }
+  return depth > 0 ? Scan::wants_literal : Scan::broken;
+}
 
 }  // namespace
 
@@ -184,14 +162,19 @@ net::Task<Result<>> ImapReader::join_literal(std::string& text, std::size_t max_
   co_return Result<>();
 }
 
-net::Task<Result<>> ImapReader::fetch_line() {
-  const auto line = co_await reader_.line(limits_.max_line);
-  if (!line) co_return std::unexpected(line.error());
-  if (has_forbidden(*line)) co_return fail(Errc::protocol, "not a response");
-  line_.assign(*line);
+/// The response goes on with this line.
+Result<> ImapReader::begin_line(std::string_view line) {
+  if (has_forbidden(line)) return fail(Errc::protocol, "not a response");
+  line_.assign(line);
   at_ = 0;
   line_due_ = false;
-  co_return Result<>();
+  return {};
+}
+
+net::Task<Result<>> ImapReader::read_line() {
+  const auto line = co_await reader_.line(limits_.max_line);
+  if (!line) co_return std::unexpected(line.error());
+  co_return begin_line(*line);
 }
 
 net::Task<Result<>> ImapReader::skip_literal() {
@@ -202,84 +185,113 @@ net::Task<Result<>> ImapReader::skip_literal() {
   co_return Result<>();
 }
 
-net::Task<Result<bool>> ImapReader::next_item(ImapFetchItem& item) {
-  item = {};
-  if (!in_fetch_) co_return false;
-  if (literal_left_ > 0) {
-    const auto skipped = co_await skip_literal();
-    if (!skipped) co_return std::unexpected(skipped.error());
+net::Prompt<Result<bool>> ImapReader::next_item(ImapFetchItem& item) {
+  item.name.clear();
+  item.value.clear();
+  item.streams = item.binary = false;
+  item.size = 0;
+  if (!in_fetch_) return Result<bool>(false);
+  if (literal_left_ == 0) {
+    const auto step = scan(item);
+    if (!step) return Result<bool>(std::unexpected(step.error()));
+    if (*step == Step::item || *step == Step::end) return Result<bool>(*step == Step::item);
   }
-  if (line_due_) {
-    const auto read = co_await fetch_line();
-    if (!read) co_return std::unexpected(read.error());
+  return read_item(item);
+}
+
+/// The same for an item that is not all there yet.
+net::Task<Result<bool>> ImapReader::read_item(ImapFetchItem& item) {
+  auto ready = co_await skip_literal();
+  while (ready) {
+    const auto step = scan(item);
+    if (!step) co_return std::unexpected(step.error());
+    if (*step == Step::item || *step == Step::end) co_return *step == Step::item;
+    if (*step == Step::wants_line) {
+      ready = co_await read_line();
+    } else {
+      ready = co_await join_to_item();
+    }
   }
+  co_return std::unexpected(ready.error());
+}
+
+void ImapReader::begin_part(Part part) {
   while (at_ < line_.size() && line_[at_] == ' ') ++at_;
-  if (at_ < line_.size() && line_[at_] == ')') {
+  part_ = part;
+  start_ = at_;
+  depth_ = 0;
+}
+
+/// Goes on with the item that is being read.
+Result<ImapReader::Step> ImapReader::scan(ImapFetchItem& item) {
+  if (line_due_) {
+    std::string_view line;
+    if (!reader_.take_line(limits_.max_line, line)) return Step::wants_line;
+    if (auto begun = begin_line(line); !begun) return std::unexpected(begun.error());
+  }
+  if (part_ == Part::value) return scan_value(item);
+  if (part_ == Part::none) begin_part(Part::name);
+  return scan_name(item);
+}
+
+Result<ImapReader::Step> ImapReader::scan_name(ImapFetchItem& item) {
+  if (at_ == start_ && at_ < line_.size() && line_[at_] == ')') {
     if (line_.find_first_not_of(' ', at_ + 1) != std::string::npos) {
-      co_return fail(Errc::protocol, "more behind a FETCH response");
+      return fail(Errc::protocol, "more behind a FETCH response");
     }
     end_fetch();
-    co_return false;
+    return Step::end;
   }
-  auto name = co_await item_name();
-  if (!name) co_return std::unexpected(name.error());
-  item.name = std::move(*name);
-  while (at_ < line_.size() && line_[at_] == ' ') ++at_;
+  const Scan found = walk_name(line_, at_, depth_);
+  if (found == Scan::broken || at_ == start_ || at_ - start_ > kMaxName) {
+    return fail(Errc::protocol, "not a FETCH item");
+  }
+  if (found == Scan::wants_literal) return Step::wants_literal;
+  item.name.assign(line_, start_, at_ - start_);
+  begin_part(Part::value);
 
   const std::string_view rest = std::string_view(line_).substr(at_);
-  if (rest.starts_with('{') || rest.starts_with("~{")) {
-    const auto mark = literal_mark(rest);
-    if (!mark || mark->size > limits_.max_literal) co_return fail(Errc::protocol, "not a literal");
-    item.streams = true;
-    item.binary = rest.front() == '~';
-    item.size = mark->size;
-    literal_left_ = mark->size;
-    line_due_ = true;
-    co_return true;
-  }
-  auto value = co_await item_value();
-  if (!value) co_return std::unexpected(value.error());
-  item.value = std::move(*value);
-  co_return true;
+  if (!rest.starts_with('{') && !rest.starts_with("~{")) return scan_value(item);
+  const auto mark = literal_mark(rest);
+  if (!mark || mark->size > limits_.max_literal) return fail(Errc::protocol, "not a literal");
+  item.streams = true;
+  item.binary = rest.front() == '~';
+  item.size = mark->size;
+  literal_left_ = mark->size;
+  line_due_ = true;
+  part_ = Part::none;
+  return Step::item;
 }
 
-net::Task<Result<std::string>> ImapReader::item_name() {
-  ItemScan scan;
-  const std::size_t start = at_;
-  auto state = scan.name(line_, at_);
-  while (state == ItemScan::State::wants_literal) {
-    const std::size_t before = line_.size();
-    const auto mark = literal_mark(line_);
-    const auto joined = co_await join_literal(line_, before + kMaxName);
-    if (!joined) co_return std::unexpected(joined.error());
-    at_ = before + 2 + mark->size;
-    state = at_ - start > kMaxName ? ItemScan::State::broken : scan.name(line_, at_);
-  }
-  if (state == ItemScan::State::broken || at_ == start || at_ - start > kMaxName) {
-    co_return fail(Errc::protocol, "not a FETCH item");
-  }
-  co_return line_.substr(start, at_ - start);
+Result<ImapReader::Step> ImapReader::scan_value(ImapFetchItem& item) {
+  const Scan found = walk_value(line_, at_, depth_);
+  if (found == Scan::wants_literal) return Step::wants_literal;
+  if (found == Scan::broken || at_ == start_) return fail(Errc::protocol, "not a FETCH value");
+  if (at_ - start_ > limits_.max_value) return fail(Errc::limit, "a long FETCH value");
+  item.value.assign(line_, start_, at_ - start_);
+  part_ = Part::none;
+  return Step::item;
 }
 
-net::Task<Result<std::string>> ImapReader::item_value() {
-  ItemScan scan;
-  const std::size_t start = at_;
-  auto state = scan.value(line_, at_);
-  while (state == ItemScan::State::wants_literal) {
-    const std::size_t before = line_.size();
-    const auto mark = literal_mark(line_);
-    const auto joined = co_await join_literal(line_, start + limits_.max_value);
-    if (!joined) co_return std::unexpected(joined.error());
-    at_ = before + 2 + mark->size;
-    state = scan.value(line_, at_);
-  }
-  if (state == ItemScan::State::broken || at_ == start) co_return fail(Errc::protocol, "not a FETCH value");
-  if (at_ - start > limits_.max_value) co_return fail(Errc::limit, "a long FETCH value");
-  co_return line_.substr(start, at_ - start);
+/// The name or value goes on behind a literal.
+net::Task<Result<>> ImapReader::join_to_item() {
+  const std::size_t before = line_.size();
+  const auto mark = literal_mark(line_);
+  auto joined =
+      co_await join_literal(line_, part_ == Part::name ? before + kMaxName : start_ + limits_.max_value);
+  if (joined) at_ = before + 2 + mark->size;
+  co_return joined;
 }
 
-net::Task<Result<std::string_view>> ImapReader::chunk() {
-  if (literal_left_ == 0) co_return std::string_view();
+net::Prompt<Result<std::string_view>> ImapReader::chunk() {
+  if (literal_left_ == 0) return Result<std::string_view>(std::string_view());
+  const std::string_view there = reader_.take(literal_left_);
+  if (there.empty()) return read_chunk();
+  literal_left_ -= there.size();
+  return Result<std::string_view>(there);
+}
+
+net::Task<Result<std::string_view>> ImapReader::read_chunk() {
   const auto bytes = co_await reader_.chunk();
   if (!bytes) co_return std::unexpected(bytes.error());
   if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
@@ -292,6 +304,7 @@ net::Task<Result<std::string_view>> ImapReader::chunk() {
 void ImapReader::end_fetch() {
   in_fetch_ = false;
   at_ = 0;
+  part_ = Part::none;
   line_.clear();
   // Idle connections own no buffer.
   if (!has_more()) std::string().swap(line_);

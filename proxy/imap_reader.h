@@ -30,11 +30,11 @@ struct ImapResponse {
   std::string text;
 };
 
-/// One item of a FETCH response.
+/// One item of a FETCH response. Good for one after the other: the strings keep their memory.
 struct ImapFetchItem {
   std::string name;  ///< as the upstream wrote it: "FLAGS", "BODY[HEADER.FIELDS (FROM)]<0>"
-  std::string
-      value;  ///< atom, number, quoted string, NIL or parenthesised list, as it came; empty when it streams
+  /// Atom, number, quoted string, NIL or parenthesised list, as it came; empty when it streams.
+  std::string value;
   bool streams = false;    ///< a literal follows: read it with chunk() to its end before the next item
   bool binary = false;     ///< literal8: "~{…}"
   std::uint64_t size = 0;  ///< its octets
@@ -48,9 +48,9 @@ class ImapReader {
   /// of no use.
   net::Task<Result<ImapResponse>> next();
   /// Within a FETCH response: false at its end.
-  net::Task<Result<bool>> next_item(ImapFetchItem& item);
+  net::Prompt<Result<bool>> next_item(ImapFetchItem& item);
   /// The next octets of the literal; empty at its end. Valid until the next call or suspension.
-  net::Task<Result<std::string_view>> chunk();
+  net::Prompt<Result<std::string_view>> chunk();
 
   /// Whether more is buffered, so that what was gathered for the client need not be written yet.
   [[nodiscard]] bool has_more() const;
@@ -58,17 +58,30 @@ class ImapReader {
   void reset(net::Stream& stream);
 
  private:
+  /// How far an item could be told from what is there.
+  enum class Step : std::uint8_t { item, end, wants_line, wants_literal };
+  enum class Part : std::uint8_t { none, name, value };
+
   net::Task<Result<>> join_literal(std::string& text, std::size_t max_octets);
-  net::Task<Result<>> fetch_line();
+  Result<> begin_line(std::string_view line);
+  net::Task<Result<>> read_line();
   net::Task<Result<>> skip_literal();
-  net::Task<Result<std::string>> item_name();
-  net::Task<Result<std::string>> item_value();
+  Result<Step> scan(ImapFetchItem& item);
+  Result<Step> scan_name(ImapFetchItem& item);
+  Result<Step> scan_value(ImapFetchItem& item);
+  net::Task<Result<>> join_to_item();
+  net::Task<Result<bool>> read_item(ImapFetchItem& item);
+  net::Task<Result<std::string_view>> read_chunk();
+  void begin_part(Part part);
   void end_fetch();
 
   net::BufferedReader reader_;
   ImapReaderLimits limits_;
   std::string line_;  // of a FETCH response, with the literals of the item that is being read
   std::size_t at_ = 0;
+  Part part_ = Part::none;  // of an item, that is being scanned
+  std::size_t start_ = 0;   // where it begins
+  std::size_t depth_ = 0;   // of its brackets, at `at_`
   std::uint64_t literal_left_ = 0;
   bool in_fetch_ = false;
   bool line_due_ = false;  // the response goes on with a line that was not read yet

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "base/text.h"
@@ -32,26 +33,31 @@ constexpr auto kNames = std::to_array<std::string_view>({
 });
 static_assert(kNames.size() == static_cast<std::size_t>(Slot::none));
 
-/// First letters of the names, either case.
-constexpr auto kInitials = [] {
-  std::array<bool, 256> table{};
-  for (const std::string_view name : kNames) {
-    table[static_cast<unsigned char>(name.front())] = true;
-    table[static_cast<unsigned char>(to_upper(name.front()))] = true;
+constexpr std::size_t kSlots = kNames.size();
+
+/// Which names begin with a letter, of either case: a bit for each.
+constexpr auto kByInitial = [] {
+  std::array<std::uint32_t, 256> table{};
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    table[static_cast<unsigned char>(kNames[i].front())] |= 1U << i;
+    table[static_cast<unsigned char>(to_upper(kNames[i].front()))] |= 1U << i;
   }
   return table;
 }();
 
-/// What a field's name has to be, if it has one.
-std::string_view first_word(std::string_view raw) {
-  std::size_t end = 0;
-  while (end < raw.size() && raw[end] > ' ' && raw[end] != ':') ++end;
-  return raw.substr(0, end);
+bool ends_name(char c) {
+  return c <= ' ' || c == ':';
 }
 
-Slot slot_of(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (name.size() == kNames[i].size() && equals_nocase(name, kNames[i])) return static_cast<Slot>(i);
+/// The slot of a field, from the word that it begins with: most fields have none.
+Slot slot_of(std::string_view raw) {
+  for (std::uint32_t left = kByInitial[static_cast<unsigned char>(raw.front())]; left != 0;
+       left &= left - 1) {
+    const auto slot = static_cast<std::size_t>(std::countr_zero(left));
+    const std::string_view name = kNames[slot];
+    if (raw.size() > name.size() && ends_name(raw[name.size()]) &&
+        equals_nocase(raw.substr(0, name.size()), name))
+      return static_cast<Slot>(slot);
   }
   return Slot::none;
 }
@@ -107,6 +113,7 @@ SlotFields::SlotFields(std::string_view block) {
   constexpr message::HeaderLimits kLimits;
   if (block.size() > kLimits.max_octets) return;
   std::vector<std::pair<Slot, message::Field>> found;
+  found.reserve(kSlots);
   std::size_t count = 0;
   for (std::size_t begin = 0; begin < block.size();) {
     std::size_t end = begin;
@@ -117,21 +124,23 @@ SlotFields::SlotFields(std::string_view block) {
     const std::string_view raw = block.substr(begin, end - begin);
     begin = end;
     if (++count > kLimits.max_fields) return;
-    if (!kInitials[static_cast<unsigned char>(raw.front())] || slot_of(first_word(raw)) == Slot::none)
-      continue;
-    const auto fields = message::tokenize(raw);
-    if (!fields || fields->empty()) return;
-    const Slot slot = slot_of(fields->front().name);
-    if (slot != Slot::none) found.emplace_back(slot, fields->front());
+    const Slot slot = slot_of(raw);
+    if (slot == Slot::none) continue;
+    const message::Field field = message::read_field(raw);
+    // Its name begins as the slot's does; more or none of it is another field, or none.
+    if (field.name.size() == kNames[static_cast<std::size_t>(slot)].size()) found.emplace_back(slot, field);
   }
-  fields_.reserve(found.size());
-  for (std::size_t slot = 0; slot < static_cast<std::size_t>(Slot::none); ++slot) {
-    begins_[slot] = fields_.size();
-    for (const auto& [its, field] : found) {
-      if (its == static_cast<Slot>(slot)) fields_.push_back(field);
-    }
-  }
-  begins_.back() = fields_.size();
+  sort_in(found);
+}
+
+/// To their slots, in the order of the block.
+void SlotFields::sort_in(std::span<const std::pair<Slot, message::Field>> found) {
+  std::array<std::uint32_t, kSlots + 1> next{};  // where the next one of a slot goes
+  for (const auto& [slot, field] : found) ++next[static_cast<std::size_t>(slot) + 1];
+  for (std::size_t slot = 0; slot < kSlots; ++slot) next[slot + 1] += next[slot];
+  std::ranges::copy(next, begins_.begin());
+  fields_.resize(found.size());
+  for (const auto& [slot, field] : found) fields_[next[static_cast<std::size_t>(slot)]++] = field;
 }
 
 bool SlotView::same() const {
@@ -139,7 +148,8 @@ bool SlotView::same() const {
 }
 
 std::string slot_text(std::string_view body) {
-  const auto is_dropped = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  static constexpr std::string_view kDropped("\r\n\0", 3);
+  const auto is_dropped = [](char c) { return kDropped.contains(c); };
   // One that is nothing but white space loses the first of it only.
   if (trim(body).empty()) {
     body.remove_prefix(std::min<std::size_t>(body.size(), 1));
@@ -147,7 +157,7 @@ std::string slot_text(std::string_view body) {
     while (!body.empty() && (is_wsp(body.front()) || is_dropped(body.front()))) body.remove_prefix(1);
   }
   std::string out(body);
-  if (std::ranges::any_of(out, is_dropped)) std::erase_if(out, is_dropped);
+  if (std::ranges::any_of(kDropped, [&](char c) { return body.contains(c); })) std::erase_if(out, is_dropped);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "message/header.h"
@@ -48,8 +49,10 @@ class SlotFields {
   }
 
  private:
+  void sort_in(std::span<const std::pair<Slot, message::Field>> found);
+
   std::vector<message::Field> fields_;  // of one slot after the other
-  std::array<std::size_t, static_cast<std::size_t>(Slot::none) + 1> begins_{};
+  std::array<std::uint32_t, static_cast<std::size_t>(Slot::none) + 1> begins_{};
 };
 
 struct SlotPair {

@@ -2,6 +2,9 @@
 #include "proxy/imap_value.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "message/utf8.h"
@@ -11,8 +14,23 @@ namespace {
 
 constexpr std::size_t kMaxQuoted = 1000;
 
+constexpr std::array<bool, 256> table_of(std::string_view octets) {
+  std::array<bool, 256> table{};
+  for (const char c : octets) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+constexpr auto kEndsAtom = table_of({" ()\"{\r\n\0", 8});
+constexpr auto kStopsQuoted = table_of({"\"\\\r\n\0", 5});
+
+/// What can stand in quotes as it is.
+constexpr auto kSimple = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = ' '; c < 0x7f; ++c) table[c] = c != '"' && c != '\\';
+  return table;
+}();
+
 bool ends_atom(char c) {
-  return c == ' ' || c == '(' || c == ')' || c == '"' || c == '{' || c == '\r' || c == '\n' || c == '\0';
+  return kEndsAtom[static_cast<unsigned char>(c)];
 }
 
 }  // namespace
@@ -26,57 +44,65 @@ struct ImapValue::Parser {
   };
   std::vector<Open> open = {};
   std::size_t at = 0;
+  std::optional<Error> refused = {};  // why a step gave false
 
   [[nodiscard]] std::string_view text() const { return value.text_; }
 
-  Result<> run() {
-    do {
-      while (!open.empty() && at < text().size() && text()[at] == ' ') ++at;
-      if (at >= text().size()) return fail(Errc::protocol, "an IMAP value without its end");
-      if (text()[at] == ')') {
-        if (auto closed = close_list(); !closed) return closed;
-      } else if (auto added = add(); !added) {
-        return added;
-      }
-    } while (!open.empty());
-    if (at != text().size()) return fail(Errc::protocol, "octets behind an IMAP value");
-    return {};
+  bool refuse(Errc code, std::string_view why) {
+    refused = Error{code, std::string(why)};
+    return false;
   }
 
-  Result<> close_list() {
-    if (open.empty()) return fail(Errc::protocol, "an IMAP list without its begin");
+  bool run() {
+    do {
+      while (!open.empty() && at < text().size() && text()[at] == ' ') ++at;
+      if (at >= text().size()) return refuse(Errc::protocol, "an IMAP value without its end");
+      if (!(text()[at] == ')' ? close_list() : add())) return false;
+    } while (!open.empty());
+    return at == text().size() || refuse(Errc::protocol, "octets behind an IMAP value");
+  }
+
+  bool close_list() {
+    if (open.empty()) return refuse(Errc::protocol, "an IMAP list without its begin");
     Node& list = value.nodes_[open.back().node];
     list.size = static_cast<std::uint32_t>(++at) - list.begin;
     open.pop_back();
-    return {};
+    return true;
   }
 
-  Result<> add() {
-    if (value.nodes_.size() >= limits.max_nodes) return fail(Errc::limit, "an IMAP value of many elements");
+  bool add() {
+    if (value.nodes_.size() >= limits.max_nodes) return refuse(Errc::limit, "an IMAP value of many elements");
     const auto index = static_cast<std::uint32_t>(value.nodes_.size());
     Node node;
     node.begin = static_cast<std::uint32_t>(at);
-    const char c = text()[at];
-    Result<> scanned;
-    if (c == '(') {
-      node.kind = Kind::list;
-      ++at;
-      if (open.size() >= limits.max_depth) return fail(Errc::limit, "an IMAP value nested too deep");
-    } else if (c == '"') {
-      node.kind = Kind::quoted;
-      scanned = scan_quoted();
-    } else if (c == '{' || (c == '~' && at + 1 < text().size() && text()[at + 1] == '{')) {
-      node.kind = Kind::literal;
-      scanned = scan_literal(node);
-    } else {
-      scanned = scan_atom();
-    }
-    if (!scanned) return scanned;
+    if (!scan(node)) return false;
     node.size = static_cast<std::uint32_t>(at) - node.begin;
     link(index);
     value.nodes_.push_back(node);
     if (node.kind == Kind::list) open.push_back({index, kNone});
-    return {};
+    return true;
+  }
+
+  /// To the end of a string or an atom, and into a list.
+  bool scan(Node& node) {
+    const char c = text()[at];
+    if (c == '(') {
+      node.kind = Kind::list;
+      ++at;
+      return open.size() < limits.max_depth || refuse(Errc::limit, "an IMAP value nested too deep");
+    }
+    if (c == '"') {
+      node.kind = Kind::quoted;
+      at = quoted_end(text(), at + 1);
+      return at != std::string_view::npos || refuse(Errc::protocol, "a quoted string without its end");
+    }
+    if (c == '{' || (c == '~' && at + 1 < text().size() && text()[at + 1] == '{')) {
+      node.kind = Kind::literal;
+      return scan_literal(node);
+    }
+    const std::size_t begin = at;
+    while (at < text().size() && !ends_atom(text()[at])) ++at;
+    return at != begin || refuse(Errc::protocol, "an octet that begins no IMAP value");
   }
 
   void link(std::uint32_t index) {
@@ -91,39 +117,20 @@ struct ImapValue::Parser {
     parent.last = index;
   }
 
-  Result<> scan_quoted() {
-    for (++at; at < text().size(); ++at) {
-      const char c = text()[at];
-      if (c == '"') {
-        ++at;
-        return {};
-      }
-      if (c == '\r' || c == '\n' || c == '\0') break;
-      if (c == '\\' && ++at >= text().size()) break;
-    }
-    return fail(Errc::protocol, "a quoted string without its end");
-  }
-
-  Result<> scan_literal(Node& node) {
+  bool scan_literal(Node& node) {
     const std::size_t digits = text().find('{', at) + 1;
     const std::size_t close = text().find('}', digits);
     // Twenty digits hold any 64-bit number.
-    if (close == std::string_view::npos || close - digits > 21) return fail(Errc::protocol, "a bad literal");
+    if (close == std::string_view::npos || close - digits > 21)
+      return refuse(Errc::protocol, "a bad literal");
     std::string_view number = text().substr(digits, close - digits);
     if (number.ends_with('+')) number.remove_suffix(1);
     const auto size = parse_number(number, limits.max_octets);
-    if (!size || text().substr(close + 1, 2) != "\r\n") return fail(Errc::protocol, "a bad literal");
-    if (text().size() - (close + 3) < *size) return fail(Errc::protocol, "a literal without its end");
+    if (!size || text().substr(close + 1, 2) != "\r\n") return refuse(Errc::protocol, "a bad literal");
+    if (text().size() - (close + 3) < *size) return refuse(Errc::protocol, "a literal without its end");
     node.content = static_cast<std::uint32_t>(close + 3);
     at = close + 3 + *size;
-    return {};
-  }
-
-  Result<> scan_atom() {
-    const std::size_t begin = at;
-    while (at < text().size() && !ends_atom(text()[at])) ++at;
-    if (at == begin) return fail(Errc::protocol, "an octet that begins no IMAP value");
-    return {};
+    return true;
   }
 };
 
@@ -132,7 +139,7 @@ Result<ImapValue> ImapValue::parse(std::string_view text, const ImapValueLimits&
   ImapValue value(text);
   value.nodes_.reserve(std::min<std::size_t>(text.size() / 8, 128));  // an envelope has about 60
   Parser parser{value, limits};
-  if (auto parsed = parser.run(); !parsed) return std::unexpected(parsed.error());
+  if (!parser.run()) return std::unexpected(std::move(*parser.refused));
   return value;
 }
 
@@ -171,36 +178,59 @@ std::vector<std::uint32_t> ImapValue::elements(std::uint32_t index) const {
   return out;
 }
 
-std::string imap_value_string(std::string_view text, bool utf8) {
-  const auto is_simple = [](char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; };
-  if (text.size() <= kMaxQuoted && std::ranges::all_of(text, is_simple)) {
-    std::string simple;
-    simple.reserve(text.size() + 2);
-    return simple.append("\"").append(text).append("\"");
+std::size_t quoted_end(std::string_view text, std::size_t at) {
+  while (true) {
+    while (at < text.size() && !kStopsQuoted[static_cast<unsigned char>(text[at])]) ++at;
+    if (at >= text.size()) return std::string_view::npos;
+    if (text[at] == '"') return at + 1;
+    if (text[at] != '\\') return std::string_view::npos;
+    at += 2;
   }
-  std::string clean;
-  bool ascii = true;
-  bool plain = true;
-  for (const char c : text) {
-    if (c == '\r' || c == '\n' || c == '\0') continue;
-    ascii = ascii && is_ascii(c);
-    plain = plain && c != '"' && c != '\\';
-    clean.push_back(c);
+}
+
+namespace {
+
+/// A string that holds more than simple octets.
+void append_odd_string(std::string& out, std::string_view text, bool utf8) {
+  std::string clean(text);
+  std::erase_if(clean, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  if (clean.size() > kMaxQuoted || !(all_ascii(clean) || (utf8 && message::is_valid_utf8(clean)))) {
+    out.append("{").append(std::to_string(clean.size())).append("}\r\n").append(clean);
+    return;
   }
-  const bool quotable = clean.size() <= kMaxQuoted && (ascii || (utf8 && message::is_valid_utf8(clean)));
-  if (!quotable) return "{" + std::to_string(clean.size()) + "}\r\n" + clean;
-  if (plain) return "\"" + clean + "\"";
-  std::string out = "\"";
+  out.push_back('"');
   for (const char c : clean) {
     if (c == '"' || c == '\\') out.push_back('\\');
     out.push_back(c);
   }
   out.push_back('"');
-  return out;
 }
 
-std::string imap_nstring(std::string_view text, bool utf8) {
-  return text.empty() ? "NIL" : imap_value_string(text, utf8);
+}  // namespace
+
+void append_value_string(std::string& out, std::string_view text, bool utf8) {
+  const auto is_simple = [](char c) { return kSimple[static_cast<unsigned char>(c)]; };
+  if (text.size() > kMaxQuoted || !std::ranges::all_of(text, is_simple)) {
+    append_odd_string(out, text, utf8);
+    return;
+  }
+  out.push_back('"');
+  out.append(text).push_back('"');
+}
+
+void append_nstring(std::string& out, std::string_view text, bool utf8) {
+  if (text.empty()) {
+    out += "NIL";
+  } else {
+    append_value_string(out, text, utf8);
+  }
+}
+
+std::string imap_value_string(std::string_view text, bool utf8) {
+  std::string out;
+  out.reserve(text.size() + 2);
+  append_value_string(out, text, utf8);
+  return out;
 }
 
 }  // namespace kage::proxy

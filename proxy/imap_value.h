@@ -60,10 +60,15 @@ class ImapValue {
   std::vector<Node> nodes_;
 };
 
+/// The place behind the quote that ends a quoted string; `at`: behind the one that began it. npos: it has no
+/// end.
+std::size_t quoted_end(std::string_view text, std::size_t at);
+
 /// A string for a client: quoted where it can be, else a literal. UTF-8 is quoted with `utf8` only (RFC 9051
 /// §4.3). CR, LF and NUL are dropped: none belongs into a header's value.
-std::string imap_value_string(std::string_view text, bool utf8);
+void append_value_string(std::string& out, std::string_view text, bool utf8);
 /// The same, and NIL for nothing.
-std::string imap_nstring(std::string_view text, bool utf8);
+void append_nstring(std::string& out, std::string_view text, bool utf8);
+std::string imap_value_string(std::string_view text, bool utf8);
 
 }  // namespace kage::proxy

@@ -126,6 +126,39 @@ TEST_CASE("chunks, lines and bytes given back mix") {
                                         "four", "four", "end"});
 }
 
+namespace {
+
+/// Two readers take turns with the loop's buffer; what one left over has to outlast the other's reads.
+Task<void> take_turns(StreamPtr first, StreamPtr second, std::vector<std::string>& out) {
+  BufferedReader one(*first);
+  out.emplace_back(*co_await one.line(100));
+  {
+    BufferedReader two(*second);
+    out.emplace_back(*co_await two.line(100));
+    const auto chunk = co_await one.chunk();
+    out.emplace_back(chunk->substr(0, 5));
+    one.unread(chunk->substr(5));
+    out.emplace_back(*co_await two.line(100));
+    out.emplace_back(*co_await two.line(100));
+    out.emplace_back(one.take(3));
+    out.emplace_back(*co_await one.line(100));
+  }  // two goes while octets of it are in the buffer
+  out.emplace_back(*co_await one.line(100));
+  std::string_view line;
+  out.emplace_back(one.take_line(100, line) ? line : "no line");
+  out.emplace_back(one.take_line(100, line) ? line : "no line");
+}
+
+}  // namespace
+
+TEST_CASE("what is left over outlasts the reads of others") {
+  Loop loop;
+  std::vector<std::string> out;
+  run_on_loop(loop, take_turns(pieces(loop, {"1a\r\n1b\r\n1c1c\r\n1", "d\r\n1e\r\n"}),
+                               pieces(loop, {"2a\r\n2b\r\n", "2c\r\n2d\r\n"}), out));
+  CHECK(out == std::vector<std::string>{"1a", "2a", "1b\r\n1", "2b", "2c", "c1c", "", "1d", "1e", "no line"});
+}
+
 TEST_CASE("nothing from before STARTTLS is used after it") {
   Loop loop;
   std::vector<std::string> out;

@@ -173,6 +173,31 @@ TEST_CASE("the client's octets do not depend on how the upstream's arrive") {
   for (const auto& other : seen) CHECK(other == seen.front());
 }
 
+namespace {
+
+net::Task<void> write_blocks(FetchRig& rig, std::vector<std::size_t>& written) {
+  const auto note = [&] { written.push_back(rig.client_transcript->output.size()); };
+  std::string all;
+  for (const std::size_t size : {1UL, 3000UL, 65536UL, 100000UL, 500UL}) {
+    const std::string octets(size, static_cast<char>('a' + written.size()));
+    all += octets;
+    CHECK((co_await rig.out.pass(octets)).has_value());
+    note();
+  }
+  CHECK((co_await rig.out.flush()).has_value());
+  note();
+  CHECK(rig.client_transcript->output == all);
+}
+
+}  // namespace
+
+TEST_CASE("a long answer is written in whole blocks, and in order") {
+  FetchRig rig;
+  std::vector<std::size_t> written;
+  net::testing::run_on_loop(rig.node.loop, write_blocks(rig, written));
+  CHECK(written == std::vector<std::size_t>{0, 0, 65536, 131072, 131072, 169037});
+}
+
 TEST_CASE("\\Seen is set when the client's item sets it, and only then") {
   FetchRig rig;
   rig.upstream.messages = {nested_message(7)};
