@@ -170,11 +170,6 @@ constexpr auto kRules = std::to_array<FieldRule>({
 constexpr FieldRule kDefault = dropped("*", "everything else");
 
 constexpr std::size_t kSlots = 512;  ///< a power of two, well above the number of rules
-constexpr std::uint32_t kHashSeed = 2166136261U;
-
-constexpr std::uint32_t hashed(std::uint32_t hash, char c) {  // FNV-1a
-  return (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-}
 
 constexpr bool is_family(const FieldRule& rule) {
   return rule.name.ends_with('*');
@@ -185,43 +180,64 @@ constexpr std::string_view key_of(const FieldRule& rule) {
   return rule.name.substr(0, rule.name.size() - (is_family(rule) ? 1 : 0));
 }
 
-/// All rules by the hash of their key, made by the compiler: a look-up is one pass over the name, which looks
-/// for a family wherever one could end.
+/// Many names begin with "X-": the third letter tells more than the first.
+constexpr unsigned char third_of(std::string_view name) {
+  return static_cast<unsigned char>(to_lower(name[std::min<std::size_t>(2, name.size() - 1)]));
+}
+
+/// Where to look for a name first: by its length and three of its letters.
+constexpr std::size_t slot_of(std::string_view name) {
+  const auto letter = [&](std::size_t at) {
+    return std::uint32_t{static_cast<unsigned char>(to_lower(name[at]))};
+  };
+  const std::uint32_t key = static_cast<std::uint32_t>(name.size()) ^ std::uint32_t{third_of(name)} << 8U ^
+                            letter(name.size() / 2) << 16U ^ letter(name.size() - 1) << 24U;
+  return (key * 0x9E3779B1U >> 16U) % kSlots;
+}
+
+/// `lowered` is in lower case.
+constexpr bool begins_with(std::string_view name, std::string_view lowered) {
+  if (name.size() < lowered.size()) return false;
+  for (std::size_t i = 0; i < lowered.size(); ++i) {
+    if (to_lower(name[i]) != lowered[i]) return false;
+  }
+  return true;
+}
+
+/// All rules by their names, made by the compiler; a rule is its number, from 1. Most look-ups compare one
+/// name or none.
 struct Index {
-  std::array<std::uint8_t, kSlots> slots{};  ///< number of a rule, from 1
-  std::uint64_t family_ends = 0;             ///< bit n: a family's key has n octets
-  std::array<bool, 128> family_begins{};     ///< with which letters
-  std::array<bool, 128> family_last{};       ///< and ends with which
-  std::size_t longest = 0;
+  std::array<std::uint8_t, kSlots> slots{};
+  std::array<std::uint8_t, 256> families{};               ///< by the third letter: the first one
+  std::array<std::uint8_t, kRules.size() + 1> another{};  ///< with the same third letter
+  std::array<std::uint32_t, 256> shown{};  ///< by the third letter: bits for the lengths of names that cross
 
   constexpr Index() {
     static_assert(kRules.size() < 255 && kRules.size() < kSlots / 2);
     for (std::size_t i = 0; i < kRules.size(); ++i) {
       const std::string_view key = key_of(kRules[i]);
-      std::uint32_t hash = kHashSeed;
-      for (const char c : key) hash = hashed(hash, c);
-      std::size_t slot = hash % kSlots;
+      const auto number = static_cast<std::uint8_t>(i + 1);
+      if (is_family(kRules[i])) {
+        std::uint8_t& first = families[third_of(key)];
+        another[number] = first;
+        first = number;
+        continue;
+      }
+      if (kRules[i].towards_member != drop) shown[third_of(key)] |= 1U << key.size();
+      std::size_t slot = slot_of(key);
       while (slots[slot] != 0) slot = (slot + 1) % kSlots;
-      slots[slot] = static_cast<std::uint8_t>(i + 1);
-      longest = std::max(longest, key.size());
-      if (!is_family(kRules[i])) continue;
-      family_ends |= std::uint64_t{1} << key.size();
-      family_begins[static_cast<unsigned char>(key.front())] = true;
-      family_last[static_cast<unsigned char>(key.back())] = true;
+      slots[slot] = number;
     }
-  }
-
-  [[nodiscard]] const FieldRule* find(std::uint32_t hash, std::string_view key, bool family) const {
-    for (std::size_t slot = hash % kSlots; slots[slot] != 0; slot = (slot + 1) % kSlots) {
-      const FieldRule& rule = kRules[slots[slot] - 1U];
-      if (is_family(rule) == family && key_of(rule) == key) return &rule;
-    }
-    return nullptr;
   }
 };
 
 constexpr Index kIndex;
-static_assert(kIndex.longest < 64);
+
+constexpr bool has_short_family() {
+  return std::ranges::any_of(
+      kRules, [](const FieldRule& rule) { return is_family(rule) && key_of(rule).size() < 3; });
+}
+static_assert(!has_short_family());
 
 }  // namespace
 
@@ -229,28 +245,21 @@ std::span<const FieldRule> field_rules() {
   return kRules;
 }
 
+bool is_surely_dropped(std::string_view name) {
+  return name.empty() || name.size() >= 32 || (kIndex.shown[third_of(name)] >> name.size() & 1U) == 0;
+}
+
 const FieldRule& find_rule(std::string_view name) {
-  std::array<char, 64> lowered;
-  const FieldRule* family = nullptr;
-  std::uint32_t hash = kHashSeed;
-  const std::size_t length = std::min(name.size(), kIndex.longest);
-  const auto is_one = [](const std::array<bool, 128>& letters, char c) {
-    return is_ascii(c) && letters[static_cast<unsigned char>(c)];
-  };
-  const bool may_be_family = !name.empty() && is_one(kIndex.family_begins, to_lower(name.front()));
-  for (std::size_t i = 0; i < length; ++i) {
-    const char c = to_lower(name[i]);
-    lowered[i] = c;
-    hash = hashed(hash, c);
-    if (!may_be_family || !is_one(kIndex.family_last, c)) continue;
-    if ((kIndex.family_ends >> (i + 1) & 1U) == 0 || family != nullptr) continue;
-    family = kIndex.find(hash, std::string_view(lowered.data(), i + 1), true);
+  if (name.empty()) return kDefault;
+  for (std::size_t slot = slot_of(name); kIndex.slots[slot] != 0; slot = (slot + 1) % kSlots) {
+    const FieldRule& rule = kRules[kIndex.slots[slot] - 1U];
+    if (rule.name.size() == name.size() && begins_with(name, rule.name)) return rule;
   }
-  if (name.size() == length) {
-    const FieldRule* const rule = kIndex.find(hash, std::string_view(lowered.data(), length), false);
-    if (rule != nullptr) return *rule;
+  for (std::size_t each = kIndex.families[third_of(name)]; each != 0; each = kIndex.another[each]) {
+    const FieldRule& rule = kRules[each - 1U];
+    if (begins_with(name, key_of(rule))) return rule;
   }
-  return family != nullptr ? *family : kDefault;
+  return kDefault;
 }
 
 }  // namespace kage::mapping

@@ -31,6 +31,10 @@ std::span<const FieldRule> field_rules();
 /// rules.
 const FieldRule& find_rule(std::string_view name);
 
+/// Whether a field of this name surely does not cross towards a member: quicker, and wrong in one direction
+/// only.
+bool is_surely_dropped(std::string_view name);
+
 /// docs/header-fields.md, written from the table.
 std::string field_rules_markdown();
 

@@ -37,6 +37,9 @@ TEST_CASE("the table is consistent") {
     CHECK(names.insert(rule.name).second);
     CHECK_FALSE(rule.group.empty());
     CHECK(&find_rule(rule.name) == &rule);
+    CHECK(&find_rule(upper(rule.name)) == &rule);
+    CHECK((rule.towards_member == FieldClass::drop || !is_surely_dropped(rule.name)));
+    CHECK((rule.towards_member == FieldClass::drop || !is_surely_dropped(upper(rule.name))));
     // A field is of one class, or dropped in one direction.
     CHECK((rule.towards_member == rule.towards_correspondent ||
            rule.towards_correspondent == FieldClass::drop));
