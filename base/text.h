@@ -40,6 +40,7 @@ std::string upper(std::string_view text);                    ///< ASCII
 bool equals_nocase(std::string_view a, std::string_view b);  ///< ASCII
 bool starts_with_nocase(std::string_view text, std::string_view prefix);
 std::string_view trim(std::string_view text);  ///< space, tab, CR, LF at both ends
+void trim_in_place(std::string& text);         ///< the same
 bool all_ascii(std::string_view text);
 
 /// Lower-case base32 without the look-alikes i, l, o, u (Crockford's alphabet), no padding (contract R4.1).

@@ -172,7 +172,8 @@ bool has_escape(std::string_view text) {
 /// decoded or after.
 bool decodes_to_harmless(std::string_view body) {
   if (has_odd_charset(body) || may_hold_sign(body)) return false;
-  const std::string decoded = message::decode_words(flat(body));
+  const bool folded = body.find('\r') != std::string_view::npos || body.find('\n') != std::string_view::npos;
+  const std::string decoded = folded ? message::decode_words(flat(body)) : message::decode_words(trim(body));
   return !may_hold_sign(decoded) && decoded.find('%') == std::string::npos &&
          decoded.find("\xEF\xBC\xA0") == std::string::npos &&  // U+FF20, U+FE6B: other signs
          decoded.find("\xEF\xB9\xAB") == std::string::npos;
@@ -199,11 +200,17 @@ bool needs_context(const ScannedField& scanned) {
 
 bool is_surely_harmless(FieldClass what, std::string_view body) {
   if (what == FieldClass::addresses || what == FieldClass::ids || what == FieldClass::drop) return false;
+  bool equals = false;
+  bool dot = false;
   for (const char c : body) {
     if (kSuspicious[static_cast<unsigned char>(c)]) return false;
+    equals = equals || c == '=';
+    dot = dot || c == '.';
   }
-  if (what == FieldClass::text && body.find("=?") != std::string_view::npos) return decodes_to_harmless(body);
-  return !has_escape(body) && (what != FieldClass::pass || !names_host(body));
+  if (equals && what == FieldClass::text && body.find("=?") != std::string_view::npos) {
+    return decodes_to_harmless(body);
+  }
+  return !(equals && has_escape(body)) && !(dot && what == FieldClass::pass && names_host(body));
 }
 
 }  // namespace kage::mapping

@@ -246,7 +246,7 @@ std::string_view VisibleMessage::State::gather(std::string_view& input) {
     const std::size_t block_end = begun_before ? held.size() : held.size() + end + 1;
     const std::string_view line =
         begun_before ? std::string_view(held).substr(line_begin) : input.substr(at, end + 1 - at);
-    const auto hit = boundaries.judge(line.substr(0, line.size() - 1));
+    const auto hit = line.front() == '-' ? boundaries.judge(line.substr(0, line.size() - 1)) : std::nullopt;
     const bool too_large = !hit && block_end > kMaxBlock;
     if (hit || too_large || is_empty_line(line)) {
       const std::size_t block_size = block_end - (hit ? line.size() : 0);

@@ -23,6 +23,11 @@ std::optional<std::size_t> body_of(std::string_view line, std::string_view lower
   return at + 1;
 }
 
+std::size_t behind_line(std::string_view block, std::size_t at) {
+  const std::size_t line_end = block.find('\n', at);
+  return line_end == std::string_view::npos ? block.size() : line_end + 1;
+}
+
 /// The bodies of the first Content-Type and Content-Transfer-Encoding, folds included.
 struct Fields {
   std::optional<std::string_view> type, encoding;
@@ -30,19 +35,18 @@ struct Fields {
 
 Fields find_fields(std::string_view block) {
   Fields found;
-  std::size_t begin = 0;
-  while (begin < block.size()) {
-    std::size_t end = begin;
-    do {
-      const std::size_t line_end = block.find('\n', end);
-      end = line_end == std::string_view::npos ? block.size() : line_end + 1;
-    } while (end < block.size() && is_wsp(block[end]));
-    const std::string_view field = block.substr(begin, end - begin);
-    begin = end;
-    if (const auto at = body_of(field, "content-type"); at && !found.type) found.type = field.substr(*at);
-    if (const auto at = body_of(field, "content-transfer-encoding"); at && !found.encoding) {
-      found.encoding = field.substr(*at);
-    }
+  std::size_t next = 0;
+  for (std::size_t begin = 0; begin < block.size(); begin = next) {
+    next = behind_line(block, begin);
+    if (to_lower(block[begin]) != 'c') continue;  // a continuation line too
+    const auto body_in = [&](std::string_view name) -> std::optional<std::string_view> {
+      const auto at = body_of(block.substr(begin, next - begin), name);
+      if (!at) return std::nullopt;
+      while (next < block.size() && is_wsp(block[next])) next = behind_line(block, next);
+      return block.substr(begin + *at, next - begin - *at);
+    };
+    if (!found.type) found.type = body_in("content-type");
+    if (!found.encoding) found.encoding = body_in("content-transfer-encoding");
   }
   return found;
 }
@@ -93,28 +97,22 @@ Kind kind_of_type(std::string_view type) {
   return found == kTypes.end() ? Kind::leaf : found->second;
 }
 
-/// The type alone, for a field whose parameters cannot be read.
-std::string type_alone(std::string_view body) {
-  const auto value = message::parse_parameters(body.substr(0, body.find(';')));
-  return value ? lower(value->value) : std::string();
-}
-
 }  // namespace
 
 ContentKind content_kind(std::string_view header_block, bool in_digest) {
   ContentKind kind;
   const Fields fields = find_fields(header_block);
   if (fields.encoding) {
-    const std::string encoding = type_alone(*fields.encoding);
+    const std::string encoding =
+        lower(message::parse_value(fields.encoding->substr(0, fields.encoding->find(';'))));
     if (encoding == "quoted-printable") kind.encoding = ContentKind::Encoding::quoted_printable;
     if (encoding == "base64") kind.encoding = ContentKind::Encoding::base64;
   }
   std::string type = in_digest ? "message/rfc822" : "text/plain";
   if (fields.type) {
-    const auto value = message::parse_parameters(*fields.type);
-    type = value ? lower(value->value) : type_alone(*fields.type);
+    type = lower(message::parse_value(*fields.type));
     if (type.starts_with("multipart/")) {
-      read_multipart(value, type == "multipart/digest", kind);
+      read_multipart(message::parse_parameters(*fields.type), type == "multipart/digest", kind);
       return kind;
     }
   }

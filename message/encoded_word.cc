@@ -2,6 +2,8 @@
 #include "message/encoded_word.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <optional>
 
 #include "base/text.h"
@@ -29,9 +31,7 @@ int hex_value(char c) {
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
-std::string decode_q(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
+void decode_q(std::string_view text, std::string& out) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '=' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
       out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
@@ -40,38 +40,41 @@ std::string decode_q(std::string_view text) {
       out.push_back(text[i] == '_' ? ' ' : text[i]);
     }
   }
-  return out;
 }
 
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (is_digit(c)) return c - '0' + 52;
-  if (c == '+' || c == '-') return 62;
-  return c == '/' || c == '_' ? 63 : -1;
-}
+constexpr std::uint8_t kNoSextet = 0xff;
+
+/// Both alphabets of RFC 4648.
+constexpr auto kSextets = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(kNoSextet);
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (std::size_t i = 0; i < kDigits.size(); ++i) {
+    table[static_cast<unsigned char>(kDigits[i])] = static_cast<std::uint8_t>(i);
+  }
+  table['-'] = 62;
+  table['_'] = 63;
+  return table;
+}();
 
 /// Reads what can be read: foreign octets are skipped, padding in the middle begins a new run.
-std::string decode_b(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 3);
+void decode_b(std::string_view text, std::string& out) {
   unsigned bits = 0;
   unsigned count = 0;
-  for (char c : text) {
+  for (const char c : text) {
     if (c == '=') {
       count = 0;
       continue;
     }
-    const int value = base64_value(c);
-    if (value < 0) continue;
-    bits = (bits << 6U | static_cast<unsigned>(value)) & 0xFFFFFFU;
+    const std::uint8_t value = kSextets[static_cast<unsigned char>(c)];
+    if (value == kNoSextet) continue;
+    bits = (bits << 6U | value) & 0xFFFFFFU;
     count += 6;
     if (count >= 8) {
       count -= 8;
       out.push_back(static_cast<char>(bits >> count & 0xFFU));
     }
   }
-  return out;
 }
 
 std::string unquoted(std::string_view text) {
@@ -104,11 +107,12 @@ class Decoder {
   explicit Decoder(std::string_view text) : text_(text), states_(text) {}
 
   std::string decode() {
+    out_.reserve(text_.size());  // hardly any text becomes longer
     std::size_t at = 0;
     std::size_t raw = 0;  // begin of what is no encoded-word
-    while (at < text_.size()) {
-      at = text_.find_first_of("=\x1b", at);
-      if (at == std::string_view::npos) break;
+    while (true) {
+      while (at < text_.size() && text_[at] != '=' && text_[at] != '\x1b') ++at;
+      if (at == text_.size()) break;
       if (text_[at] == '\x1b') {
         at = std::max(states_.skip(at), at + 1);
         continue;
@@ -157,32 +161,41 @@ class Decoder {
   void add_raw(std::string_view raw, bool before_word) {
     // RFC 2047 §6.2: white space between two encoded-words is not text.
     if (before_word && after_word_ && is_white_space(raw)) return;
-    flush();
-    out_ += guess_to_utf8(raw);
+    end_utf8();
+    if (all_ascii(raw) && raw.find('\x1b') == std::string_view::npos) {
+      out_ += raw;
+    } else {
+      out_ += guess_to_utf8(raw);
+    }
+    utf8_ = out_.size();
     after_word_ = false;
   }
 
   void add_word(const EncodedWord& word) {
-    std::string bytes = word.encoding == 'q' ? decode_q(word.text) : decode_b(word.text);
-    const std::string charset = lower(word.charset.substr(0, word.charset.find('*')));
+    const auto decode = word.encoding == 'q' ? decode_q : decode_b;
+    const std::string_view charset = word.charset.substr(0, word.charset.find('*'));
     // Many mailers cut UTF-8 inside a character; joining is safe there, since UTF-8 has no states.
-    if (charset == "utf-8") {
-      pending_ += bytes;
+    if (equals_nocase(charset, "utf-8")) {
+      decode(word.text, out_);
     } else {
-      flush();
+      end_utf8();
+      std::string bytes;
+      decode(word.text, bytes);
       out_ += to_utf8(bytes, charset);
+      utf8_ = out_.size();
     }
     after_word_ = true;
   }
 
-  void flush() {
-    if (!pending_.empty()) out_ += to_utf8(pending_, "utf-8");
-    pending_.clear();
+  /// Looks at the octets of UTF-8 encoded-words that stood beside each other.
+  void end_utf8() {
+    const std::string_view octets = std::string_view(out_).substr(utf8_);
+    if (!is_valid_utf8(octets)) out_.replace(utf8_, octets.size(), repair_utf8(octets));
   }
 
   std::string_view text_;
   std::string out_;
-  std::string pending_;  ///< octets of UTF-8 encoded-words that stand beside each other
+  std::size_t utf8_ = 0;  ///< from here on it is what UTF-8 encoded-words hold
   std::size_t next_end_ = 0;
   bool after_word_ = false;
   TwoByteStates states_;

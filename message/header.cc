@@ -143,8 +143,8 @@ Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& 
 std::string unfold(std::string_view body) {
   // What write_field drops is dropped here too, so that a reader of the result sees what would be written.
   std::string line = without_line_ends(body);
-  const std::string_view inner = trim(line);
-  return std::string(inner);
+  trim_in_place(line);
+  return line;
 }
 
 std::size_t HeaderEnd::find(std::string_view buffer) {

@@ -49,7 +49,8 @@ class Reader {
       value.push_back(body_[at_++]);
     }
     std::erase_if(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-    return std::string(trim(value));
+    trim_in_place(value);
+    return value;
   }
 
   /// The next piece behind a ';'; nothing at the end. A piece without a name or a '=' is skipped.
@@ -324,6 +325,10 @@ Result<ParameterizedValue> parse_parameters(std::string_view body) {
     if (!chosen.empty()) result.parameters.push_back(join(chosen));
   }
   return result;
+}
+
+std::string parse_value(std::string_view body) {
+  return Reader(body).read_value();
 }
 
 std::string write_parameter(std::string_view name, std::string_view utf8_value) {

@@ -29,6 +29,9 @@ struct ParameterizedValue {
 /// first counts, but name*= (RFC 2231) goes before name=. At most 100 pieces (Errc::limit).
 Result<ParameterizedValue> parse_parameters(std::string_view body);
 
+/// The value that parse_parameters() gives, of a body of any number of parameters.
+std::string parse_value(std::string_view body);
+
 /// Writes name=value with token, quoted-string or RFC 2231 (name*=UTF-8''…, cut into continuations) as the
 /// value needs. CR, LF and NUL are dropped; a value above 1,000 octets is cut.
 std::string write_parameter(std::string_view name, std::string_view utf8_value);

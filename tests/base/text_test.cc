@@ -68,6 +68,11 @@ TEST_CASE("case, trimming and prefixes are ASCII") {
   CHECK_FALSE(starts_with_nocase("RC", "RCPT"));
   CHECK(trim(" \t a b\r\n").compare("a b") == 0);
   CHECK(trim(" \r\n").empty());
+  for (const std::string_view text : {" \t a b\r\n", "a", "", " \r\n"}) {
+    std::string in_place(text);
+    trim_in_place(in_place);
+    CHECK(in_place == trim(text));
+  }
   CHECK(all_ascii("abc"));
   CHECK_FALSE(all_ascii("a\x80"));
   CHECK(is_atext('\''));
