@@ -159,10 +159,12 @@ unsigned HeaderView::State::show_whole(const Viewer& viewer, BlockKind kind, std
   const std::size_t base = out.size();
   Step step = Step::all;
   VisibleScan scan;
+  std::vector<Draft::Region> rewritten;
   if (scan.scan(kind, text.fields)) {
     VisibleWriter writer(deriver, viewer, scan, text.ends);
     for (step = Step::none; step != Step::all; step = static_cast<Step>(static_cast<unsigned>(step) + 1)) {
-      Draft draft{out, base, {}};
+      rewritten.clear();
+      Draft draft{out, base, rewritten};
       writer.write(draft, step, room);
       const Extent used = extent_of(std::string_view(out).substr(base));
       if (fit(draft, used, room, text.ends) && out.ends_with(text.added)) break;

@@ -138,12 +138,14 @@ void append_filler(std::string& out, Extent room, LineEnds ends) {
   if (room.lines == 1) first = room.octets;
   std::size_t at = out.size();
   out.append(room.octets, kFill);
-  const std::size_t others = room.lines - 1;
-  const std::size_t rest = room.octets - first;
   shape_line(out.data() + at, first, true, ends);
   at += first;
+  const std::size_t others = room.lines - 1;
+  if (others == 0) return;
+  const std::size_t each = (room.octets - first) / others;
+  const std::size_t longer = (room.octets - first) % others;  // so many lines have an octet more
   for (std::size_t i = 0; i < others; ++i) {
-    const std::size_t size = rest / others + (i >= others - rest % others ? 1 : 0);
+    const std::size_t size = each + (i >= others - longer ? 1 : 0);
     shape_line(out.data() + at, size, false, ends);
     at += size;
   }

@@ -32,7 +32,7 @@ struct Draft {
   };
   std::string& out;
   std::size_t base;
-  std::vector<Region> rewritten;
+  std::vector<Region>& rewritten;  ///< the caller's, so that its memory serves again
 };
 
 /// Makes the draft as large as `room`, with one filler field at its end where something is left. False when

@@ -19,6 +19,13 @@ constexpr std::size_t kMaxQuickIds = 50;    ///< more are thinned out, the long 
 constexpr std::size_t kMaxQuickWord = 500;  ///< octets of an id, so that no line is too long
 constexpr std::size_t kMaxQuickIdOctets = 7000;
 
+/// What names consist of (RFC 5322 §3.6.8).
+constexpr auto kIsNameOctet = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 33; c < 127; ++c) table[c] = c != ':';
+  return table;
+}();
+
 /// Lines of a block that end with CRLF, grouped into fields.
 class Cutter {
  public:
@@ -30,7 +37,7 @@ class Cutter {
   Found next(message::Field& field) {
     if (rest_.empty() || rest_ == "\r\n") return Found::end;
     std::size_t colon = 0;
-    while (colon < rest_.size() && rest_[colon] > 32 && rest_[colon] < 127 && rest_[colon] != ':') ++colon;
+    while (colon < rest_.size() && kIsNameOctet[static_cast<unsigned char>(rest_[colon])]) ++colon;
     if (colon == 0 || colon > 60 || colon == rest_.size() || rest_[colon] != ':') return Found::odd;
     std::size_t end = colon;
     lines_ = 0;
@@ -113,7 +120,8 @@ bool is_one_too_many(const FieldRule& rule, const PlainIds& ids) {
 
 bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block,
                      std::string& out, std::vector<PhantomWrite>& fresh) {
-  Work work{deriver, viewer, {out, out.size(), {}}, {}, fresh};
+  rewritten_.clear();
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh};
   Extent room;
   std::string_view rest;
   if (!walk(work, kind, block, room, rest)) return false;
@@ -124,7 +132,8 @@ bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std
 
 bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
                               std::string& out, std::vector<PhantomWrite>& fresh) {
-  Work work{deriver, viewer, {out, out.size(), {}}, {}, fresh, true};
+  rewritten_.clear();
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, true};
   Extent room;
   std::string_view rest;
   if (!walk(work, BlockKind::message, block, room, rest)) return false;
@@ -147,6 +156,7 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
     if (found == Cutter::Found::end) break;
     if (++fields > kLimits.max_fields) return false;
     room.lines += cutter.lines();
+    if (is_surely_dropped(field.name)) continue;
     const FieldRule& rule = find_rule(field.name);
     if (may_be_shown(rule, kind) && !write(work, field, rule, cutter.lines())) return false;
   }
@@ -155,45 +165,60 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
   return true;
 }
 
+bool QuickView::Work::leaves_out(const FieldRule& rule) const {
+  return envelope && !tells_envelope(rule);
+}
+
+void QuickView::Work::add_as_it_came(const message::Field& field, std::size_t lines, bool left_out) {
+  if (!left_out) draft.out += field.raw;
+  used.octets += field.raw.size();
+  used.lines += lines;
+}
+
 bool QuickView::write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
   if (is_odd(field.body, lines)) return false;
-  const bool left_out = work.envelope && !tells_envelope(rule);
-  const auto as_it_came = [&] {
-    if (!left_out) work.draft.out += field.raw;
-    work.used.octets += field.raw.size();
-    work.used.lines += lines;
+  if (is_surely_harmless(rule.towards_member, field.body)) {
+    work.add_as_it_came(field, lines, work.leaves_out(rule));
     return true;
-  };
-  if (is_surely_harmless(rule.towards_member, field.body)) return as_it_came();
+  }
   if (rule.towards_member == FieldClass::ids) {
-    const bool done = left_out ? count_ids(work, field, rule, lines) : write_ids(work, field, rule, lines);
+    const bool done =
+        work.leaves_out(rule) ? count_ids(work, field, rule, lines) : write_ids(work, field, rule, lines);
     if (done) return true;
   }
-  const ViewKey view(work.viewer);
-  RecentMap<Form>& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
-  const Form* form = forms.find(view, field.raw);
-  Form made;
+  return write_form(work, field, rule, lines);
+}
+
+/// What has to be looked at closely, unless that was done before.
+bool QuickView::write_form(Work& work, const message::Field& field, const FieldRule& rule,
+                           std::size_t lines) {
+  FormCache& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
+  const FormCache::Key key(ViewKey(work.viewer), field.raw);
+  const FieldForm* form = forms.find(key);
   if (form == nullptr) {
-    made = look(work, field, rule);
-    form = &made;
+    FieldForm found = look(work, field, rule);
+    if (found.kind == FieldForm::Kind::context) return false;
+    form = &forms.put(key, std::move(found));
   }
-  if (form->kind == Form::Kind::context) return false;
-  if (form->kind == Form::Kind::stays) {
-    as_it_came();
-  } else if (!form->made.empty()) {
-    work.used.octets += form->made.size();
+  const bool left_out = work.leaves_out(rule);
+  std::string_view texts = form->texts.octets();
+  PackedTexts::take(texts);
+  const std::string_view made = PackedTexts::take(texts);
+  if (form->kind == FieldForm::Kind::stays) {
+    work.add_as_it_came(field, lines, left_out);
+  } else if (!made.empty()) {
+    work.used.octets += made.size();
     work.used.lines += form->lines;
     if (!left_out) {
-      work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + form->made.size()});
-      work.draft.out += form->made;
+      work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + made.size()});
+      work.draft.out += made;
     }
   }
-  if (!left_out) {
-    for (const auto& [local, spelling] : form->phantoms) {
-      work.fresh.push_back({work.viewer.member, local, spelling});
-    }
+  while (!left_out && !texts.empty()) {
+    const std::string_view local = PackedTexts::take(texts);
+    const std::string_view spelling = PackedTexts::take(texts);
+    work.fresh.push_back({work.viewer.member, std::string(local), std::string(spelling)});
   }
-  if (form == &made) forms.put(view, field.raw, std::move(made));
   return true;
 }
 
@@ -253,23 +278,29 @@ bool QuickView::count_ids(Work& work, const message::Field& field, const FieldRu
   return true;
 }
 
-QuickView::Form QuickView::look(Work& work, const message::Field& field, const FieldRule& rule) {
-  Form form;
+FieldForm QuickView::look(Work& work, const message::Field& field, const FieldRule& rule) {
+  FieldForm form;
   VisibleScan alone;
   if (!alone.scan_alone(field, rule) || needs_context(alone.shown.front())) return form;
   VisibleWriter writer(work.deriver, work.viewer, alone, LineEnds::crlf);
+  std::string made;
   if (writer.stays(0)) {
-    form.kind = Form::Kind::stays;
+    form.kind = FieldForm::Kind::stays;
   } else {
-    form.kind = Form::Kind::made;
-    Draft draft{form.made, 0, {}};
+    form.kind = FieldForm::Kind::made;
+    std::vector<Draft::Region> rewritten;
+    Draft draft{made, 0, rewritten};
     writer.write(draft, Step::none, {});
-    form.lines = extent_of(form.made).lines;
+    form.lines = static_cast<std::uint32_t>(extent_of(made).lines);
   }
+  form.texts.add(field.raw);
+  form.texts.add(made);
   std::vector<PhantomWrite> fresh;
   writer.report(fresh);
-  for (PhantomWrite& each : fresh)
-    form.phantoms.emplace_back(std::move(each.local), std::move(each.spelling));
+  for (const PhantomWrite& each : fresh) {
+    form.texts.add(each.local);
+    form.texts.add(each.spelling);
+  }
   return form;
 }
 

@@ -7,12 +7,12 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "mapping/field_policy.h"
 #include "mapping/visible_header_cache.h"
 #include "mapping/visible_header_fit.h"
+#include "mapping/visible_header_forms.h"
 #include "message/header.h"
 
 namespace kage::mapping {
@@ -32,14 +32,6 @@ class QuickView {
   }
 
  private:
-  /// What one field looks like.
-  struct Form {
-    enum class Kind : unsigned char { stays, made, context };
-    Kind kind = Kind::context;
-    std::string made;  ///< empty: nothing is left of it
-    std::size_t lines = 0;
-    std::vector<std::pair<std::string, std::string>> phantoms;  ///< local part, spelling
-  };
   struct Work {
     Deriver& deriver;
     const Viewer& viewer;
@@ -47,6 +39,9 @@ class QuickView {
     Extent used;  ///< of the other fields, where they are left out, an upper bound
     std::vector<PhantomWrite>& fresh;
     bool envelope = false;  ///< other fields than those of ENVELOPE are left out
+
+    [[nodiscard]] bool leaves_out(const FieldRule& rule) const;
+    void add_as_it_came(const message::Field& field, std::size_t lines, bool left_out);
   };
 
   bool walk(Work& work, BlockKind kind, std::string_view block, Extent& room, std::string_view& rest);
@@ -54,11 +49,13 @@ class QuickView {
   bool write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static bool count_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static bool write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
-  static Form look(Work& work, const message::Field& field, const FieldRule& rule);
+  bool write_form(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
+  static FieldForm look(Work& work, const message::Field& field, const FieldRule& rule);
 
   // Apart, since people come again and subjects do not.
-  RecentMap<Form> people_{16384, 512, metrics::Gauge::cache_fields_derived};
-  RecentMap<Form> others_{4096, 512, metrics::Gauge::cache_fields_derived};
+  FormCache people_{4096};
+  FormCache others_{1024};
+  std::vector<Draft::Region> rewritten_;  ///< of the block in the making
 };
 
 }  // namespace kage::mapping

@@ -89,7 +89,8 @@ std::string long_way(const Viewer& who, BlockKind kind, std::string_view block) 
   if (!scan.scan(kind, text.fields)) return {};
   VisibleWriter writer(deriver, who, scan, text.ends);
   std::string out;
-  Draft draft{out, 0, {}};
+  std::vector<Draft::Region> rewritten;
+  Draft draft{out, 0, rewritten};
   writer.write(draft, Step::none, extent_of(text.fields));
   if (!fit(draft, extent_of(out), extent_of(text.fields), text.ends)) return {};
   return out + std::string(text.empty);
