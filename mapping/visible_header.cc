@@ -18,7 +18,8 @@ namespace {
 
 using metrics::Counter;
 
-constexpr std::size_t kLongestName = 60;  ///< of a trace field
+constexpr std::size_t kLongestName = 60;     ///< of a trace field
+constexpr std::size_t kEnvelopeRoom = 1024;  ///< what most fields of ENVELOPE fit into
 
 /// A field by which the mail system shows that it handled a message.
 bool is_trace(const FieldRule& rule) {
@@ -180,9 +181,10 @@ unsigned HeaderView::State::show_whole(const Viewer& viewer, BlockKind kind, std
 }
 
 unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
-                          std::vector<PhantomWrite>& fresh) {
+                          std::vector<PhantomWrite>& fresh, ContentFields* content) {
   if (viewer.own) {
     out += block;
+    if (content != nullptr) *content = content_fields(block);
     return 0;
   }
   const std::size_t base = out.size();
@@ -190,9 +192,10 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   if (out.empty()) out.reserve(block.size());
   // The short way knows nothing of authors who are shown and of subjects that lose a marker.
   const bool plain = !may_show_authors(viewer.member->address->spec);
-  if (plain && state_->quick.show(state_->deriver, viewer, kind, block, out, fresh)) return 0;
+  if (plain && state_->quick.show(state_->deriver, viewer, kind, block, out, fresh, content)) return 0;
   out.resize(base);
   fresh.resize(known);
+  if (content != nullptr) *content = content_fields(block);
   return state_->show_whole(viewer, kind, block, out, fresh);
 }
 
@@ -200,6 +203,7 @@ void HeaderView::show_envelope(const Viewer& viewer, std::string_view block, std
                                std::vector<PhantomWrite>& fresh) {
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
+  if (out.empty()) out.reserve(std::min(block.size(), kEnvelopeRoom));
   const bool plain = !viewer.own && !may_show_authors(viewer.member->address->spec);
   if (plain && state_->quick.show_envelope(state_->deriver, viewer, block, out, fresh)) return;
   out.resize(base);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,13 @@ enum class BlockKind : std::uint8_t {
   part,     ///< MIME header of a body part
 };
 
+/// What a block says of the content behind it: the bodies of the first Content-Type and the first
+/// Content-Transfer-Encoding, folds included. They lie in the block.
+struct ContentFields {
+  std::optional<std::string_view> type, encoding;
+};
+ContentFields content_fields(std::string_view block);
+
 /// One for each worker: it keeps bounded caches of what was derived.
 class HeaderView {
  public:
@@ -56,9 +64,9 @@ class HeaderView {
   /// before anybody sees them (R4.4); repeats are possible. Never fails: where there is no room, display
   /// names, comments, ids, the tail of References and excess recipients give way in steps, never privacy and
   /// never size. Fields of ENVELOPE give way last. Returns the step, 0 when everything had room; metrics
-  /// count the others.
+  /// count the others. `content`: gets content_fields() of the block, which are met on the way.
   unsigned show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
-                std::vector<PhantomWrite>& fresh);
+                std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
 
   /// Appends of a message's block only the fields that ENVELOPE tells of, as show() writes them; all of the
   /// block where one cannot know how show() does that without doing it. For lists of many messages: costs

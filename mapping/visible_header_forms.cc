@@ -1,4 +1,5 @@
-// Sets of four: a mailbox's correspondents fill a table evenly enough for all of them to stay.
+// Sets of eight: a mailbox is read from one end to the other, so of a set with one field too many all would
+// be thrown out before they come again. A quarter full, hardly a set in ten thousand is that crowded.
 #include "mapping/visible_header_forms.h"
 
 #include <algorithm>
@@ -50,7 +51,8 @@ const FieldForm* FormCache::find(const Key& key) const {
 }
 
 const FieldForm& FormCache::put(const Key& key, FieldForm form) {
-  if (key.field.size() > kLongest) return last_ = std::move(form);
+  if (key.field.size() > kLongestField || form.texts.octets().size() > kLongest)
+    return last_ = std::move(form);
   if (tags_.empty()) {
     tags_.resize(count_);
     slots_.resize(count_ * kWays);

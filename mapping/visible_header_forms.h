@@ -52,7 +52,7 @@ class FormCache {
     std::uint64_t hash;
   };
 
-  /// `sets`: a power of two; each holds four fields.
+  /// `sets`: a power of two; each holds eight fields.
   explicit FormCache(std::size_t sets) : count_(sets) {}
   ~FormCache() { clear(); }
   FormCache(const FormCache&) = delete;
@@ -66,8 +66,9 @@ class FormCache {
   void clear();
 
  private:
-  static constexpr std::size_t kWays = 4;
-  static constexpr std::size_t kLongest = 512;
+  static constexpr std::size_t kWays = 8;
+  static constexpr std::size_t kLongestField = 512;
+  static constexpr std::size_t kLongest = 2048;  ///< with all that it becomes
   struct Slot {
     ViewKey view;
     FieldForm form;

@@ -72,6 +72,13 @@ bool is_odd(std::string_view body, std::size_t lines) {
   return returns != lines - 1;
 }
 
+void note_content(ContentFields& content, const message::Field& field, const FieldRule& rule) {
+  if (!rule.name.starts_with("content-t")) return;
+  const std::string_view body = field.raw.substr(field.name.size() + 1);
+  if (rule.name == "content-type" && !content.type) content.type = body;
+  if (rule.name == "content-transfer-encoding" && !content.encoding) content.encoding = body;
+}
+
 /// RFC 9051 §7.5.2. Bcc is never shown.
 bool tells_envelope(const FieldRule& rule) {
   constexpr std::array<std::string_view, 9> kNames = {
@@ -119,21 +126,22 @@ bool is_one_too_many(const FieldRule& rule, const PlainIds& ids) {
 }  // namespace
 
 bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block,
-                     std::string& out, std::vector<PhantomWrite>& fresh) {
+                     std::string& out, std::vector<PhantomWrite>& fresh, ContentFields* content) {
   rewritten_.clear();
-  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh};
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}};
   Extent room;
   std::string_view rest;
   if (!walk(work, kind, block, room, rest)) return false;
   if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return false;
   out += rest;
+  if (content != nullptr) *content = work.content;
   return true;
 }
 
 bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
                               std::string& out, std::vector<PhantomWrite>& fresh) {
   rewritten_.clear();
-  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, true};
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, true};
   Extent room;
   std::string_view rest;
   if (!walk(work, BlockKind::message, block, room, rest)) return false;
@@ -158,6 +166,7 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
     room.lines += cutter.lines();
     if (is_surely_dropped(field.name)) continue;
     const FieldRule& rule = find_rule(field.name);
+    note_content(work.content, field, rule);
     if (may_be_shown(rule, kind) && !write(work, field, rule, cutter.lines())) return false;
   }
   rest = cutter.rest();

@@ -20,8 +20,9 @@ namespace kage::mapping {
 class QuickView {
  public:
   /// Appends what a block shows and returns true; or returns false, and `out` is to be cut back.
+  /// `content`: as of HeaderView::show(), when it returns true.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
-            std::vector<PhantomWrite>& fresh);
+            std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
   /// The same for the fields that ENVELOPE tells of alone, without filler. False too where room could be so
   /// short that show() would write one of them otherwise.
   bool show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block, std::string& out,
@@ -38,6 +39,7 @@ class QuickView {
     Draft draft;
     Extent used;  ///< of the other fields, where they are left out, an upper bound
     std::vector<PhantomWrite>& fresh;
+    ContentFields content;
     bool envelope = false;  ///< other fields than those of ENVELOPE are left out
 
     [[nodiscard]] bool leaves_out(const FieldRule& rule) const;
@@ -54,7 +56,7 @@ class QuickView {
 
   // Apart, since people come again and subjects do not.
   FormCache people_{4096};
-  FormCache others_{1024};
+  FormCache others_{512};
   std::vector<Draft::Region> rewritten_;  ///< of the block in the making
 };
 

@@ -59,8 +59,8 @@ struct VisibleMessage::State {
   std::string_view gather(std::string_view& input);
   std::string_view end_block(std::string_view block, std::string_view delimiter);
   void overflow();
-  void show(std::string_view block);
-  void behind_block(std::string_view block);
+  ContentFields show(std::string_view block);
+  void behind_block(const ContentFields& content);
   void enter(ContentKind kind);
   void begin_block(Role as);
   void begin_mask(StreamMask::Style style);
@@ -159,29 +159,33 @@ void VisibleMessage::State::enter(ContentKind kind) {
   }
 }
 
-void VisibleMessage::State::show(std::string_view block) {
+/// Appends the visible form of a block.
+ContentFields VisibleMessage::State::show(std::string_view block) {
+  ContentFields content;
   if (block.empty() || is_empty_line(block)) {
     out.append(block);
-    return;
+    return content;
   }
   const std::size_t before = out.size();
   if (role == Role::report) {
     show_report_block(block, out);
   } else {
-    view->show(viewer, role == Role::part ? BlockKind::part : BlockKind::message, block, out, fresh);
+    view->show(viewer, role == Role::part ? BlockKind::part : BlockKind::message, block, out, fresh,
+               &content);
   }
-  if (out.size() - before == block.size()) return;
+  if (out.size() - before == block.size()) return content;
   // Never another size than the one that was told to the client, and never the original (contract R3.8).
   out.resize(before);
   append_blanked(block, out);
+  return content;
 }
 
-void VisibleMessage::State::behind_block(std::string_view block) {
+void VisibleMessage::State::behind_block(const ContentFields& content) {
   if (role == Role::headers || role == Role::report) {
     begin_block(role);  // these contents are nothing but blocks
   } else {
     const bool in_digest = role == Role::part && levels.back().digest;
-    enter(content_kind(block, in_digest));
+    enter(content_kind(content, in_digest));
   }
 }
 
@@ -192,9 +196,9 @@ std::string_view VisibleMessage::State::end_block(std::string_view block, std::s
     mode = Mode::pass;
     return block;
   }
-  show(block);
+  const ContentFields content = show(block);
   if (delimiter.empty()) {
-    behind_block(block);
+    behind_block(content);
   } else {
     out.append(delimiter);
     if (delimiter.ends_with('\n')) delimiter.remove_suffix(1);

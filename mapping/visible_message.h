@@ -40,6 +40,7 @@ struct ContentKind {
 /// Reads Content-Type and Content-Transfer-Encoding of a block; the first of each counts. Anything but a
 /// multipart is a leaf when it is encoded (RFC 2046 §5.2.1): nobody sees through it. A multipart without a
 /// boundary is a leaf too.
+ContentKind content_kind(const ContentFields& fields, bool in_digest = false);
 ContentKind content_kind(std::string_view header_block, bool in_digest = false);
 
 class VisibleMessage {

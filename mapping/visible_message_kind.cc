@@ -28,29 +28,6 @@ std::size_t behind_line(std::string_view block, std::size_t at) {
   return line_end == std::string_view::npos ? block.size() : line_end + 1;
 }
 
-/// The bodies of the first Content-Type and Content-Transfer-Encoding, folds included.
-struct Fields {
-  std::optional<std::string_view> type, encoding;
-};
-
-Fields find_fields(std::string_view block) {
-  Fields found;
-  std::size_t next = 0;
-  for (std::size_t begin = 0; begin < block.size(); begin = next) {
-    next = behind_line(block, begin);
-    if (to_lower(block[begin]) != 'c') continue;  // a continuation line too
-    const auto body_in = [&](std::string_view name) -> std::optional<std::string_view> {
-      const auto at = body_of(block.substr(begin, next - begin), name);
-      if (!at) return std::nullopt;
-      while (next < block.size() && is_wsp(block[next])) next = behind_line(block, next);
-      return block.substr(begin + *at, next - begin - *at);
-    };
-    if (!found.type) found.type = body_in("content-type");
-    if (!found.encoding) found.encoding = body_in("content-transfer-encoding");
-  }
-  return found;
-}
-
 /// The boundary as its octets stand in the delimiter lines: not decoded, unless RFC 2231 says so.
 std::string boundary_of(const message::Parameter& parameter) {
   const std::size_t equals = parameter.raw.find('=');
@@ -99,9 +76,30 @@ Kind kind_of_type(std::string_view type) {
 
 }  // namespace
 
+ContentFields content_fields(std::string_view block) {
+  ContentFields found;
+  std::size_t next = 0;
+  for (std::size_t begin = 0; begin < block.size(); begin = next) {
+    next = behind_line(block, begin);
+    if (to_lower(block[begin]) != 'c') continue;  // a continuation line too
+    const auto body_in = [&](std::string_view name) -> std::optional<std::string_view> {
+      const auto at = body_of(block.substr(begin, next - begin), name);
+      if (!at) return std::nullopt;
+      while (next < block.size() && is_wsp(block[next])) next = behind_line(block, next);
+      return block.substr(begin + *at, next - begin - *at);
+    };
+    if (!found.type) found.type = body_in("content-type");
+    if (!found.encoding) found.encoding = body_in("content-transfer-encoding");
+  }
+  return found;
+}
+
 ContentKind content_kind(std::string_view header_block, bool in_digest) {
+  return content_kind(content_fields(header_block), in_digest);
+}
+
+ContentKind content_kind(const ContentFields& fields, bool in_digest) {
   ContentKind kind;
-  const Fields fields = find_fields(header_block);
   if (fields.encoding) {
     const std::string encoding =
         lower(message::parse_value(fields.encoding->substr(0, fields.encoding->find(';'))));

@@ -143,9 +143,14 @@ TEST_CASE("the short way tells what the long way tells") {
       piece += "\r\n";
       std::string out;
       std::vector<PhantomWrite> fresh;
-      if (!quick.show(deriver, viewer(1 + 2 * (seed % 2)), BlockKind::message, piece, out, fresh)) continue;
+      ContentFields content;
+      if (!quick.show(deriver, viewer(1 + 2 * (seed % 2)), BlockKind::message, piece, out, fresh, &content))
+        continue;
       ++compared;
       INFO(piece);
+      const ContentFields apart = content_fields(piece);
+      REQUIRE(content.type == apart.type);
+      REQUIRE(content.encoding == apart.encoding);
       REQUIRE(out == long_way(viewer(1 + 2 * (seed % 2)), BlockKind::message, piece));
     }
   }

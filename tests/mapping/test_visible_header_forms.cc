@@ -57,11 +57,11 @@ TEST_CASE("a field is found again by the same viewer") {
 TEST_CASE("the memory is bounded: the oldest gives way, and long fields are not kept") {
   FormCache cache(1);
   const auto field = [](int number) { return "Cc: " + std::to_string(number); };
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 13; ++i) {
     const std::string text = field(i);
     cache.put({view_of(1, 1), text}, form_of(text, text + "!"));
   }
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 13; ++i) {
     const std::string text = field(i);
     CHECK(made_in(cache.find({view_of(1, 1), text})) == (i < 5 ? "not found" : text + "!"));
   }
@@ -69,6 +69,9 @@ TEST_CASE("the memory is bounded: the oldest gives way, and long fields are not 
   const FormCache::Key key(view_of(1, 1), longer);
   CHECK(made_in(&cache.put(key, form_of(longer, "made"))) == "made");
   CHECK(cache.find(key) == nullptr);
+  const FormCache::Key much(view_of(1, 1), "Cc: much");
+  CHECK(made_in(&cache.put(much, form_of("Cc: much", std::string(2048, 'b')))).size() == 2048);
+  CHECK(cache.find(much) == nullptr);
 }
 
 }  // namespace kage::mapping

@@ -112,7 +112,8 @@ HeaderView::HeaderView() : state_(std::make_unique<State>()) {}
 HeaderView::~HeaderView() = default;
 
 unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
-                          std::vector<PhantomWrite>& fresh) {
+                          std::vector<PhantomWrite>& fresh, ContentFields* content) {
+  if (content != nullptr) *content = content_fields(block);
   out += test::stand_in(kind, block);
   if (test::broken_show) out += "x";
   fresh.push_back({viewer.member, "phantom", "somebody@corp.example"});
