@@ -28,6 +28,16 @@ void release(std::string& buffer) {
   if (buffer.capacity() > kKeep) std::string().swap(buffer);
 }
 
+/// Whole lines from `at` on that end no block: neither an empty one nor a delimiter. Where the others begin.
+std::size_t behind_fields(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] != '-' && text[at] != '\r' && text[at] != '\n') {
+    const std::size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) break;
+    at = end + 1;
+  }
+  return at;
+}
+
 bool is_empty_line(std::string_view line) {
   return line == "\r\n" || line == "\n";
 }
@@ -233,6 +243,8 @@ void VisibleMessage::State::overflow() {
 std::string_view VisibleMessage::State::gather(std::string_view& input) {
   std::size_t at = 0;  // of the line in `input`
   while (true) {
+    const bool begun_before = at == 0 && line_begin < held.size();
+    if (!begun_before) at = behind_fields(input.substr(0, kMaxBlock - std::min(kMaxBlock, held.size())), at);
     const std::size_t end = input.find('\n', at);
     if (end == std::string_view::npos) {
       if (at > 0) line_begin = held.size() + at;
@@ -242,7 +254,6 @@ std::string_view VisibleMessage::State::gather(std::string_view& input) {
       overflow();
       return out;
     }
-    const bool begun_before = at == 0 && line_begin < held.size();
     if (begun_before) {
       held.append(input.substr(0, end + 1));
       input.remove_prefix(end + 1);
@@ -250,7 +261,7 @@ std::string_view VisibleMessage::State::gather(std::string_view& input) {
     const std::size_t block_end = begun_before ? held.size() : held.size() + end + 1;
     const std::string_view line =
         begun_before ? std::string_view(held).substr(line_begin) : input.substr(at, end + 1 - at);
-    const auto hit = line.front() == '-' ? boundaries.judge(line.substr(0, line.size() - 1)) : std::nullopt;
+    const auto hit = boundaries.judge(line.substr(0, line.size() - 1));
     const bool too_large = !hit && block_end > kMaxBlock;
     if (hit || too_large || is_empty_line(line)) {
       const std::size_t block_size = block_end - (hit ? line.size() : 0);

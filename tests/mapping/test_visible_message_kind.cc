@@ -27,6 +27,8 @@ TEST_CASE("what a header says about its content") {
   std::string many = "Content-Type: multipart/mixed";
   for (int i = 0; i < 200; ++i) many += "; p" + std::to_string(i) + "=x";
   CHECK(content_kind(many + "; boundary=a").kind == Kind::hidden);
+  CHECK(content_kind("Content-Type: multipart(;)/mixed" + many.substr(many.find(';'))).kind == Kind::hidden);
+  CHECK(content_kind("Content-Type: text/html" + many.substr(many.find(';'))).html);
 
   const auto kind_of = [](std::string_view block, bool in_digest = false) {
     return content_kind(block, in_digest).kind;
@@ -37,6 +39,9 @@ TEST_CASE("what a header says about its content") {
   CHECK(kind_of("Content-Type: text/plain\r\n", true) == Kind::leaf);
   CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n") == Kind::message);
   CHECK(kind_of("Content-Types: message/rfc822\r\n") == Kind::leaf);
+  CHECK(kind_of("X: a\r\n content-type: message/rfc822\r\n") == Kind::leaf);
+  CHECK(kind_of("X: a\nCONTENT-TYPE\t: message/\n rfc822") == Kind::leaf);
+  CHECK(kind_of("X: a\nCONTENT-TYPE\t:\n message/rfc822;\n a=b") == Kind::message);
   CHECK(kind_of("Content-Type: message/partial\r\n") == Kind::leaf);
   CHECK(kind_of("Content-Type: message/disposition-notification\n\n") == Kind::report);
   CHECK(kind_of("Content-Type: text/rfc822-headers; charset=x") == Kind::headers);
