@@ -58,8 +58,9 @@ class Chooser {
       for (const message::Field& field : fields_) {
         if (!field.is(name)) continue;
         for (const std::string& canonical : Mailboxes(field.body).canonical) {
-          const auto named = std::ranges::find(members_, canonical,
-                                               [](const Member* each) { return each->address->canonical; });
+          const auto named = std::ranges::find(
+              members_, canonical,
+              [](const Member* each) -> const std::string& { return each->address->canonical; });
           if (named != members_.end()) return *named;
         }
       }

@@ -29,13 +29,12 @@ struct Seen {
 Seen look(std::string_view text) {
   Seen seen;
   seen.odd = text.find('\0') != std::string_view::npos;
-  std::size_t returns = 0;
   for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
-    const bool crlf = at > 0 && text[at - 1] == '\r';
-    returns += crlf ? 1 : 0;
-    (crlf ? seen.crlf : seen.lf) = true;
+    (at > 0 && text[at - 1] == '\r' ? seen.crlf : seen.lf) = true;
   }
-  if (static_cast<std::size_t>(std::ranges::count(text, '\r')) != returns) seen.odd = true;
+  for (std::size_t at = text.find('\r'); at != std::string_view::npos; at = text.find('\r', at + 1)) {
+    if (at + 1 == text.size() || text[at + 1] != '\n') seen.odd = true;
+  }
   return seen;
 }
 
@@ -149,12 +148,20 @@ bool has_other_signs(const AddressScan& scan, std::string_view body) {
          decoded.find("=40") != std::string::npos || decoded.find("&#") != std::string::npos;
 }
 
-/// '@' or a backslash, 8-bit, '%', '*', '&' and control octets but line ends.
-constexpr auto kSuspicious = [] {
-  std::array<bool, 256> table{};
-  for (std::size_t c = 0; c < table.size(); ++c) table[c] = c < 0x20 || c >= 0x7f;
-  for (const char c : {'@', '\\', '%', '*', '&'}) table[static_cast<unsigned char>(c)] = true;
-  table['\r'] = table['\n'] = table['\t'] = false;
+/// What an octet of a body can mean, as bits.
+enum Sign : unsigned char {
+  kSuspicious = 1,  ///< '@' or a backslash, 8-bit, '%', '*', '&' and control octets but line ends
+  kEquals = 2,
+  kDot = 4,
+};
+
+constexpr auto kSigns = [] {
+  std::array<unsigned char, 256> table{};
+  for (std::size_t c = 0; c < table.size(); ++c) table[c] = c < 0x20 || c >= 0x7f ? kSuspicious : 0;
+  for (const char c : {'@', '\\', '%', '*', '&'}) table[static_cast<unsigned char>(c)] = kSuspicious;
+  table['\r'] = table['\n'] = table['\t'] = 0;
+  table['='] = kEquals;
+  table['.'] = kDot;
   return table;
 }();
 
@@ -168,10 +175,10 @@ bool has_escape(std::string_view text) {
   return false;
 }
 
-/// A text of encoded-words in which no form of '@' is found, nor what could decode to one, before it is
-/// decoded or after.
+/// A text of encoded-words, none of its octets suspicious, in which no form of '@' is found, nor what could
+/// decode to one, before it is decoded or after.
 bool decodes_to_harmless(std::string_view body) {
-  if (has_odd_charset(body) || may_hold_sign(body)) return false;
+  if (may_hold_sign(body)) return false;
   const bool folded = body.find('\r') != std::string_view::npos || body.find('\n') != std::string_view::npos;
   const std::string decoded = folded ? message::decode_words(flat(body)) : message::decode_words(trim(body));
   return !may_hold_sign(decoded) && decoded.find('%') == std::string::npos &&
@@ -200,17 +207,15 @@ bool needs_context(const ScannedField& scanned) {
 
 bool is_surely_harmless(FieldClass what, std::string_view body) {
   if (what == FieldClass::addresses || what == FieldClass::ids || what == FieldClass::drop) return false;
-  bool equals = false;
-  bool dot = false;
-  for (const char c : body) {
-    if (kSuspicious[static_cast<unsigned char>(c)]) return false;
-    equals = equals || c == '=';
-    dot = dot || c == '.';
-  }
+  unsigned seen = 0;
+  for (const char c : body) seen |= kSigns[static_cast<unsigned char>(c)];
+  if ((seen & kSuspicious) != 0) return false;
+  const bool equals = (seen & kEquals) != 0;
   if (equals && what == FieldClass::text && body.find("=?") != std::string_view::npos) {
     return decodes_to_harmless(body);
   }
-  return !(equals && has_escape(body)) && !(dot && what == FieldClass::pass && names_host(body));
+  if (equals && has_escape(body)) return false;
+  return what != FieldClass::pass || (seen & kDot) == 0 || !names_host(body);
 }
 
 }  // namespace kage::mapping

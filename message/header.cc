@@ -21,14 +21,14 @@ constexpr bool is_ftext(char c) {
   return c >= 33 && c <= 126 && c != ':';
 }
 
-/// The name in the first line of a field; empty when the line is no field.
-std::string_view field_name(std::string_view line, std::size_t& colon) {
-  colon = line.find(':');
-  if (colon == std::string_view::npos) return {};
-  std::string_view name = line.substr(0, colon);
-  while (!name.empty() && is_wsp(name.back())) name.remove_suffix(1);  // RFC 5322 §4.5: obs-optional
-  if (name.empty() || name.size() > kMaxName || !std::ranges::all_of(name, is_ftext)) return {};
-  return name;
+/// The name that a field begins with; empty when it is no field. A line end stands in no name.
+std::string_view field_name(std::string_view raw, std::size_t& colon) {
+  std::size_t end = 0;
+  while (end < raw.size() && is_ftext(raw[end])) ++end;
+  colon = end;
+  while (colon < raw.size() && is_wsp(raw[colon])) ++colon;  // RFC 5322 §4.5: obs-optional
+  if (end > kMaxName || colon == raw.size() || raw[colon] != ':') return {};
+  return raw.substr(0, end);
 }
 
 constexpr bool is_dropped(char c) {
@@ -114,7 +114,7 @@ Field read_field(std::string_view raw) {
   Field field;
   field.raw = raw;
   std::size_t colon = 0;
-  field.name = field_name(raw.substr(0, raw.find('\n')), colon);
+  field.name = field_name(raw, colon);
   std::string_view body = field.name.empty() ? raw : raw.substr(colon + 1);
   if (body.ends_with('\n')) body.remove_suffix(1);
   if (body.ends_with('\r')) body.remove_suffix(1);
