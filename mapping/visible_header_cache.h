@@ -1,8 +1,7 @@
 // What was derived of late for what was seen: fields, ids, phantoms (one worker's).
 //
 // Every answer is a pure function of the viewer and the key, so that it makes no difference whether it comes
-// from here. A key has two slots, and the older of two entries gives way: bounded, and no choice of keys
-// makes it slow.
+// from here. Bounded, and no choice of keys makes it slow.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/metrics.h"
@@ -29,69 +27,6 @@ struct ViewKey {
   explicit ViewKey(const Viewer& viewer)
       : member(viewer.member->id), generation(viewer.routes->generation()) {}
   bool operator==(const ViewKey&) const = default;
-};
-
-template <class Value>
-class RecentMap {
- public:
-  /// `slots`: a power of two. `longest`: keys above this are not kept.
-  /// `gauge` tells how many are kept, over all maps.
-  RecentMap(std::size_t slots, std::size_t longest, std::optional<metrics::Gauge> gauge = std::nullopt)
-      : count_(slots), longest_(longest), gauge_(gauge) {}
-  ~RecentMap() { clear(); }
-  RecentMap(const RecentMap&) = delete;
-  RecentMap& operator=(const RecentMap&) = delete;
-
-  const Value* find(const ViewKey& view, std::string_view key) const {
-    if (slots_.empty()) return nullptr;
-    const std::size_t at = place(view, key);
-    for (const std::size_t each : {at, at ^ 1U}) {
-      const Slot& slot = slots_[each];
-      if (slot.view == view && slot.key == key && slot.view.member != 0) return &slot.value;
-    }
-    return nullptr;
-  }
-
-  /// For what find() did not find.
-  void put(const ViewKey& view, std::string_view key, Value value) {
-    if (key.size() > longest_) return;
-    if (slots_.empty()) slots_.resize(count_);
-    const std::size_t at = place(view, key);
-    Slot& slot = slots_[at];
-    const bool more = slot.view.member == 0 || slots_[at ^ 1U].view.member == 0;
-    if (slot.view.member != 0) slots_[at ^ 1U] = std::move(slot);
-    if (more) {
-      ++size_;
-      if (gauge_) metrics::add(*gauge_, 1);
-    }
-    slot.view = view;
-    slot.key = key;
-    slot.value = std::move(value);
-  }
-
-  void clear() {
-    slots_ = {};
-    if (gauge_) metrics::add(*gauge_, -static_cast<std::int64_t>(size_));
-    size_ = 0;
-  }
-
- private:
-  struct Slot {
-    ViewKey view;
-    std::string key;
-    Value value;
-  };
-
-  [[nodiscard]] std::size_t place(const ViewKey& view, std::string_view key) const {
-    const std::uint64_t hash = std::hash<std::string_view>()(key) ^ (view.member * 0x9E3779B97F4A7C15ULL);
-    return (hash ^ hash >> 32U) & (count_ - 1);
-  }
-
-  std::size_t count_;
-  std::size_t longest_;
-  std::optional<metrics::Gauge> gauge_;
-  std::size_t size_ = 0;
-  std::vector<Slot> slots_;
 };
 
 /// What is asked for: one hash serves the look-up and what is put in after it.
@@ -112,7 +47,8 @@ class RecentKey {
 };
 
 /// Short texts derived from texts, one behind the other in a ring where new ones overwrite the oldest. Many
-/// of them are new and never asked for again: putting one in reads no memory that is not at hand.
+/// of them are new and never asked for again: putting one in reads no memory that is not at hand. A key has
+/// two slots, and the older of two entries gives way.
 class RecentTexts {
  public:
   /// `slots`: a power of two. `octets`: of the ring. `gauge` tells how many slots are used, over all.

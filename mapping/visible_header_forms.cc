@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <utility>
 
 #include "base/metrics.h"
@@ -33,25 +32,20 @@ std::string_view PackedTexts::take(std::string_view& left) {
   return text;
 }
 
-FormCache::Key::Key(const ViewKey& whose, std::string_view raw)
-    : view(whose),
-      field(raw),
-      hash(std::hash<std::string_view>()(raw) ^ (whose.member * 0x9E3779B97F4A7C15ULL)) {}
-
-const FieldForm* FormCache::find(const Key& key) const {
+const FieldForm* FormCache::find(const RecentKey& key) const {
   if (tags_.empty()) return nullptr;
   const std::size_t set = set_of(key);
   for (std::size_t way = 0; way < kWays; ++way) {
     if (tags_[set][way] != tag_of(key.hash)) continue;
     const Slot& slot = slots_[set * kWays + way];
     std::string_view texts = slot.form.texts.octets();
-    if (slot.view == key.view && PackedTexts::take(texts) == key.field) return &slot.form;
+    if (slot.view == key.view && PackedTexts::take(texts) == key.text) return &slot.form;
   }
   return nullptr;
 }
 
-const FieldForm& FormCache::put(const Key& key, FieldForm form) {
-  if (key.field.size() > kLongestField || form.texts.octets().size() > kLongest)
+const FieldForm& FormCache::put(const RecentKey& key, FieldForm form) {
+  if (key.text.size() > kLongestField || form.texts.octets().size() > kLongest)
     return last_ = std::move(form);
   if (tags_.empty()) {
     tags_.resize(count_);

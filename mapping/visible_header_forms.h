@@ -1,8 +1,8 @@
 // What fields looked like of late (one worker's), for QuickView.
 //
-// As RecentMap, a pure function remembered: bounded, and no choice of keys makes it slow. A look-up is made
-// for a place in memory that was not read for long: it reads a few tags, one slot and one text, in which a
-// field and all that it becomes stand together.
+// A pure function remembered: bounded, and no choice of keys makes it slow. A look-up is made for a place in
+// memory that was not read for long: it reads a few tags, one slot and one text, in which a field and all
+// that it becomes stand together.
 #pragma once
 
 #include <array>
@@ -45,13 +45,6 @@ struct FieldForm {
 
 class FormCache {
  public:
-  struct Key {
-    Key(const ViewKey& whose, std::string_view raw);
-    ViewKey view;
-    std::string_view field;
-    std::uint64_t hash;
-  };
-
   /// `sets`: a power of two; each holds eight fields.
   explicit FormCache(std::size_t sets) : count_(sets) {}
   ~FormCache() { clear(); }
@@ -59,10 +52,10 @@ class FormCache {
   FormCache& operator=(const FormCache&) = delete;
 
   /// Valid until the next put().
-  const FieldForm* find(const Key& key) const;
+  const FieldForm* find(const RecentKey& key) const;
   /// For what find() did not find; the oldest of its set gives way. Long fields are not kept: theirs is valid
   /// until the next put() all the same.
-  const FieldForm& put(const Key& key, FieldForm form);
+  const FieldForm& put(const RecentKey& key, FieldForm form);
   void clear();
 
  private:
@@ -73,7 +66,7 @@ class FormCache {
     ViewKey view;
     FieldForm form;
   };
-  [[nodiscard]] std::size_t set_of(const Key& key) const { return key.hash & (count_ - 1); }
+  [[nodiscard]] std::size_t set_of(const RecentKey& key) const { return key.hash & (count_ - 1); }
 
   std::size_t count_;
   std::size_t size_ = 0;

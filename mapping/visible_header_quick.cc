@@ -202,7 +202,7 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
 bool QuickView::write_form(Work& work, const message::Field& field, const FieldRule& rule,
                            std::size_t lines) {
   FormCache& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
-  const FormCache::Key key(ViewKey(work.viewer), field.raw);
+  const RecentKey key(ViewKey(work.viewer), field.raw);
   const FieldForm* form = forms.find(key);
   if (form == nullptr) {
     FieldForm found = look(work, field, rule);

@@ -43,7 +43,7 @@ TEST_CASE("texts that are packed come out again") {
 TEST_CASE("a field is found again by the same viewer") {
   FormCache cache(64);
   const std::string field = "To: somebody@there.example\r\n";
-  const FormCache::Key key(view_of(1, 5), field);
+  const RecentKey key(view_of(1, 5), field);
   CHECK(cache.find(key) == nullptr);
   CHECK(made_in(&cache.put(key, form_of(field, "To: x\r\n"))) == "To: x\r\n");
   CHECK(made_in(cache.find(key)) == "To: x\r\n");
@@ -66,10 +66,10 @@ TEST_CASE("the memory is bounded: the oldest gives way, and long fields are not 
     CHECK(made_in(cache.find({view_of(1, 1), text})) == (i < 5 ? "not found" : text + "!"));
   }
   const std::string longer(513, 'a');
-  const FormCache::Key key(view_of(1, 1), longer);
+  const RecentKey key(view_of(1, 1), longer);
   CHECK(made_in(&cache.put(key, form_of(longer, "made"))) == "made");
   CHECK(cache.find(key) == nullptr);
-  const FormCache::Key much(view_of(1, 1), "Cc: much");
+  const RecentKey much(view_of(1, 1), "Cc: much");
   CHECK(made_in(&cache.put(much, form_of("Cc: much", std::string(2048, 'b')))).size() == 2048);
   CHECK(cache.find(much) == nullptr);
 }
