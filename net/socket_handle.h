@@ -83,6 +83,7 @@ class SocketHandle final : public HandleOwner {
   bool reading_ = false;
   bool probing_ = false;  // the reader wants no bytes
   bool at_end_ = false;
+  unsigned full_reads_ = 0;  // one after the other
 };
 
 /// Makes the Stream for a connected handle.

@@ -14,6 +14,10 @@
 namespace kage::net {
 namespace {
 
+/// Times the shared buffer is filled by one socket before others have their turn. libuv alone would read 32
+/// times, and a peer that never stops would keep a whole worker to itself for that long.
+constexpr unsigned kFullReads = 4;
+
 SocketHandle* handle_of(const void* handle) {
   const auto* base = static_cast<const uv_handle_t*>(handle);
   return static_cast<SocketHandle*>(static_cast<HandleOwner*>(base->data));
@@ -69,7 +73,8 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
       [](uv_handle_t* handle, std::size_t /*suggested*/, uv_buf_t* buffer) {
         SocketHandle& self = *handle_of(handle);
         // Without room libuv reads nothing and says UV_ENOBUFS.
-        const std::span<char> room = self.probing_ ? std::span<char>() : self.loop().read_buffer();
+        const bool wants_room = !self.probing_ && self.full_reads_ < kFullReads;
+        const std::span<char> room = wants_room ? self.loop().read_buffer() : std::span<char>();
         *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
       },
       [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
@@ -80,7 +85,13 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
 
 void SocketHandle::on_read(ssize_t count, const uv_buf_t* buffer) {
   if (count == 0) return;
-  if (probing_ && count == UV_ENOBUFS) count = 0;
+  if (count == UV_ENOBUFS) {
+    full_reads_ = 0;
+    if (!probing_) return;  // it goes on in the loop's next round
+    count = 0;
+  } else {
+    full_reads_ = count > 0 && static_cast<std::size_t>(count) == buffer->len ? full_reads_ + 1 : 0;
+  }
   if (count < 0) reading_ = false;
   if (count == UV_EOF) at_end_ = true;
   Wait* wait = std::exchange(reader_, nullptr);

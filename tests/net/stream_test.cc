@@ -78,6 +78,50 @@ Task<void> both(Task<void> a, Task<void> b) {
 
 }  // namespace
 
+namespace {
+
+/// Reads up to `size` octets; with the first of them it wakes somebody else.
+Task<void> read_and_wake(Stream& stream, std::size_t size, std::size_t& count, Stream& other) {
+  while (count < size) {
+    const auto bytes = co_await stream.read();
+    if (!bytes || bytes->empty()) break;
+    if (count == 0) (void)co_await other.write("x");
+    count += bytes->size();
+  }
+}
+
+Task<void> note_progress(Stream& stream, const std::size_t& others, std::size_t& seen) {
+  (void)co_await stream.read();
+  seen = others;
+}
+
+}  // namespace
+
+TEST_CASE("a socket with endless input lets others have their turn") {
+  Loop loop;
+  int fds[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+  // Only root gets room for more than a few reads; for others this shows less.
+  const int room = 16 << 20;
+  (void)::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+  const std::string piece(64UL * 1024, 'x');
+  std::size_t size = 0;
+  while (size < (4U << 20U)) {
+    const ssize_t count = ::write(fds[0], piece.data(), piece.size());
+    if (count <= 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  ::close(fds[0]);
+  const StreamPtr endless = std::move(*adopt_unix(loop, fds[1]));
+  auto [ours, theirs] = socket_pair(loop);
+  std::size_t count = 0;
+  std::size_t seen = 0;
+  run_on_loop(loop, both(note_progress(*ours, count, seen), read_and_wake(*endless, size, count, *theirs)));
+  CHECK(count == size);
+  CHECK(seen > 0);
+  CHECK(seen <= 9 * piece.size());  // two rounds
+}
+
 TEST_CASE("bytes cross a socket both ways at once, and the end is seen") {
   Loop loop;
   auto [a, b] = socket_pair(loop);
