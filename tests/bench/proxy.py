@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from statistics import median
 
 from common import machine
 
@@ -187,6 +188,7 @@ class Bench:
     def __init__(self, arguments):
         self.arguments = arguments
         self.part = 10 if arguments.quick else 1
+        self.rounds = arguments.rounds or (1 if arguments.quick else 3)
 
     def server(self, space, name, upstream):
         certificate = Authority(space).issue("localhost", "127.0.0.1", file="proxy")
@@ -196,15 +198,23 @@ class Bench:
             return Peer(space, name, ["dovecot", "-F", "-c"], DOVECOT, certificate, upstream)
         return Kagemusha(space, certificate, upstream)
 
-    def measure(self, name):
-        """Everything about one server, each part with a new one."""
-        numbers = {}
+    def measure(self, names):
+        """{server: {number: one for each round}}: each part of each round with new servers, one after the other, so that what
+        changes on the machine meanwhile meets all of them."""
+        numbers = {name: {} for name in names}
         for part in (self.small, self.large, self.sync, self.sessions):
-            with Workspace("proxy") as space:
-                port = free_port()
-                space.add(Process([self.arguments.upstream, str(port), str(SENDERS)], space.join("upstream")))
-                wait_for(lambda: accepts(port), 10, "the upstream")
-                numbers.update(part(self.server(space, name, port)))
+            for number in range(self.rounds):
+                for name in names:
+                    if sys.stderr.isatty():
+                        print(f"\r\033[K{part.__name__}, round {number + 1} of {self.rounds}: {name}", end="", file=sys.stderr)
+                    with Workspace("proxy") as space:
+                        port = free_port()
+                        space.add(Process([self.arguments.upstream, str(port), str(SENDERS)], space.join("upstream")))
+                        wait_for(lambda: accepts(port), 10, "the upstream")
+                        for key, value in part(self.server(space, name, port)).items():
+                            numbers[name].setdefault(key, []).append(value)
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
         return numbers
 
     def fetch(self, server, mailbox, command):
@@ -293,17 +303,21 @@ ROWS = [("10 kB messages: CPU s a GB", "10 kB", "{:.2f}"), ("  of which Redis", 
 
 
 def table(numbers):
+    """Medians of the rounds, and the medians of each round's ratios."""
     names = list(numbers)
     ours = "kagemusha" if "kagemusha" in names else names[-1]
     others = [name for name in names if name != ours]
     print("\n" + " " * 32 + "".join(f"{name:>11}" for name in names)
           + "".join(f"{'/ ' + name:>11}" for name in others))
     for title, key, form in ROWS:
-        values = [numbers[name].get(key, 0) for name in names]
+        values = [median(numbers[name][key]) if key in numbers[name] else 0 for name in names]
         if not any(values):
             continue
-        mine = numbers[ours].get(key, numbers[ours]["sync"] if key == "sync with headers" else 0)
-        ratios = [mine / numbers[name][key] if numbers[name].get(key) else 0 for name in others]
+        mine = numbers[ours].get(key, numbers[ours]["sync"] if key == "sync with headers" else [])
+        ratios = []
+        for name in others:
+            theirs = numbers[name].get(key, [])
+            ratios.append(median(m / t for m, t in zip(mine, theirs)) if mine and theirs and all(theirs) else 0)
         print(f"{title:<32}" + "".join(f"{form.format(value):>11}" for value in values)
               + "".join(f"{ratio:>11.2f}" if ratio else " " * 11 for ratio in ratios), flush=True)
 
@@ -315,6 +329,7 @@ def main():
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--only", default="nginx,dovecot,kagemusha")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--json")
     arguments = parser.parse_args()
     os.environ["KAGEMUSHA"] = os.path.abspath(arguments.kagemusha)
@@ -324,11 +339,10 @@ def main():
           "TLS 1.3 (AES-256-GCM, P-256) towards one client on loopback, plain towards the upstream. Headers of 4 kB, from\n"
           f"{SENDERS} senders with another address in Cc each. The first reading meets them all for the first time; `again`\n"
           "is another session later. nginx and Dovecot pass octets, Kagemusha rewrites, its Redis syncs every write.\n"
+          f"Medians of {bench.rounds} rounds, and of each round's ratios.\n"
           f"Memory: of each of {4000 // bench.part} sessions, kernel buffers not counted. nginx' login holds a request to its auth_http.\n"
           "Kagemusha asks for the header block of each message of a header sync; the last of its rows compares with passing those.")
-    numbers = {}
-    for name in arguments.only.split(","):
-        numbers[name] = bench.measure(name)
+    numbers = bench.measure(arguments.only.split(","))
     table(numbers)
     if arguments.json:
         with open(arguments.json, "w") as file:
