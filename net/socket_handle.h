@@ -83,7 +83,7 @@ class SocketHandle final : public HandleOwner {
   bool reading_ = false;
   bool probing_ = false;  // the reader wants no bytes
   bool at_end_ = false;
-  unsigned full_reads_ = 0;  // one after the other
+  bool had_turn_ = false;  // a read filled the buffer: others come first now
 };
 
 /// Makes the Stream for a connected handle.

@@ -14,10 +14,6 @@
 namespace kage::net {
 namespace {
 
-/// Times the shared buffer is filled by one socket before others have their turn. libuv alone would read 32
-/// times, and a peer that never stops would keep a whole worker to itself for that long.
-constexpr unsigned kFullReads = 4;
-
 SocketHandle* handle_of(const void* handle) {
   const auto* base = static_cast<const uv_handle_t*>(handle);
   return static_cast<SocketHandle*>(static_cast<HandleOwner*>(base->data));
@@ -73,7 +69,7 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
       [](uv_handle_t* handle, std::size_t /*suggested*/, uv_buf_t* buffer) {
         SocketHandle& self = *handle_of(handle);
         // Without room libuv reads nothing and says UV_ENOBUFS.
-        const bool wants_room = !self.probing_ && self.full_reads_ < kFullReads;
+        const bool wants_room = !self.probing_ && !self.had_turn_;
         const std::span<char> room = wants_room ? self.loop().read_buffer() : std::span<char>();
         *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
       },
@@ -86,11 +82,12 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
 void SocketHandle::on_read(ssize_t count, const uv_buf_t* buffer) {
   if (count == 0) return;
   if (count == UV_ENOBUFS) {
-    full_reads_ = 0;
+    had_turn_ = false;
     if (!probing_) return;  // it goes on in the loop's next round
     count = 0;
   } else {
-    full_reads_ = count > 0 && static_cast<std::size_t>(count) == buffer->len ? full_reads_ + 1 : 0;
+    // libuv would read on, 32 times, before it looks at anybody else.
+    had_turn_ = count > 0 && static_cast<std::size_t>(count) == buffer->len;
   }
   if (count < 0) reading_ = false;
   if (count == UV_EOF) at_end_ = true;
