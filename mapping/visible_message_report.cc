@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "message/header.h"
 
 namespace kage::mapping {
 namespace {
@@ -100,20 +101,13 @@ void append_blanked(std::string_view text, std::string& out) {
 }
 
 void show_report_block(std::string_view block, std::string& out) {
-  std::size_t begin = 0;
-  while (begin < block.size()) {
-    std::size_t end = begin;
-    do {
-      const std::size_t line_end = block.find('\n', end);
-      end = line_end == std::string_view::npos ? block.size() : line_end + 1;
-    } while (end < block.size() && is_wsp(block[end]));
-    const std::string_view field = block.substr(begin, end - begin);
+  while (!block.empty()) {
+    const std::string_view field = message::cut_field(block);
     if (field == "\r\n" || field == "\n") {
       out.append(field);
     } else {
       show_field(field, out);
     }
-    begin = end;
   }
 }
 

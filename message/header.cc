@@ -110,6 +110,17 @@ bool Field::is(std::string_view other) const {
   return equals_nocase(name, other);
 }
 
+std::string_view cut_field(std::string_view& block) {
+  std::size_t end = 0;
+  do {  // the first line, then its continuation lines
+    const std::size_t line_end = block.find('\n', end);
+    end = line_end == std::string_view::npos ? block.size() : line_end + 1;
+  } while (end < block.size() && is_wsp(block[end]));
+  const std::string_view raw = block.substr(0, end);
+  block.remove_prefix(end);
+  return raw;
+}
+
 Field read_field(std::string_view raw) {
   Field field;
   field.raw = raw;
@@ -126,16 +137,9 @@ Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& 
   if (block.size() > limits.max_octets) return fail(Errc::limit, "header block is too large");
   std::vector<Field> fields;
   fields.reserve(std::min<std::size_t>(limits.max_fields, block.size() / 80));
-  std::size_t begin = 0;
-  while (begin < block.size()) {
-    std::size_t end = begin;
-    do {  // the first line, then its continuation lines
-      const std::size_t line_end = block.find('\n', end);
-      end = line_end == std::string_view::npos ? block.size() : line_end + 1;
-    } while (end < block.size() && is_wsp(block[end]));
+  while (!block.empty()) {
     if (fields.size() == limits.max_fields) return fail(Errc::limit, "too many header fields");
-    fields.push_back(read_field(block.substr(begin, end - begin)));
-    begin = end;
+    fields.push_back(read_field(cut_field(block)));
   }
   return fields;
 }

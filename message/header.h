@@ -35,7 +35,11 @@ struct HeaderLimits {
 /// bound is exceeded.
 Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& limits = {});
 
-/// One field, or a line that is none, from its lines as tokenize() cuts them: folds begin with white space.
+/// Takes the lines of one field, or a line that is none, off a block that is not empty: folds begin with
+/// white space. A block must be cut in one way everywhere.
+std::string_view cut_field(std::string_view& block);
+
+/// What cut_field() gave.
 Field read_field(std::string_view raw);
 
 /// The body of a field as one line: folds replaced by the white space that followed them (RFC 5322 §2.2.3),

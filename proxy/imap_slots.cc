@@ -108,21 +108,15 @@ bool shows_at(std::string_view text) {
 
 }  // namespace
 
-/// Cut as message::tokenize() does; but most fields are none of a slot's, and are only counted.
+/// Most fields are none of a slot's, and are only counted.
 SlotFields::SlotFields(std::string_view block) {
   constexpr message::HeaderLimits kLimits;
   if (block.size() > kLimits.max_octets) return;
   std::vector<std::pair<Slot, message::Field>> found;
   found.reserve(kSlots);
   std::size_t count = 0;
-  for (std::size_t begin = 0; begin < block.size();) {
-    std::size_t end = begin;
-    do {
-      const std::size_t line_end = block.find('\n', end);
-      end = line_end == std::string_view::npos ? block.size() : line_end + 1;
-    } while (end < block.size() && is_wsp(block[end]));
-    const std::string_view raw = block.substr(begin, end - begin);
-    begin = end;
+  while (!block.empty()) {
+    const std::string_view raw = message::cut_field(block);
     if (++count > kLimits.max_fields) return;
     const Slot slot = slot_of(raw);
     if (slot == Slot::none) continue;
