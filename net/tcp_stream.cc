@@ -81,7 +81,7 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
 
 void SocketHandle::on_read(ssize_t count, const uv_buf_t* buffer) {
   if (count == 0) return;
-  if (count == UV_ENOBUFS) {
+  if (count == UV_ENOBUFS && buffer->len == 0) {
     had_turn_ = false;
     if (!probing_) return;  // it goes on in the loop's next round
     count = 0;
