@@ -102,17 +102,23 @@ std::string sha256(std::string_view data) {
 }
 
 namespace {
-Siv siv_from(std::string_view key, std::string_view info) {
-  std::string derived = hkdf_sha256(key, info, kSivKeySize);
-  Siv siv(derived);
-  wipe(derived);
-  return siv;
-}
+/// A derived key that is gone when what needs it is made.
+class Derived {
+ public:
+  Derived(std::string_view key, std::string_view info, std::size_t size) : key_(hkdf_sha256(key, info, size)) {}
+  ~Derived() { wipe(key_); }
+  Derived(const Derived&) = delete;
+  Derived& operator=(const Derived&) = delete;
+  operator std::string_view() const { return key_; }
+
+ private:
+  std::string key_;
+};
 }  // namespace
 
 MemberKeys::MemberKeys(std::string_view member_key)
     : phantom_key_(hkdf_sha256(member_key, "kagemusha phantom v1", kHashSize)),
-      seal_(siv_from(member_key, "kagemusha seal v1")) {}
+      seal_(Derived(member_key, "kagemusha seal v1", kSivKeySize)) {}
 MemberKeys::~MemberKeys() {
   wipe(phantom_key_);
 }
@@ -120,13 +126,11 @@ MemberKeys::MemberKeys(MemberKeys&&) noexcept = default;
 MemberKeys& MemberKeys::operator=(MemberKeys&&) noexcept = default;
 
 MasterKeys::MasterKeys(std::string_view master_key)
-    : record_(siv_from(master_key, "kagemusha record v1")),
-      tag_key_(hkdf_sha256(master_key, "kagemusha tag v1", kHashSize)),
-      bounce_key_(hkdf_sha256(master_key, "kagemusha bounce v1", kHashSize)),
+    : record_(Derived(master_key, "kagemusha record v1", kSivKeySize)),
+      tag_(Derived(master_key, "kagemusha tag v1", BlockCipher::kKeySize)),
+      bounce_(Derived(master_key, "kagemusha bounce v1", BlockCipher::kKeySize)),
       index_key_(hkdf_sha256(master_key, "kagemusha index v1", kHashSize)) {}
 MasterKeys::~MasterKeys() {
-  wipe(tag_key_);
-  wipe(bounce_key_);
   wipe(index_key_);
 }
 

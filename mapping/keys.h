@@ -1,4 +1,4 @@
-// Keys and the three primitives that everything stored or shown is made with (contract R3.6, R4.1, R4.3,
+// Keys and the primitives that everything stored or shown is made with (contract R3.6, R4.1, R4.3,
 // R4.6).
 //
 //   master key (file, 0600) ── HKDF ──▶ record key   seals routes, wraps member keys
@@ -45,6 +45,26 @@ class Siv {
   std::unique_ptr<State> state_;
 };
 
+/// AES-256 of single blocks: a permutation under the key, so nothing of its input shows and nothing can be made
+/// that decrypts to a chosen value. Thread-safe.
+class BlockCipher {
+ public:
+  static constexpr std::size_t kKeySize = 32;
+  using Block = std::array<char, 16>;
+
+  explicit BlockCipher(std::string_view key);
+  ~BlockCipher();
+  BlockCipher(const BlockCipher&) = delete;
+  BlockCipher& operator=(const BlockCipher&) = delete;
+  /// `block` has the size of one.
+  [[nodiscard]] Block encrypt(std::string_view block) const;
+  [[nodiscard]] Block decrypt(std::string_view block) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 inline constexpr std::size_t kMacSize = 32;
 /// What hmac_sha256() gives; wherever text is read it is one.
 struct Mac {
@@ -82,8 +102,8 @@ class MasterKeys {
   MasterKeys(const MasterKeys&) = delete;
   MasterKeys& operator=(const MasterKeys&) = delete;
   [[nodiscard]] const Siv& record() const { return record_; }
-  [[nodiscard]] const std::string& tag_key() const { return tag_key_; }
-  [[nodiscard]] const std::string& bounce_key() const { return bounce_key_; }
+  [[nodiscard]] const BlockCipher& tag() const { return tag_; }
+  [[nodiscard]] const BlockCipher& bounce() const { return bounce_; }
   [[nodiscard]] const std::string& index_key() const { return index_key_; }
 
   /// A short keyed hash by which operators can follow one address through the logs (contract R9.5).
@@ -91,7 +111,8 @@ class MasterKeys {
 
  private:
   Siv record_;
-  std::string tag_key_, bounce_key_, index_key_;
+  BlockCipher tag_, bounce_;
+  std::string index_key_;
 };
 
 /// Reads the master key file: 64 hexadecimal digits and a line end, mode 0600 or stricter, owned by us. The

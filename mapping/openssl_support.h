@@ -1,4 +1,4 @@
-// What hmac.cc, keys.cc, phantom.cc and siv.cc need to speak with OpenSSL. Internal to mapping.
+// What all that encrypts needs to speak with OpenSSL. Internal to mapping.
 #pragma once
 
 #include <cstdlib>

@@ -1,8 +1,6 @@
 // Phantoms, sealed message ids, bounce addresses. Layouts are written here and nowhere else.
 #include "mapping/phantom.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -24,7 +22,7 @@ constexpr std::size_t kNameOctets = 32;  // keeps a phantom below 200 octets of 
 constexpr std::size_t kIdOctets = 8;
 constexpr std::size_t kLongestMsgId = 500;
 constexpr std::size_t kLongestDomain = 255;  // RFC 1035 §2.3.4
-constexpr std::size_t kBlock = 16;
+constexpr std::size_t kBlock = std::tuple_size_v<BlockCipher::Block>;
 constexpr std::size_t kBounceChars = 27;  // 'b' and 128 bits
 constexpr std::int64_t kBounceDays = 60;
 constexpr std::int64_t kDaySeconds = 86400;
@@ -67,30 +65,8 @@ class MsgIdContext {
 
 /// What a member's number is hidden with in an id: differs for every id, and comes from its synthetic IV.
 MemberId owner_mask(const MasterKeys& master, std::string_view iv) {
-  return octets_number(hmac_sha256(master.tag_key(), {kMsgIdLabel, iv}).first(kIdOctets));
-}
-
-struct FreeCipher {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-
-/// One AES-256 block: a permutation under the key, so nothing of its input shows and nothing can be made
-/// that decrypts to a chosen value.
-std::string one_block(std::string_view key, std::string_view input, bool encrypt) {
-  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr);
-  const std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> context(EVP_CIPHER_CTX_new());
-  std::string out(kBlock, '\0');
-  int written = 0;
-  const bool good =
-      context && key.size() == 32 && input.size() == kBlock &&
-      EVP_CipherInit_ex2(context.get(), cipher, reinterpret_cast<const unsigned char*>(key.data()), nullptr,
-                         encrypt ? 1 : 0, nullptr) == 1 &&
-      EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
-      EVP_CipherUpdate(context.get(), reinterpret_cast<unsigned char*>(out.data()), &written,
-                       reinterpret_cast<const unsigned char*>(input.data()), kBlock) == 1 &&
-      written == kBlock;
-  require(good, "AES block");
-  return out;
+  const BlockCipher::Block block = master.tag().encrypt(iv);
+  return octets_number({block.data(), kIdOctets});
 }
 
 /// The UTF-8 character at `at`, which moves behind it; an octet of none is -1.
@@ -250,7 +226,8 @@ std::string bounce_local(const MasterKeys& master, BounceOf what, const Member& 
   block += number_octets(day_of(unix_seconds), 2);
   block += number_octets(member.id, kIdOctets);
   block += random_bytes(kBlock - block.size());
-  return "b" + base32(one_block(master.bounce_key(), block, true));
+  const BlockCipher::Block hidden = master.bounce().encrypt(block);
+  return "b" + base32({hidden.data(), hidden.size()});
 }
 
 std::optional<Bounce> open_bounce(const RouteTable& routes, std::string_view local,
@@ -258,17 +235,18 @@ std::optional<Bounce> open_bounce(const RouteTable& routes, std::string_view loc
   if (!looks_like_bounce(local)) return std::nullopt;
   const auto octets = base32_decode(local.substr(1));
   if (!octets || octets->size() != kBlock) return std::nullopt;
-  const std::string block = one_block(routes.master().bounce_key(), *octets, false);
+  const BlockCipher::Block opened = routes.master().bounce().decrypt(*octets);
+  const std::string_view block(opened.data(), opened.size());
   const auto kind = static_cast<unsigned char>(block[0]);
   if (kind >> 4U != kBounceVersion) return std::nullopt;
   const unsigned what = kind & 0x0fU;
   if (what != 1 && what != 2) return std::nullopt;
   // Days count modulo 2^16. One day of another node's clock running ahead is forgiven.
-  const std::uint64_t made = octets_number(std::string_view(block).substr(1, 2));
+  const std::uint64_t made = octets_number(block.substr(1, 2));
   const std::uint64_t age = (day_of(unix_seconds) - made + 1) & 0xffffU;
   if (age > kBounceDays + 1) return std::nullopt;
   const Member* const member =
-      routes.find_member(octets_number(std::string_view(block).substr(3, kIdOctets)));
+      routes.find_member(octets_number(block.substr(3, kIdOctets)));
   if (member == nullptr) return std::nullopt;
   return Bounce{static_cast<BounceOf>(what), member};
 }

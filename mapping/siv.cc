@@ -7,11 +7,9 @@
 #include "mapping/keys.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,15 +18,15 @@
 #include <string_view>
 #include <utility>
 
-#include "mapping/openssl_support.h"
+#include "mapping/aes.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kBlock = 16;
+constexpr std::size_t kBlock = kAesBlock;
 constexpr std::size_t kHalfKey = kSivKeySize / 2;
 static_assert(kBlock == Siv::kOverhead);
-using Block = std::array<unsigned char, kBlock>;
+using Block = AesBlock;
 
 void add(unsigned char* to, const Block& block) {  // exclusive or
   for (std::size_t i = 0; i < kBlock; ++i) to[i] = static_cast<unsigned char>(to[i] ^ block[i]);
@@ -51,38 +49,10 @@ std::string_view text_of(const Block& block) {
   return {reinterpret_cast<const char*>(block.data()), block.size()};
 }
 
-struct FreeCipher {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-
-/// AES-256 with its key set. Setting an IV takes OpenSSL twice as long as a message id takes its AES, so
-/// nothing here needs one.
-class KeyedAes {
- public:
-  KeyedAes(const EVP_CIPHER* mode, const unsigned char* key) : context_(EVP_CIPHER_CTX_new()) {
-    require(context_ && mode != nullptr &&
-                EVP_EncryptInit_ex2(context_.get(), mode, key, Block{}.data(), nullptr) == 1 &&
-                EVP_CIPHER_CTX_set_padding(context_.get(), 0) == 1,
-            "AES key");
-  }
-
-  /// Whole blocks, in place.
-  void run(std::span<unsigned char> blocks) {
-    int written = 0;
-    const auto size = static_cast<int>(blocks.size());
-    require(EVP_EncryptUpdate(context_.get(), blocks.data(), &written, blocks.data(), size) == 1 &&
-                written == size,
-            "AES");
-  }
-
- private:
-  std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> context_;
-};
-
 /// CBC with an IV of zeros for each message: the first block takes off again what the message before left.
 class KeyedCbc {
  public:
-  explicit KeyedCbc(const unsigned char* key) : aes_(mode(), key) {}
+  explicit KeyedCbc(const unsigned char* key) : aes_(aes_cbc(), key) {}
 
   /// The next blocks of a message, which are used up; the last one of the ciphertext.
   const Block& run(std::span<unsigned char> blocks, bool first) {
@@ -93,10 +63,6 @@ class KeyedCbc {
   }
 
  private:
-  static const EVP_CIPHER* mode() {
-    static EVP_CIPHER* const cbc = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
-    return cbc;
-  }
   KeyedAes aes_;
   Block left_{};
 };
@@ -104,7 +70,7 @@ class KeyedCbc {
 /// Counter mode: the key stream is the encrypted counters (NIST SP 800-38A §6.5).
 class KeyedCounter {
  public:
-  explicit KeyedCounter(const unsigned char* key) : aes_(mode(), key) {}
+  explicit KeyedCounter(const unsigned char* key) : aes_(aes_ecb(), key) {}
 
   /// Encrypts or decrypts `from`. The last 31 bits of `first` are zero or leave room to count.
   void apply(const Block& first, unsigned char* to, std::string_view from) {
@@ -130,10 +96,6 @@ class KeyedCounter {
     for (std::size_t i = 1; i <= 4; ++i, count >>= 8U) to[kBlock - i] = static_cast<unsigned char>(count);
   }
 
-  static const EVP_CIPHER* mode() {
-    static EVP_CIPHER* const ecb = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr);
-    return ecb;
-  }
   KeyedAes aes_;
 };
 
@@ -210,22 +172,15 @@ class Sealer {
 }  // namespace
 
 /// The prepared context is made when first needed: of many members few write at a time, and it takes about a
-/// kilobyte. Who seals takes it out and puts it back; where two threads want it, one makes its own.
+/// kilobyte.
 struct Siv::State {
   std::string key;
-  std::atomic<Sealer*> spare = nullptr;
+  Spare<Sealer> spare;
 
-  ~State() {
-    OPENSSL_cleanse(key.data(), key.size());
-    delete spare.load();
-  }
+  ~State() { OPENSSL_cleanse(key.data(), key.size()); }
 
   std::unique_ptr<Sealer> take() {
-    Sealer* const waiting = spare.exchange(nullptr, std::memory_order_acquire);
-    return waiting != nullptr ? std::unique_ptr<Sealer>(waiting) : std::make_unique<Sealer>(key);
-  }
-  void put_back(std::unique_ptr<Sealer> sealer) {
-    delete spare.exchange(sealer.release(), std::memory_order_acq_rel);
+    return spare.take([this] { return std::make_unique<Sealer>(key); });
   }
 };
 
@@ -243,7 +198,7 @@ void Siv::seal(std::string_view context, std::string_view plaintext, std::span<c
   const Block iv = sealer->synthetic_iv(context, plaintext);
   std::ranges::copy(iv, octets(out));
   sealer->apply(iv, octets(out) + kBlock, plaintext);
-  state_->put_back(std::move(sealer));
+  state_->spare.put_back(std::move(sealer));
 }
 
 std::string Siv::seal(std::string_view context, std::string_view plaintext) const {
@@ -260,7 +215,7 @@ std::optional<std::string> Siv::open(std::string_view context, std::string_view 
   std::string out(sealed.size() - kOverhead, '\0');
   sealer->apply(iv, octets(out), sealed.substr(kBlock));
   const Block expected = sealer->synthetic_iv(context, out);
-  state_->put_back(std::move(sealer));
+  state_->spare.put_back(std::move(sealer));
   if (CRYPTO_memcmp(iv.data(), expected.data(), kBlock) != 0) {
     OPENSSL_cleanse(out.data(), out.size());
     return std::nullopt;
