@@ -201,14 +201,19 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
 }
 
 void HeaderView::show_envelope(const Viewer& viewer, std::string_view block, std::string& out,
-                               std::vector<PhantomWrite>& fresh) {
+                               std::string& original, std::vector<PhantomWrite>& fresh) {
   const std::size_t base = out.size();
+  const std::size_t original_base = original.size();
   const std::size_t known = fresh.size();
-  if (out.empty()) out.reserve(std::min(block.size(), kEnvelopeRoom));
+  for (std::string* each : {&out, &original}) {
+    if (each->empty()) each->reserve(std::min(block.size(), kEnvelopeRoom));
+  }
   const bool plain = !viewer.own && !may_show_authors(viewer.member->address->spec);
-  if (plain && state_->quick.show_envelope(state_->deriver, viewer, block, out, fresh)) return;
+  if (plain && state_->quick.show_envelope(state_->deriver, viewer, block, out, original, fresh)) return;
   out.resize(base);
+  original.resize(original_base);
   fresh.resize(known);
+  original += block;
   show(viewer, BlockKind::message, block, out, fresh);
 }
 

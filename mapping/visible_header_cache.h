@@ -98,7 +98,7 @@ class Deriver {
 
  private:
   RecentTexts phantoms_{8192, 768 * 1024, metrics::Gauge::cache_phantoms_derived};
-  RecentTexts ids_{16384, 3 * 1024 * 1024, metrics::Gauge::cache_ids_derived};
+  RecentTexts ids_{512, 96 * 1024, metrics::Gauge::cache_ids_derived};
   std::string made_;
 };
 

@@ -139,9 +139,9 @@ bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std
 }
 
 bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
-                              std::string& out, std::vector<PhantomWrite>& fresh) {
+                              std::string& out, std::string& original, std::vector<PhantomWrite>& fresh) {
   rewritten_.clear();
-  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, true};
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, &original};
   Extent room;
   std::string_view rest;
   if (!walk(work, BlockKind::message, block, room, rest)) return false;
@@ -166,7 +166,7 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
     room.lines += cutter.lines();
     if (is_surely_dropped(field.name)) continue;
     const FieldRule& rule = find_rule(field.name);
-    note_content(work.content, field, rule);
+    work.take(field, rule);
     if (may_be_shown(rule, kind) && !write(work, field, rule, cutter.lines())) return false;
   }
   rest = cutter.rest();
@@ -174,11 +174,17 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
   return true;
 }
 
-bool QuickView::Work::leaves_out(const FieldRule& rule) const {
-  return envelope && !tells_envelope(rule);
+/// What is noted of a field, whether it is shown or not.
+void QuickView::Work::take(const message::Field& field, const FieldRule& rule) {
+  if (envelope == nullptr) {
+    note_content(content, field, rule);
+    return;
+  }
+  left_out = !tells_envelope(rule);
+  if (!left_out) *envelope += field.raw;
 }
 
-void QuickView::Work::add_as_it_came(const message::Field& field, std::size_t lines, bool left_out) {
+void QuickView::Work::add_as_it_came(const message::Field& field, std::size_t lines) {
   if (!left_out) draft.out += field.raw;
   used.octets += field.raw.size();
   used.lines += lines;
@@ -187,12 +193,12 @@ void QuickView::Work::add_as_it_came(const message::Field& field, std::size_t li
 bool QuickView::write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines) {
   if (is_odd(field.body, lines)) return false;
   if (is_surely_harmless(rule.towards_member, field.body)) {
-    work.add_as_it_came(field, lines, work.leaves_out(rule));
+    work.add_as_it_came(field, lines);
     return true;
   }
   if (rule.towards_member == FieldClass::ids) {
     const bool done =
-        work.leaves_out(rule) ? count_ids(work, field, rule, lines) : write_ids(work, field, rule, lines);
+        work.left_out ? count_ids(work, field, rule, lines) : write_ids(work, field, rule, lines);
     if (done) return true;
   }
   return write_form(work, field, rule, lines);
@@ -209,21 +215,20 @@ bool QuickView::write_form(Work& work, const message::Field& field, const FieldR
     if (found.kind == FieldForm::Kind::context) return false;
     form = &forms.put(key, std::move(found));
   }
-  const bool left_out = work.leaves_out(rule);
   std::string_view texts = form->texts.octets();
   PackedTexts::take(texts);
   const std::string_view made = PackedTexts::take(texts);
   if (form->kind == FieldForm::Kind::stays) {
-    work.add_as_it_came(field, lines, left_out);
+    work.add_as_it_came(field, lines);
   } else if (!made.empty()) {
     work.used.octets += made.size();
     work.used.lines += form->lines;
-    if (!left_out) {
+    if (!work.left_out) {
       work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + made.size()});
       work.draft.out += made;
     }
   }
-  while (!left_out && !texts.empty()) {
+  while (!work.left_out && !texts.empty()) {
     const std::string_view local = PackedTexts::take(texts);
     const std::string_view spelling = PackedTexts::take(texts);
     work.fresh.push_back({work.viewer.member, std::string(local), std::string(spelling)});

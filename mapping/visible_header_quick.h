@@ -23,10 +23,10 @@ class QuickView {
   /// `content`: as of HeaderView::show(), when it returns true.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
             std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
-  /// The same for the fields that ENVELOPE tells of alone, without filler. False too where room could be so
-  /// short that show() would write one of them otherwise.
+  /// The same for the fields that ENVELOPE tells of alone, without filler; `original` gets them as they came.
+  /// False too where room could be so short that show() would write one of them otherwise.
   bool show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block, std::string& out,
-                     std::vector<PhantomWrite>& fresh);
+                     std::string& original, std::vector<PhantomWrite>& fresh);
   void clear() {
     people_.clear();
     others_.clear();
@@ -40,10 +40,11 @@ class QuickView {
     Extent used;  ///< of the other fields, where they are left out, an upper bound
     std::vector<PhantomWrite>& fresh;
     ContentFields content;
-    bool envelope = false;  ///< other fields than those of ENVELOPE are left out
+    std::string* envelope = nullptr;  ///< gets the fields of ENVELOPE as they came; others are left out
+    bool left_out = false;            ///< the field in hand
 
-    [[nodiscard]] bool leaves_out(const FieldRule& rule) const;
-    void add_as_it_came(const message::Field& field, std::size_t lines, bool left_out);
+    void take(const message::Field& field, const FieldRule& rule);
+    void add_as_it_came(const message::Field& field, std::size_t lines);
   };
 
   bool walk(Work& work, BlockKind kind, std::string_view block, Extent& room, std::string_view& rest);

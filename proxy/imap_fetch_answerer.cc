@@ -22,7 +22,7 @@ void Answerer::Message::begin(std::uint32_t its_number) {
   uid = 0;
   begun = any = has_header = too_large = false;
   viewer = {};
-  for (std::string* some : {&text, &original, &visible, &held.text, &held.envelope}) some->clear();
+  for (std::string* some : {&text, &original, &told, &visible, &held.text, &held.envelope}) some->clear();
   held.key = 0;
   held.structures.clear();
   held.needed.clear();
@@ -122,7 +122,7 @@ net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
     m_.viewer.own = false;  // a trace field may follow
     m_.visible = "\r\n";
   } else if (tells_envelope_only_) {
-    show_envelope_fields(core_, m_.viewer, m_.original, m_.visible);
+    show_envelope_fields(core_, m_.viewer, m_.original, m_.visible, m_.told);
   } else {
     show_block(core_, m_.viewer, mapping::BlockKind::message, m_.original, m_.visible);
   }
@@ -155,9 +155,10 @@ void Answerer::on_envelope(std::string_view value) {
     m_.held.envelope = value;
     return;
   }
+  const std::string& original = tells_envelope_only_ ? m_.told : m_.original;
   append_item(m_.text, "ENVELOPE",
               m_.too_large ? std::string(empty_envelope())
-                           : envelope_answer(core_, m_.viewer, value, m_.original, m_.visible));
+                           : envelope_answer(core_, m_.viewer, value, original, m_.visible));
 }
 
 void Answerer::on_structure(const std::string& name, std::string value) {

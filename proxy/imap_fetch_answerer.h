@@ -37,6 +37,7 @@ class Answerer final : public FetchSink {
     bool has_header = false;
     mapping::Viewer viewer;
     std::string original;  // header block
+    std::string told;      // its fields that ENVELOPE tells of, where nothing else is told
     std::string visible;
     bool too_large = false;  // the header: nothing is told of it
     HeldResponse held;

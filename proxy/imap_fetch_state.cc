@@ -140,10 +140,10 @@ void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKin
 }
 
 void show_envelope_fields(ImapCore& core, const mapping::Viewer& viewer, std::string_view block,
-                          std::string& out) {
+                          std::string& out, std::string& original) {
   if (viewer.own) return;  // the upstream's ENVELOPE is passed
   std::vector<mapping::PhantomWrite> fresh;
-  core.view.show_envelope(viewer, block, out, fresh);
+  core.view.show_envelope(viewer, block, out, original, fresh);
   core.out.need(core.audience.routes, std::move(fresh));
 }
 

@@ -51,14 +51,15 @@ std::string crowded(std::string_view block, std::size_t count) {
 /// Whether less than the block was told.
 bool same_story(HeaderView& view, const std::string& block) {
   const Viewer viewer{&world().routes(), &world().member(1), false, {}};
-  std::string whole, part;
+  std::string whole, part, original;
   std::vector<PhantomWrite> all, some;
   view.show(viewer, BlockKind::message, block, whole, all);
-  view.show_envelope(viewer, block, part, some);
+  view.show_envelope(viewer, block, part, original, some);
   INFO(block << "---\n" << whole << "---\n" << part);
   for (const std::string_view name :
        {"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-ID"}) {
     REQUIRE(bodies(part, name) == bodies(whole, name));
+    if (!bodies(part, name).empty()) REQUIRE(bodies(original, name) == bodies(block, name));
   }
   CHECK(part.size() <= whole.size());
   const bool shorter = part.size() < whole.size();
