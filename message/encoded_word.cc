@@ -57,8 +57,28 @@ constexpr auto kSextets = [] {
   return table;
 }();
 
+/// Takes whole groups of sextets off the front, up to one with anything else in it.
+void decode_groups(std::string_view& text, std::string& out) {
+  std::size_t at = 0;
+  for (; text.size() - at >= 4; at += 4) {
+    std::uint32_t bits = 0;
+    unsigned all = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const unsigned value = kSextets[static_cast<unsigned char>(text[at + i])];
+      all |= value;
+      bits = bits << 6U | value;
+    }
+    if (all >= 64) break;
+    const std::array<char, 3> octets = {static_cast<char>(bits >> 16U & 0xFFU),
+                                        static_cast<char>(bits >> 8U & 0xFFU), static_cast<char>(bits & 0xFFU)};
+    out.append(octets.data(), octets.size());
+  }
+  text.remove_prefix(at);
+}
+
 /// Reads what can be read: foreign octets are skipped, padding in the middle begins a new run.
 void decode_b(std::string_view text, std::string& out) {
+  decode_groups(text, out);
   unsigned bits = 0;
   unsigned count = 0;
   for (const char c : text) {
