@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMaxConfigSize = 1 << 20;
 constexpr std::size_t kMaxSecretSize = 4096;
+constexpr std::uint16_t kSentinelPort = 26379;
 constexpr std::size_t kMaxSocketPath = 107;  // sun_path of unix(7), without its final NUL
 
 net::Millis millis(const SectionValues& values, std::string_view key) {
@@ -138,19 +139,20 @@ class Builder {
     config_.master_key = keys.given("master") ? keys.text("master") : config_.state_dir + "/master.key";
   }
 
-  /// The password of a section, from either key.
-  std::string password(const SectionValues& values) {
-    if (!values.given("password_file")) return values.text("password");
-    if (values.given("password")) {
-      wrong(values, "password_file", "a value beside password", "one of password and password_file");
+  /// The password of a section, from `key` or the file that `key`_file names.
+  std::string password(const SectionValues& values, const std::string& key = "password") {
+    const std::string file_key = key + "_file";
+    if (!values.given(file_key)) return values.text(key);
+    if (values.given(key)) {
+      wrong(values, file_key, "a value beside " + key, fmt::format("one of {} and {}", key, file_key));
     }
-    const std::string& path = values.text("password_file");
+    const std::string& path = values.text(file_key);
     if (path.empty()) return {};  // the settings reader has refused it
     Problems unreadable(path);
     const auto content = read_file(path, kMaxSecretSize, unreadable);
     const std::string secret = content ? content->substr(0, content->find_first_of("\r\n")) : "";
     if (secret.empty())
-      wrong(values, "password_file", "no password",
+      wrong(values, file_key, "no password",
             "a file of at most 4096 octets with the password in its first line");
     return secret;
   }
@@ -158,9 +160,7 @@ class Builder {
   void redis() {
     const SectionValues& values = document_.one("redis");
     RedisConfig& redis = config_.redis;
-    const bool unix_path = values.given("unix");
-    const bool host = values.given("host");
-    redis.embedded = !unix_path && !host;
+    redis.embedded = !values.given("unix") && !values.given("host") && !values.given("sentinels");
     redis.tls = values.flag("tls");
     redis.ca_file = authorities(values, redis.tls);
     redis.fsync_always = values.text("fsync") == "always";
@@ -175,16 +175,56 @@ class Builder {
     options.database = static_cast<int>(values.number("database"));
     options.connect_timeout = millis(values, "connect_timeout");
     options.command_timeout = millis(values, "command_timeout");
+    sentinels(values, options.sentinels);
+    check_redis(values);
+  }
 
-    if (unix_path && host) wrong(values, "unix", "a value beside host", "one of unix and host");
+  void sentinels(const SectionValues& values, net::RedisSentinels& sentinels) {
+    for (const std::string& text : values.list("sentinels")) {
+      if (auto endpoint = net::parse_endpoint(text, kSentinelPort)) {
+        sentinels.endpoints.push_back(std::move(*endpoint));
+      }
+    }
+    sentinels.master = values.text("sentinel_master");
+    sentinels.username = values.text("sentinel_username");
+    sentinels.password = password(values, "sentinel_password");
+
+    const bool given = values.given("sentinels");
+    if (given && sentinels.master.empty()) {
+      wrong(values, "sentinels", "no sentinel_master",
+            "sentinels together with sentinel_master, the name under which they watch the master");
+    }
+    for (const std::string_view key :
+         {"sentinel_master", "sentinel_username", "sentinel_password", "sentinel_password_file"}) {
+      only_with(values, key, given, "with sentinels only");
+    }
+    if (!sentinels.username.empty() && sentinels.password.empty()) {
+      wrong(values, "sentinel_username", quote(sentinels.username),
+            "a sentinel_username together with sentinel_password or sentinel_password_file");
+    }
+  }
+
+  /// Keys of [redis] that do not go together.
+  void check_redis(const SectionValues& values) {
+    const RedisConfig& redis = config_.redis;
+    const net::RedisOptions& options = redis.options;
+    const bool host = values.given("host");
+    const bool sentinels = values.given("sentinels");
+    if (values.given("unix") && host) wrong(values, "unix", "a value beside host", "one of unix and host");
+    if (sentinels && (host || values.given("unix"))) {
+      wrong(values, "sentinels", fmt::format("a value beside {}", host ? "host" : "unix"),
+            "one of unix, host and sentinels");
+    }
     only_with(values, "port", host, "port only with host");
-    only_with(values, "tls", host, "tls only with host");
+    only_with(values, "tls", host || sentinels, "tls only with host or sentinels");
     only_with(values, "ca_file", redis.tls, "ca_file only with tls = true");
     for (const std::string_view key : {"username", "password", "password_file", "database"}) {
-      only_with(values, key, !redis.embedded, "with unix or host only; the embedded Redis needs none");
+      only_with(values, key, !redis.embedded,
+                "with unix, host or sentinels only; the embedded Redis needs none");
     }
     for (const std::string_view key : {"fsync", "executable"}) {
-      only_with(values, key, redis.embedded, "without unix and host only; it is for the embedded Redis");
+      only_with(values, key, redis.embedded,
+                "without unix, host and sentinels only; it is for the embedded Redis");
     }
     if (!options.username.empty() && options.password.empty()) {
       wrong(values, "username", quote(options.username),

@@ -32,8 +32,8 @@ Result<net::RedisOptions> redis_options(const RedisConfig& config) {
   auto context = tls::ClientContext::create(
       {.ca_file = config.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
   if (!context) return std::unexpected(context.error());
-  options.secure = [context = *context, host = options.host](net::StreamPtr stream, net::TimePoint deadline) {
-    return tls::connect_tls(std::move(stream), context, host, deadline);
+  options.secure = [context = *context](net::StreamPtr stream, std::string host, net::TimePoint deadline) {
+    return tls::connect_tls(std::move(stream), context, std::move(host), deadline);
   };
   return options;
 }

@@ -68,6 +68,10 @@ std::optional<std::string> read_host(std::string_view text) {
 std::optional<std::string> read_item(Kind kind, const std::string& text) {
   if (kind == Kind::domains) return read_domain(text);
   if (kind == Kind::origins) return text == "*" || http::is_origin(text) ? std::optional(text) : std::nullopt;
+  if (kind == Kind::endpoints) {
+    const auto endpoint = net::parse_endpoint(text, 1);
+    return endpoint && read_host(endpoint->host) ? std::optional(text) : std::nullopt;
+  }
   if (kind == Kind::networks) return net::Network::parse(text) ? std::optional(text) : std::nullopt;
   if (text == "*") return text;
   const bool subdomains = text.starts_with('.');
@@ -78,7 +82,7 @@ std::optional<std::string> read_item(Kind kind, const std::string& text) {
 
 bool is_list(Kind kind) {
   return kind == Kind::domains || kind == Kind::hop_domains || kind == Kind::networks ||
-         kind == Kind::origins;
+         kind == Kind::endpoints || kind == Kind::origins;
 }
 
 /// Reads a value of a text kind. Nothing: it is not what the kind allows.
@@ -389,6 +393,8 @@ std::string allowed_values(const Setting& setting) {
       return "a list such as [\"example.org\", \".example.org\"], or [\"*\"] for all others";
     case Kind::networks:
       return "a list of networks such as [\"192.0.2.0/24\"]";
+    case Kind::endpoints:
+      return "a list of servers such as [\"192.0.2.1\", \"redis.example.org:26379\"]";
     case Kind::origins:
       return "a list such as [\"https://www.example.org\"], without paths, or [\"*\"] for every page";
   }

@@ -34,6 +34,7 @@ enum class Kind : std::uint8_t {
   domains,      ///< list of domain names, canonical
   hop_domains,  ///< the same, with "*" and ".example.org"
   networks,     ///< list of networks in CIDR form
+  endpoints,    ///< list of servers, "host" or "host:port"
   origins,      ///< list of web origins ("https://www.example.org"), or "*"
 };
 

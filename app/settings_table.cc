@@ -18,9 +18,8 @@ constexpr Section kSections[] = {
     {"server", false, "The gateway itself."},
     {"keys", false, "The master key, from which everything stored is sealed (contract R4.3)."},
     {"redis", false,
-     "Where the mapping lives. Without `unix` and `host`, `serve` runs a private redis-server of its own in "
-     "the state "
-     "folder; commands that run beside it use the same one."},
+     "Where the mapping lives. Without `unix`, `host` and `sentinels`, `serve` runs a private redis-server of "
+     "its own in the state folder; commands that run beside it use the same one."},
     {"tls", false, ""},
     {"tls.certificate", true,
      "Certificates for STARTTLS and port 465, chosen by the name that the client asks for (SNI); the first "
@@ -89,8 +88,17 @@ constexpr Setting kSettings[] = {
     text("redis", "unix", Kind::path, "", "Unix socket of a Redis server."),
     text("redis", "host", Kind::host, "", "Host of a Redis server."),
     range("redis", "port", Kind::integer, "6379", 1, 65535, "Its port."),
+    text("redis", "sentinels", Kind::endpoints, "",
+         "Redis Sentinels (port 26379 unless given), which name the Redis server that is the master. Asked one "
+         "after the other."),
+    text("redis", "sentinel_master", Kind::text, "",
+         "The name under which they watch it (`sentinel monitor NAME …`)."),
+    text("redis", "sentinel_username", Kind::text, "", "ACL user of the sentinels."),
+    text("redis", "sentinel_password", Kind::secret, "", "Password of the sentinels."),
+    text("redis", "sentinel_password_file", Kind::file, "",
+         "A file whose first line is that password, instead of `sentinel_password`."),
     text("redis", "tls", Kind::boolean, "false",
-         "Whether to speak TLS with it; its certificate is verified."),
+         "Whether to speak TLS with it, and with the sentinels; certificates are verified."),
     text("redis", "ca_file", Kind::file, "",
          "PEM file of the authorities that may sign its certificate; default: the system's."),
     text("redis", "username", Kind::text, "", "ACL user."),

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kRefused = "Redis answered";  // reply_error()
 constexpr net::Millis kPollEvery{50};
 constexpr net::Millis kRewriteWithin{60000};
+constexpr net::Millis kReplicasWithin{1000};
 
 using Replies = std::vector<net::RedisReply>;
 
@@ -188,6 +189,25 @@ net::Task<Result<>> rewrite_files(net::Redis& redis, net::Loop& loop, PurgeRepor
   co_return Result<>();
 }
 
+/// Replicas have what was deleted until they are told, and one of them may be the master of tomorrow.
+net::Task<Result<>> check_replicas(net::Redis& redis, std::uint64_t replicas, PurgeReport& report) {
+  if (replicas == 0) co_return Result<>();
+  net::RedisBatch batch;
+  const net::Millis patience = std::min(kReplicasWithin, redis.options().command_timeout / 2);
+  batch.add({"WAIT", std::to_string(replicas), std::to_string(patience.count())});
+  const auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  const net::RedisReply& told = replies->front();
+  if (told.is_error()) {
+    problem(report, "WAIT is refused: whether replicas know is not known");
+  } else if (told.integer < static_cast<std::int64_t>(replicas)) {
+    problem(report, "of " + std::to_string(replicas) + " replicas " + std::to_string(told.integer) +
+                        " know what was deleted: another one, made the master now, would bring it back");
+  }
+  problem(report, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
+  co_return Result<>();
+}
+
 /// Other places where Redis keeps what it was told.
 net::Task<Result<>> check_elsewhere(net::Redis& redis, PurgeReport& report) {
   net::RedisBatch batch;
@@ -196,10 +216,8 @@ net::Task<Result<>> check_elsewhere(net::Redis& redis, PurgeReport& report) {
   const auto replies = co_await redis.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   if ((*replies)[0].is_error()) problem(report, "SLOWLOG RESET is refused: run it by hand");
-  if (info_number((*replies)[1].text, "connected_slaves").value_or(0) > 0) {
-    problem(report, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
-  }
-  co_return Result<>();
+  co_return co_await check_replicas(redis, info_number((*replies)[1].text, "connected_slaves").value_or(0),
+                                    report);
 }
 
 }  // namespace

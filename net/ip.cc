@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.h"
+
 namespace kage::net {
 namespace {
 
@@ -59,6 +61,26 @@ std::string format_endpoint(std::string_view ip, std::uint16_t port) {
     out.append(ip);
   }
   return out.append(":").append(std::to_string(port));
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
+  std::string_view host = text;
+  std::string_view behind;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    host = text.substr(1, close - 1);
+    behind = text.substr(close + 1);
+    if (!behind.empty() && behind.front() != ':') return std::nullopt;
+  } else if (std::ranges::count(text, ':') == 1) {  // more of them: an IPv6 address
+    host = text.substr(0, text.find(':'));
+    behind = text.substr(host.size());
+  }
+  if (host.empty()) return std::nullopt;
+  if (behind.empty()) return Endpoint{std::string(host), default_port};
+  const auto port = parse_number(behind.substr(1), UINT16_MAX);
+  if (!port || *port == 0) return std::nullopt;
+  return Endpoint{std::string(host), static_cast<std::uint16_t>(*port)};
 }
 
 }  // namespace kage::net

@@ -31,4 +31,13 @@ PeerAddress peer_address_of(const sockaddr* address);
 /// "192.0.2.1:25" or "[2001:db8::1]:25".
 std::string format_endpoint(std::string_view ip, std::uint16_t port);
 
+/// A server as an operator names it.
+struct Endpoint {
+  std::string host;  ///< name or IP address, without brackets
+  std::uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
+};
+/// Reads "host", "host:25", "2001:db8::1" or "[2001:db8::1]:25"; what the host consists of is not looked at.
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port);
+
 }  // namespace kage::net

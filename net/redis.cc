@@ -249,9 +249,13 @@ Task<void> Redis::Connection::read(std::shared_ptr<Connection> self, std::shared
     }
     auto reply = link->parser.next();
     for (; reply && *reply && self->link == link && !link->sent.empty(); reply = link->parser.next()) {
+      // What is behind it goes to the master of now.
+      const bool is_replica = (*reply)->is_error() && (*reply)->text.starts_with("READONLY");
       link->answered = true;
       self->failures = 0;
       self->deliver(*link, std::move(**reply));
+      if (is_replica && self->link == link)
+        self->drop(link, Error{Errc::protocol, "Redis is no master any more"}, "read");
     }
     if (!reply) error = reply.error();
     if (reply && *reply && self->link == link)

@@ -3,7 +3,8 @@
 // Everything that a step needs goes in one RedisBatch and takes one round trip; batches of several sessions
 // share the connection. It connects when first used and again after a failure, with back-off; while Redis is
 // away a batch fails with Errc::unavailable or Errc::timed_out and nothing is retried by itself: a batch
-// whose answer was lost may have been carried out.
+// whose answer was lost may have been carried out. With sentinels each connection goes to the master of that
+// moment, and one whose server is no master any more is given up.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/ip.h"
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/task.h"
@@ -46,8 +48,17 @@ class RedisBatch {
   std::size_t count_ = 0;
 };
 
+/// Redis Sentinel: servers that know which of several Redis servers is the master.
+struct RedisSentinels {
+  std::vector<Endpoint> endpoints;  ///< asked in this order; empty: there are none
+  std::string master;               ///< the name under which they watch it
+  std::string username;             ///< ACL user of the sentinels; empty: "default"
+  std::string password;             ///< of the sentinels; empty: no AUTH
+};
+
 struct RedisOptions {
-  std::string unix_path;  ///< when set, host and port are not used
+  std::string unix_path;     ///< when set, host, port and sentinels are not used
+  RedisSentinels sentinels;  ///< when set, host and port are not used
   std::string host;
   std::uint16_t port = 6379;
   std::string username;  ///< ACL user; empty: "default"
@@ -55,9 +66,9 @@ struct RedisOptions {
   int database = 0;
   Millis connect_timeout{2000};
   Millis command_timeout{2000};  ///< from sending a batch to its last reply
-  /// Turns a connected TCP stream into a TLS one; empty: plain. Set by who has the TLS context, so that net
-  /// does not depend on tls.
-  std::function<Task<Result<StreamPtr>>(StreamPtr, TimePoint)> secure;
+  /// Turns a TCP stream that is connected to `host` into a TLS one; empty: plain. Sentinels are spoken to in the
+  /// same way. Set by who has the TLS context, so that net does not depend on tls.
+  std::function<Task<Result<StreamPtr>>(StreamPtr, std::string host, TimePoint)> secure;
 };
 
 class Redis {

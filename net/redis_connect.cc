@@ -1,6 +1,10 @@
 // One command after the other on a stream of its own.
 #include "net/redis_connect.h"
 
+#include <utility>
+
+#include "net/redis_sentinel.h"
+
 namespace kage::net {
 namespace {
 
@@ -13,10 +17,21 @@ std::string_view first_word(const RedisReply& reply) {
 
 Task<Result<StreamPtr>> open_redis(Loop& loop, const RedisOptions& options, TimePoint deadline) {
   if (!options.unix_path.empty()) co_return co_await connect_unix(loop, options.unix_path, deadline);
-  auto stream = co_await connect_tcp(loop, options.host, options.port, deadline);
+  Endpoint server{options.host, options.port};
+  if (!options.sentinels.endpoints.empty()) {
+    auto master = co_await find_redis_master(loop, options, deadline);
+    if (!master) co_return std::unexpected(master.error());
+    server = std::move(*master);
+  }
+  co_return co_await open_redis_at(loop, options, std::move(server), deadline);
+}
+
+Task<Result<StreamPtr>> open_redis_at(Loop& loop, const RedisOptions& options, Endpoint server,
+                                      TimePoint deadline) {
+  auto stream = co_await connect_tcp(loop, server.host, server.port, deadline);
   if (!stream || !options.secure) co_return stream;
   (*stream)->set_deadline(deadline);
-  co_return co_await options.secure(std::move(*stream), deadline);
+  co_return co_await options.secure(std::move(*stream), std::move(server.host), deadline);
 }
 
 Task<Result<std::vector<RedisReply>>> ask_redis(Stream& stream, RedisParser& parser, RedisBatch batch) {
@@ -40,16 +55,29 @@ Task<Result<std::vector<RedisReply>>> ask_redis(Stream& stream, RedisParser& par
   co_return replies;
 }
 
-Task<Result<>> greet_redis(Stream& stream, RedisParser& parser, const RedisOptions& options) {
-  RedisBatch batch;
-  if (!options.password.empty() && options.username.empty()) batch.add({"AUTH", options.password});
-  if (!options.password.empty() && !options.username.empty()) {
-    batch.add({"AUTH", options.username, options.password});
+void add_auth(RedisBatch& batch, const std::string& username, const std::string& password) {
+  if (password.empty()) return;
+  if (username.empty()) {
+    batch.add({"AUTH", password});
+  } else {
+    batch.add({"AUTH", username, password});
   }
+}
+
+Task<Result<>> greet_redis(Stream& stream, RedisParser& parser, const RedisOptions& options) {
+  const bool named_by_sentinels = !options.sentinels.endpoints.empty();
+  RedisBatch batch;
+  add_auth(batch, options.username, options.password);
   if (options.database != 0) batch.add({"SELECT", std::to_string(options.database)});
+  if (named_by_sentinels) batch.add({"ROLE"});
   if (batch.size() == 0) co_return Result<>();
   const auto replies = co_await ask_redis(stream, parser, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
+  if (named_by_sentinels) {
+    const RedisReply& role = replies->back();
+    const bool is_master = !role.elements.empty() && role.elements.front().text == "master";
+    if (!is_master) co_return fail(Errc::unavailable, "the sentinels named a server that is no master");
+  }
   co_return Result<>();
 }
 

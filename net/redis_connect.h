@@ -1,4 +1,4 @@
-// What every connection to Redis begins with: the stream, AUTH and SELECT. Internal to net.
+// What every connection to Redis begins with: the stream, AUTH, SELECT and, behind sentinels, ROLE. Internal to net.
 #pragma once
 
 #include <string>
@@ -9,14 +9,20 @@
 
 namespace kage::net {
 
-/// Connects, with TLS where configured. `options` outlives the task.
+/// Connects to Redis: to the master that the sentinels name, where there are any. `options` outlives the task.
 Task<Result<StreamPtr>> open_redis(Loop& loop, const RedisOptions& options, TimePoint deadline);
+/// Connects to this server, with TLS where configured.
+Task<Result<StreamPtr>> open_redis_at(Loop& loop, const RedisOptions& options, Endpoint server,
+                                      TimePoint deadline);
 
 /// Sends a batch on a stream that nobody else uses and reads its replies. A reply that is an error:
 /// Errc::denied. `stream` and `parser` outlive the task.
 Task<Result<std::vector<RedisReply>>> ask_redis(Stream& stream, RedisParser& parser, RedisBatch batch);
 
-/// AUTH and SELECT, where configured.
+/// AUTH, where there is a password.
+void add_auth(RedisBatch& batch, const std::string& username, const std::string& password);
+
+/// AUTH and SELECT, where configured. A server that sentinels named has to be a master still.
 Task<Result<>> greet_redis(Stream& stream, RedisParser& parser, const RedisOptions& options);
 
 }  // namespace kage::net

@@ -36,6 +36,7 @@ std::string sample(const Setting& setting) {
       return "\"192.0.2.7\"";
     case Kind::domains:
     case Kind::hop_domains:
+    case Kind::endpoints:
       return "[\"seven.example\"]";
     case Kind::origins:
       return "[\"https://seven.example\"]";

@@ -5,6 +5,7 @@
 #include "mapping/phantom_scan.h"
 #include "mapping/route_codec.h"
 #include "store_world.h"
+#include "tests/net/real_redis.h"
 
 using namespace kage;
 using namespace kage::mapping;
@@ -195,6 +196,24 @@ TEST_CASE("what an ACL forbids is told to the operator") {
         "SLOWLOG RESET is refused: run it by hand; BGREWRITEAOF: Redis answered NOPERM; run it by hand; "
         "CONFIG GET "
         "save is refused: where Redis keeps dumps, run BGSAVE by hand");
+}
+
+TEST_CASE("a replica that does not know is told to the operator") {
+  using net::testing::RealRedis;
+  const RealRedis server(RealRedis::Listen::tcp, {"--repl-diskless-sync-delay", "0"});
+  RealRedis replica(RealRedis::Listen::unix_socket,
+                    {"--replicaof", "127.0.0.1 " + std::to_string(server.port())});
+  Client client(Client::patient(server.options()));
+  REQUIRE(client.apply(small_spec()));
+  // Returns when the replica has all of it.
+  REQUIRE(client.command({"WAIT", "1", "20000"}).integer == 1);
+  CHECK(run_purge(client).problem == "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
+  replica.pause();
+  REQUIRE_FALSE(client.command({"SET", "something", "else"}).is_error());
+  CHECK(run_purge(client).problem ==
+        "of 1 replicas 0 know what was deleted: another one, made the master now, would bring it back; "
+        "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
+  replica.go_on();
 }
 
 TEST_CASE("a purge under another master key deletes nothing") {

@@ -342,4 +342,39 @@ TEST_CASE("an answer to nothing ends the connection after the answers that count
   CHECK(redis.connection_epoch() == 2);
 }
 
+TEST_CASE("a server that became a replica is left") {
+  const RealRedis server;
+  const RealRedis other(RealRedis::Listen::tcp);
+  Loop loop;
+  Redis redis(loop, server.options());
+  REQUIRE(ask(loop, redis, commands({{"SET", "key", "1"}})));
+  const std::uint64_t before = redis.connection_epoch();
+  const std::string port = std::to_string(other.port());
+  REQUIRE(ask(loop, redis, commands({{"REPLICAOF", "127.0.0.1", port}})));
+  CHECK(redis.connection_epoch() == before);
+  // Told to who asked, and the next one finds another connection.
+  const auto refused = ask(loop, redis, commands({{"GET", "key"}, {"SET", "key", "2"}}));
+  if (refused) {
+    CHECK((*refused)[1].text.starts_with("READONLY"));
+  } else {
+    CHECK(refused.error().code == Errc::closed);  // its own reason to close: it gets another's data
+  }
+  run_on_loop(loop, sleep(loop, Millis(100)));  // longer than the first back-off
+  REQUIRE(ask(loop, redis, commands({{"PING"}})));
+  CHECK(redis.connection_epoch() == before + 1);
+}
+
+TEST_CASE("servers are named with or without a port") {
+  CHECK(parse_endpoint("redis.example", 1) == Endpoint{"redis.example", 1});
+  CHECK(parse_endpoint("redis.example:65535", 1) == Endpoint{"redis.example", 65535});
+  CHECK(parse_endpoint("192.0.2.1:2", 1) == Endpoint{"192.0.2.1", 2});
+  CHECK(parse_endpoint("2001:db8::1", 1) == Endpoint{"2001:db8::1", 1});
+  CHECK(parse_endpoint("[2001:db8::1]", 1) == Endpoint{"2001:db8::1", 1});
+  CHECK(parse_endpoint("[2001:db8::1]:2", 1) == Endpoint{"2001:db8::1", 2});
+  for (const std::string_view wrong : {"", ":", ":1", "host:", "host:0", "host:65536", "host:x", "[::1", "[::1]1", "[]:1"}) {
+    INFO(wrong);
+    CHECK_FALSE(parse_endpoint(wrong, 1));
+  }
+}
+
 }  // namespace kage::net

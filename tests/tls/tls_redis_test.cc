@@ -46,7 +46,8 @@ TEST_CASE("Redis over TLS is verified both ways") {
     REQUIRE(context);
     net::RedisOptions options = server.options();
     options.password = "word";
-    options.secure = [shared = *context, host = c.host](net::StreamPtr stream, net::TimePoint deadline) {
+    options.secure = [shared = *context, host = c.host](net::StreamPtr stream, const std::string&,
+                                                        net::TimePoint deadline) {
       return connect_tls(std::move(stream), shared, host, deadline);
     };
     net::Redis redis(loop, options);
