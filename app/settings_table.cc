@@ -18,7 +18,8 @@ constexpr Section kSections[] = {
     {"server", false, "The gateway itself."},
     {"keys", false, "The master key, from which everything stored is sealed (contract R4.3)."},
     {"redis", false,
-     "Where the mapping lives. Without `unix`, `host` and `sentinels`, `serve` runs a private redis-server of "
+     "Where the mapping lives. Without `unix`, `host` and `sentinels`, `serve` runs a private redis-server "
+     "of "
      "its own in the state folder; commands that run beside it use the same one."},
     {"tls", false, ""},
     {"tls.certificate", true,
@@ -89,7 +90,8 @@ constexpr Setting kSettings[] = {
     text("redis", "host", Kind::host, "", "Host of a Redis server."),
     range("redis", "port", Kind::integer, "6379", 1, 65535, "Its port."),
     text("redis", "sentinels", Kind::endpoints, "",
-         "Redis Sentinels (port 26379 unless given), which name the Redis server that is the master. Asked one "
+         "Redis Sentinels (port 26379 unless given), which name the Redis server that is the master. Asked "
+         "one "
          "after the other."),
     text("redis", "sentinel_master", Kind::text, "",
          "The name under which they watch it (`sentinel monitor NAME …`)."),

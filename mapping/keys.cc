@@ -105,7 +105,8 @@ namespace {
 /// A derived key that is gone when what needs it is made.
 class Derived {
  public:
-  Derived(std::string_view key, std::string_view info, std::size_t size) : key_(hkdf_sha256(key, info, size)) {}
+  Derived(std::string_view key, std::string_view info, std::size_t size)
+      : key_(hkdf_sha256(key, info, size)) {}
   ~Derived() { wipe(key_); }
   Derived(const Derived&) = delete;
   Derived& operator=(const Derived&) = delete;

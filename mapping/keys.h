@@ -45,8 +45,8 @@ class Siv {
   std::unique_ptr<State> state_;
 };
 
-/// AES-256 of single blocks: a permutation under the key, so nothing of its input shows and nothing can be made
-/// that decrypts to a chosen value. Thread-safe.
+/// AES-256 of single blocks: a permutation under the key, so nothing of its input shows and nothing can be
+/// made that decrypts to a chosen value. Thread-safe.
 class BlockCipher {
  public:
   static constexpr std::size_t kKeySize = 32;

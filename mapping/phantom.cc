@@ -245,8 +245,7 @@ std::optional<Bounce> open_bounce(const RouteTable& routes, std::string_view loc
   const std::uint64_t made = octets_number(block.substr(1, 2));
   const std::uint64_t age = (day_of(unix_seconds) - made + 1) & 0xffffU;
   if (age > kBounceDays + 1) return std::nullopt;
-  const Member* const member =
-      routes.find_member(octets_number(block.substr(3, kIdOctets)));
+  const Member* const member = routes.find_member(octets_number(block.substr(3, kIdOctets)));
   if (member == nullptr) return std::nullopt;
   return Bounce{static_cast<BounceOf>(what), member};
 }

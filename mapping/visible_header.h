@@ -69,8 +69,8 @@ class HeaderView {
                 std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
 
   /// Appends of a message's block only the fields that ENVELOPE tells of, as show() writes them; all of the
-  /// block where one cannot know how show() does that without doing it. `original` gets these fields, or all of
-  /// the block, as they came. For lists of many messages: costs about half.
+  /// block where one cannot know how show() does that without doing it. `original` gets these fields, or all
+  /// of the block, as they came. For lists of many messages: costs about half.
   void show_envelope(const Viewer& viewer, std::string_view block, std::string& out, std::string& original,
                      std::vector<PhantomWrite>& fresh);
 

@@ -70,7 +70,8 @@ void decode_groups(std::string_view& text, std::string& out) {
     }
     if (all >= 64) break;
     const std::array<char, 3> octets = {static_cast<char>(bits >> 16U & 0xFFU),
-                                        static_cast<char>(bits >> 8U & 0xFFU), static_cast<char>(bits & 0xFFU)};
+                                        static_cast<char>(bits >> 8U & 0xFFU),
+                                        static_cast<char>(bits & 0xFFU)};
     out.append(octets.data(), octets.size());
   }
   text.remove_prefix(at);

@@ -330,9 +330,8 @@ Result<ParameterizedValue> parse_parameters(std::string_view body) {
 std::string parse_value(std::string_view body) {
   // Most have no comment and no fold.
   const std::string_view plain = body.substr(0, body.find(';'));
-  const bool is_plain = std::ranges::none_of(plain, [](char c) {
-    return c == '(' || c == '\r' || c == '\n' || c == '\0';
-  });
+  const bool is_plain =
+      std::ranges::none_of(plain, [](char c) { return c == '(' || c == '\r' || c == '\n' || c == '\0'; });
   return is_plain ? std::string(trim(plain)) : Reader(body).read_value();
 }
 

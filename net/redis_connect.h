@@ -1,4 +1,5 @@
-// What every connection to Redis begins with: the stream, AUTH, SELECT and, behind sentinels, ROLE. Internal to net.
+// What every connection to Redis begins with: the stream, AUTH, SELECT and, behind sentinels, ROLE. Internal
+// to net.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@
 
 namespace kage::net {
 
-/// Connects to Redis: to the master that the sentinels name, where there are any. `options` outlives the task.
+/// Connects to Redis: to the master that the sentinels name, where there are any. `options` outlives the
+/// task.
 Task<Result<StreamPtr>> open_redis(Loop& loop, const RedisOptions& options, TimePoint deadline);
 /// Connects to this server, with TLS where configured.
 Task<Result<StreamPtr>> open_redis_at(Loop& loop, const RedisOptions& options, Endpoint server,

@@ -371,7 +371,8 @@ TEST_CASE("servers are named with or without a port") {
   CHECK(parse_endpoint("2001:db8::1", 1) == Endpoint{"2001:db8::1", 1});
   CHECK(parse_endpoint("[2001:db8::1]", 1) == Endpoint{"2001:db8::1", 1});
   CHECK(parse_endpoint("[2001:db8::1]:2", 1) == Endpoint{"2001:db8::1", 2});
-  for (const std::string_view wrong : {"", ":", ":1", "host:", "host:0", "host:65536", "host:x", "[::1", "[::1]1", "[]:1"}) {
+  for (const std::string_view wrong :
+       {"", ":", ":1", "host:", "host:0", "host:65536", "host:x", "[::1", "[::1]1", "[]:1"}) {
     INFO(wrong);
     CHECK_FALSE(parse_endpoint(wrong, 1));
   }
