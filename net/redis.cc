@@ -34,7 +34,8 @@ struct Link {
   RedisParser parser;
   std::deque<Waiting*> sent;  // oldest first
   bool writing = false;
-  bool answered = false;  // a reply came on this link
+  bool answered = false;        // a reply came on this link
+  bool refuses_writes = false;  // nothing more is sent
 };
 
 /// Every way not to reach Redis is one to the caller; what an operator has to mend keeps its class.
@@ -201,7 +202,7 @@ void Redis::Connection::set_deadline(Link& on) const {
 
 Task<void> Redis::Connection::write(std::shared_ptr<Connection> self, std::shared_ptr<Link> link) {
   link->writing = true;
-  while (self->link == link && !self->queued.empty()) {
+  while (self->link == link && !self->queued.empty() && !link->refuses_writes) {
     std::string bytes;
     for (Waiting* waiting : self->queued) {
       bytes.append(waiting->batch.encoded());
@@ -249,13 +250,14 @@ Task<void> Redis::Connection::read(std::shared_ptr<Connection> self, std::shared
     }
     auto reply = link->parser.next();
     for (; reply && *reply && self->link == link && !link->sent.empty(); reply = link->parser.next()) {
-      // What is behind it goes to the master of now.
-      const bool is_replica = (*reply)->is_error() && (*reply)->text.starts_with("READONLY");
+      link->refuses_writes =
+          link->refuses_writes || ((*reply)->is_error() && (*reply)->text.starts_with("READONLY"));
       link->answered = true;
       self->failures = 0;
       self->deliver(*link, std::move(**reply));
-      if (is_replica && self->link == link)
-        self->drop(link, Error{Errc::protocol, "Redis is no master any more"}, "read");
+      // Who waits got all answers; the next one finds the master of now.
+      if (link->refuses_writes && link->sent.empty() && self->link == link)
+        self->drop(link, Error{Errc::closed, "Redis is no master any more"}, "read");
     }
     if (!reply) error = reply.error();
     if (reply && *reply && self->link == link)

@@ -359,7 +359,6 @@ TEST_CASE("a server that became a replica is left") {
   } else {
     CHECK(refused.error().code == Errc::closed);  // its own reason to close: it gets another's data
   }
-  run_on_loop(loop, sleep(loop, Millis(100)));  // longer than the first back-off
   REQUIRE(ask(loop, redis, commands({{"PING"}})));
   CHECK(redis.connection_epoch() == before + 1);
 }
