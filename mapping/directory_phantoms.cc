@@ -25,10 +25,21 @@ constexpr std::string_view kCollectScript =
     "redis.call('SET', KEYS[1], new) return old";
 
 /// What the cache knows a write by: the spelling, and of who wrote the day and the name too.
-std::string cached_as(const PhantomWrite& write) {
-  if (!write.seen) return write.spelling;
-  return write.spelling + '\0' + std::to_string(write.seen->last) + write.seen->name;
-}
+class CachedAs {
+ public:
+  explicit CachedAs(const PhantomWrite& write) : text_(write.spelling) {
+    if (!write.seen) return;
+    made_ = write.spelling + '\0' + std::to_string(write.seen->last) + write.seen->name;
+    text_ = made_;
+  }
+  CachedAs(const CachedAs&) = delete;
+  CachedAs& operator=(const CachedAs&) = delete;
+  operator std::string_view() const { return text_; }
+
+ private:
+  std::string made_;
+  std::string_view text_;
+};
 
 /// Who wrote with a name before and now without keeps it, where names are kept at all. `before`: the value
 /// that was in the phantom's place.
@@ -60,7 +71,7 @@ std::vector<const PhantomWrite*> Directory::State::unknown_phantoms(const std::v
                                                                     net::Millis believed) {
   std::vector<const PhantomWrite*> unknown;
   for (const PhantomWrite& write : all) {
-    if (!cache.knows(write.local, cached_as(write), loop.now(), believed)) unknown.push_back(&write);
+    if (!cache.knows(write.local, CachedAs(write), loop.now(), believed)) unknown.push_back(&write);
   }
   if (unknown.size() < 2) return unknown;
   // An answer that shows a mailbox names the same people again and again.
@@ -116,7 +127,7 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (!renamed) co_return std::unexpected(renamed.error());
   }
   metrics::add(metrics::Counter::phantoms_stored, fresh);
-  for (const PhantomWrite* write : writes) cache.remember(write->local, cached_as(*write), loop.now());
+  for (const PhantomWrite* write : writes) cache.remember(write->local, CachedAs(*write), loop.now());
   co_return Result<>();
 }
 

@@ -8,19 +8,11 @@
 #include "mapping/rewrite_ids.h"
 
 namespace kage::mapping {
-namespace {
-
-constexpr std::size_t kLongest = 512;  ///< octets of a key or a value that is kept
-
-}  // namespace
-
 std::optional<std::string_view> RecentTexts::find(const RecentKey& key) const {
-  if (slots_.empty()) return std::nullopt;
-  const std::size_t at = key.place(count_);
-  for (const std::size_t each : {at, at ^ 1U}) {
-    const Slot& slot = slots_[each];
-    if (slot.hash != key.hash || is_overwritten(slot)) continue;
-    const char* const entry = &ring_[slot.position % octets_];
+  if (sets_.empty()) return std::nullopt;
+  for (const Slot& slot : sets_[key.place(sets_.size())].slots) {
+    if (!slot.may_be(key.hash) || is_overwritten(slot)) continue;
+    const char* const entry = &ring_[slot.position() % size_.octets];
     Head head;
     std::memcpy(&head, entry, sizeof head);
     const std::string_view text(entry + sizeof head, head.key_size);
@@ -32,34 +24,33 @@ std::optional<std::string_view> RecentTexts::find(const RecentKey& key) const {
 }
 
 void RecentTexts::put(const RecentKey& key, std::string_view value) {
-  if (key.text.size() > kLongest || value.size() > kLongest) return;
-  if (slots_.empty()) {
-    slots_.resize(count_);
-    ring_ = std::make_unique_for_overwrite<char[]>(octets_);
+  if (key.text.size() > size_.longest || value.size() > size_.longest) return;
+  if (sets_.empty()) {
+    sets_.resize(size_.sets);
+    ring_ = std::make_unique_for_overwrite<char[]>(size_.octets);
   }
   const Head head{key.view, static_cast<std::uint32_t>(key.text.size()),
                   static_cast<std::uint32_t>(value.size())};
   const std::size_t size = sizeof head + key.text.size() + value.size();
-  const std::size_t left = octets_ - next_ % octets_;
+  const std::size_t left = size_.octets - next_ % size_.octets;
   if (size > left) next_ += left;
-  char* const entry = &ring_[next_ % octets_];
+  char* const entry = &ring_[next_ % size_.octets];
   std::memcpy(entry, &head, sizeof head);
   std::ranges::copy(value, std::ranges::copy(key.text, entry + sizeof head).out);
-  const std::size_t at = key.place(count_);
-  Slot& slot = slots_[at].position <= slots_[at ^ 1U].position ? slots_[at] : slots_[at ^ 1U];
-  if (slot.position == 0) {
-    ++size_;
+  Slot& oldest = *std::ranges::min_element(sets_[key.place(sets_.size())].slots, {}, &Slot::position);
+  if (!oldest.is_used()) {
+    ++used_;
     metrics::add(gauge_, 1);
   }
-  slot = {next_, key.hash};
+  oldest = Slot(next_, key.hash);
   next_ += size;
 }
 
 void RecentTexts::clear() {
-  slots_ = {};
+  sets_ = {};
   ring_.reset();
-  metrics::add(gauge_, -static_cast<std::int64_t>(size_));
-  size_ = 0;
+  metrics::add(gauge_, -static_cast<std::int64_t>(used_));
+  used_ = 0;
 }
 
 std::string_view Deriver::phantom(const Viewer& viewer, std::string_view canonical) {

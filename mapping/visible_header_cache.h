@@ -4,6 +4,7 @@
 // from here. Bounded, and no choice of keys makes it slow.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,7 +36,7 @@ class RecentKey {
   RecentKey(const ViewKey& view, std::string_view text)
       : view(view), text(text), hash(std::hash<std::string_view>()(text) ^ view.member * kSpread) {}
 
-  /// The first of two places that are beside each other, of `count`, a power of two.
+  /// One of `count` places, a power of two.
   [[nodiscard]] std::size_t place(std::size_t count) const { return (hash ^ hash >> 32U) & (count - 1); }
 
   const ViewKey view;
@@ -46,14 +47,22 @@ class RecentKey {
   static constexpr std::uint64_t kSpread = 0x9E3779B97F4A7C15;
 };
 
-/// Short texts derived from texts, one behind the other in a ring where new ones overwrite the oldest. Many
-/// of them are new and never asked for again: putting one in reads no memory that is not at hand. A key has
-/// two slots, and the older of two entries gives way.
+/// Texts derived from texts, one behind the other in a ring where new ones overwrite the oldest. Many of them
+/// are new and never asked for again: putting one in reads no memory that is not at hand; and finding one
+/// reads one line of an index and the text itself.
+///
+/// A mailbox is read from one end to the other: of a set in the index with one text too many, all would be
+/// thrown out before they come again. With sets of eight, a third of them filled, hardly one in two thousand is
+/// that crowded.
 class RecentTexts {
  public:
-  /// `slots`: a power of two. `octets`: of the ring. `gauge` tells how many slots are used, over all.
-  RecentTexts(std::size_t slots, std::size_t octets, metrics::Gauge gauge)
-      : count_(slots), octets_(octets), gauge_(gauge), next_(2 * octets) {}
+  struct Size {
+    std::size_t sets;    ///< of eight each; a power of two
+    std::size_t octets;  ///< of the ring
+    std::size_t longest = 512;  ///< octets of a key, or of a value, that is kept
+  };
+  /// `gauge` tells how many texts the index names, over all.
+  RecentTexts(const Size& size, metrics::Gauge gauge) : size_(size), gauge_(gauge), next_(2 * size.octets) {}
   ~RecentTexts() { clear(); }
   RecentTexts(const RecentTexts&) = delete;
   RecentTexts& operator=(const RecentTexts&) = delete;
@@ -65,9 +74,24 @@ class RecentTexts {
   void clear();
 
  private:
-  struct Slot {
-    std::uint64_t position = 0;  ///< of the entry, among all octets that were ever put in
-    std::uint64_t hash = 0;
+  /// Where an entry stands, among all octets that were ever put in, and 16 bits of its hash. 0: none.
+  class Slot {
+   public:
+    static constexpr unsigned kTagBits = 16;
+
+    Slot() = default;
+    Slot(std::uint64_t position, std::uint64_t hash) : bits_(position << kTagBits | tag_of(hash)) {}
+    [[nodiscard]] bool is_used() const { return bits_ != 0; }
+    [[nodiscard]] std::uint64_t position() const { return bits_ >> kTagBits; }
+    [[nodiscard]] bool may_be(std::uint64_t hash) const { return (bits_ & kTagMask) == tag_of(hash); }
+
+   private:
+    static constexpr std::uint64_t kTagMask = (1U << kTagBits) - 1;
+    static std::uint64_t tag_of(std::uint64_t hash) { return hash >> (64U - kTagBits); }
+    std::uint64_t bits_ = 0;
+  };
+  struct alignas(64) Set {  // a cache line
+    std::array<Slot, 8> slots;
   };
   /// What an entry begins with; key and value follow.
   struct Head {
@@ -76,14 +100,15 @@ class RecentTexts {
   };
 
   /// 0 is always long ago: counting begins with the second round.
-  [[nodiscard]] bool is_overwritten(const Slot& slot) const { return next_ > slot.position + octets_; }
+  [[nodiscard]] bool is_overwritten(const Slot& slot) const {
+    return next_ > slot.position() + size_.octets;
+  }
 
-  std::size_t count_;
-  std::size_t octets_;
+  Size size_;
   metrics::Gauge gauge_;
   std::uint64_t next_;  ///< where the next entry stands
-  std::size_t size_ = 0;
-  std::vector<Slot> slots_;
+  std::size_t used_ = 0;
+  std::vector<Set> sets_;
   std::unique_ptr<char[]> ring_;
 };
 
@@ -97,8 +122,9 @@ class Deriver {
   void clear();
 
  private:
-  RecentTexts phantoms_{8192, 768 * 1024, metrics::Gauge::cache_phantoms_derived};
-  RecentTexts ids_{512, 96 * 1024, metrics::Gauge::cache_ids_derived};
+  RecentTexts phantoms_{{.sets = 2048, .octets = 768 * 1024}, metrics::Gauge::cache_phantoms_derived};
+  // Small: to seal one takes less time than to wait for memory.
+  RecentTexts ids_{{.sets = 128, .octets = 96 * 1024}, metrics::Gauge::cache_ids_derived};
   std::string made_;
 };
 

@@ -1,75 +1,55 @@
-// Sets of eight: a mailbox is read from one end to the other, so of a set with one field too many all would
-// be thrown out before they come again. A quarter full, hardly a set in ten thousand is that crowded.
+// A number or a text behind the other; each text behind its length.
 #include "mapping/visible_header_forms.h"
 
-#include <algorithm>
 #include <cstring>
-#include <utility>
-
-#include "base/metrics.h"
 
 namespace kage::mapping {
 namespace {
 
-using Length = std::uint32_t;
+void add_number(std::string& out, std::uint32_t number) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
 
-std::uint32_t tag_of(std::uint64_t hash) {
-  return static_cast<std::uint32_t>(hash >> 32U) | 1U;
+void add_text(std::string& out, std::string_view text) {
+  add_number(out, static_cast<std::uint32_t>(text.size()));
+  out += text;
+}
+
+std::uint32_t take_number(std::string_view& left) {
+  std::uint32_t number = 0;
+  std::memcpy(&number, left.data(), sizeof number);
+  left.remove_prefix(sizeof number);
+  return number;
+}
+
+std::string_view take_text(std::string_view& left) {
+  const std::uint32_t size = take_number(left);
+  const std::string_view text = left.substr(0, size);
+  left.remove_prefix(size);
+  return text;
 }
 
 }  // namespace
 
-void PackedTexts::add(std::string_view text) {
-  const auto length = static_cast<Length>(text.size());
-  octets_.append(reinterpret_cast<const char*>(&length), sizeof length).append(text);
+FormWriter::FormWriter(bool stays, std::string_view made, std::uint32_t lines) {
+  add_number(packed_, stays ? 1 : 0);
+  add_number(packed_, lines);
+  add_text(packed_, made);
 }
 
-std::string_view PackedTexts::take(std::string_view& left) {
-  Length length = 0;
-  std::memcpy(&length, left.data(), sizeof length);
-  const std::string_view text = left.substr(sizeof length, length);
-  left.remove_prefix(sizeof length + length);
-  return text;
+void FormWriter::add(std::string_view local, std::string_view spelling) {
+  add_text(packed_, local);
+  add_text(packed_, spelling);
 }
 
-const FieldForm* FormCache::find(const RecentKey& key) const {
-  if (tags_.empty()) return nullptr;
-  const std::size_t set = set_of(key);
-  for (std::size_t way = 0; way < kWays; ++way) {
-    if (tags_[set][way] != tag_of(key.hash)) continue;
-    const Slot& slot = slots_[set * kWays + way];
-    std::string_view texts = slot.form.texts.octets();
-    if (slot.view == key.view && PackedTexts::take(texts) == key.text) return &slot.form;
-  }
-  return nullptr;
-}
+FieldForm::FieldForm(std::string_view packed)
+    : stays_(take_number(packed) != 0), lines_(take_number(packed)), made_(take_text(packed)), left_(packed) {}
 
-const FieldForm& FormCache::put(const RecentKey& key, FieldForm form) {
-  if (key.text.size() > kLongestField || form.texts.octets().size() > kLongest)
-    return last_ = std::move(form);
-  if (tags_.empty()) {
-    tags_.resize(count_);
-    slots_.resize(count_ * kWays);
-  }
-  auto& tags = tags_[set_of(key)];
-  Slot* const slots = &slots_[set_of(key) * kWays];
-  if (tags.back() == 0) {
-    ++size_;
-    metrics::add(metrics::Gauge::cache_fields_derived, 1);
-  }
-  std::shift_right(tags.begin(), tags.end(), 1);
-  std::shift_right(slots, slots + kWays, 1);
-  tags.front() = tag_of(key.hash);
-  *slots = {key.view, std::move(form)};
-  return slots->form;
-}
-
-void FormCache::clear() {
-  metrics::add(metrics::Gauge::cache_fields_derived, -static_cast<std::int64_t>(size_));
-  size_ = 0;
-  tags_ = {};
-  slots_ = {};
-  last_ = {};
+bool FieldForm::next(std::string_view& local, std::string_view& spelling) {
+  if (left_.empty()) return false;
+  local = take_text(left_);
+  spelling = take_text(left_);
+  return true;
 }
 
 }  // namespace kage::mapping

@@ -207,33 +207,34 @@ bool QuickView::write(Work& work, const message::Field& field, const FieldRule& 
 /// What has to be looked at closely, unless that was done before.
 bool QuickView::write_form(Work& work, const message::Field& field, const FieldRule& rule,
                            std::size_t lines) {
-  FormCache& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
+  RecentTexts& forms = rule.towards_member == FieldClass::addresses ? people_ : others_;
   const RecentKey key(ViewKey(work.viewer), field.raw);
-  const FieldForm* form = forms.find(key);
-  if (form == nullptr) {
-    FieldForm found = look(work, field, rule);
-    if (found.kind == FieldForm::Kind::context) return false;
-    form = &forms.put(key, std::move(found));
+  if (const auto known = forms.find(key)) {
+    write_as(work, field, lines, FieldForm(*known));
+    return true;
   }
-  std::string_view texts = form->texts.octets();
-  PackedTexts::take(texts);
-  const std::string_view made = PackedTexts::take(texts);
-  if (form->kind == FieldForm::Kind::stays) {
+  const auto found = look(work, field, rule);
+  if (!found) return false;
+  write_as(work, field, lines, FieldForm(found->packed()));
+  forms.put(key, found->packed());
+  return true;
+}
+
+void QuickView::write_as(Work& work, const message::Field& field, std::size_t lines, FieldForm form) {
+  if (form.stays()) {
     work.add_as_it_came(field, lines);
-  } else if (!made.empty()) {
-    work.used.octets += made.size();
-    work.used.lines += form->lines;
+  } else if (!form.made().empty()) {
+    work.used.octets += form.made().size();
+    work.used.lines += form.lines();
     if (!work.left_out) {
-      work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + made.size()});
-      work.draft.out += made;
+      work.draft.rewritten.push_back({work.draft.out.size(), work.draft.out.size() + form.made().size()});
+      work.draft.out += form.made();
     }
   }
-  while (!work.left_out && !texts.empty()) {
-    const std::string_view local = PackedTexts::take(texts);
-    const std::string_view spelling = PackedTexts::take(texts);
+  if (work.left_out) return;
+  for (std::string_view local, spelling; form.next(local, spelling);) {
     work.fresh.push_back({work.viewer.member, std::string(local), std::string(spelling)});
   }
-  return true;
 }
 
 /// Plain ids are looked up one by one: a thread's messages share most of them.
@@ -292,29 +293,21 @@ bool QuickView::count_ids(Work& work, const message::Field& field, const FieldRu
   return true;
 }
 
-FieldForm QuickView::look(Work& work, const message::Field& field, const FieldRule& rule) {
-  FieldForm form;
+/// Nothing where other fields decide.
+std::optional<FormWriter> QuickView::look(Work& work, const message::Field& field, const FieldRule& rule) {
   VisibleScan alone;
-  if (!alone.scan_alone(field, rule) || needs_context(alone.shown.front())) return form;
+  if (!alone.scan_alone(field, rule) || needs_context(alone.shown.front())) return std::nullopt;
   VisibleWriter writer(work.deriver, work.viewer, alone, LineEnds::crlf);
   std::string made;
-  if (writer.stays(0)) {
-    form.kind = FieldForm::Kind::stays;
-  } else {
-    form.kind = FieldForm::Kind::made;
+  if (!writer.stays(0)) {
     std::vector<Draft::Region> rewritten;
     Draft draft{made, 0, rewritten};
     writer.write(draft, Step::none, {});
-    form.lines = static_cast<std::uint32_t>(extent_of(made).lines);
   }
-  form.texts.add(field.raw);
-  form.texts.add(made);
+  FormWriter form(writer.stays(0), made, static_cast<std::uint32_t>(extent_of(made).lines));
   std::vector<PhantomWrite> fresh;
   writer.report(fresh);
-  for (const PhantomWrite& each : fresh) {
-    form.texts.add(each.local);
-    form.texts.add(each.spelling);
-  }
+  for (const PhantomWrite& each : fresh) form.add(each.local, each.spelling);
   return form;
 }
 

@@ -5,6 +5,7 @@
 // is gone.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,11 +54,14 @@ class QuickView {
   static bool count_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   static bool write_ids(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
   bool write_form(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);
-  static FieldForm look(Work& work, const message::Field& field, const FieldRule& rule);
+  static void write_as(Work& work, const message::Field& field, std::size_t lines, FieldForm form);
+  static std::optional<FormWriter> look(Work& work, const message::Field& field, const FieldRule& rule);
 
-  // Apart, since people come again and subjects do not.
-  FormCache people_{4096};
-  FormCache others_{512};
+  // Forms by the field as it came. Apart, since people come again and subjects do not.
+  RecentTexts people_{{.sets = 4096, .octets = 8 << 20, .longest = 2048},
+                      metrics::Gauge::cache_fields_derived};
+  RecentTexts others_{{.sets = 256, .octets = 512 << 10, .longest = 2048},
+                      metrics::Gauge::cache_fields_derived};
   std::vector<Draft::Region> rewritten_;  ///< of the block in the making
 };
 

@@ -25,7 +25,7 @@ std::string value_of(MemberId member, std::string_view text) {
 
 TEST_CASE("recent texts are found, or nothing is") {
   const std::int64_t before = metrics::value(kGauge);
-  RecentTexts texts(64, 3000, kGauge);
+  RecentTexts texts({.sets = 8, .octets = 3000}, kGauge);
   std::mt19937 random(1);
   std::size_t known = 0;
   for (int i = 0; i < 20'000; ++i) {
@@ -53,7 +53,7 @@ TEST_CASE("recent texts are found, or nothing is") {
 
 TEST_CASE("of recent texts the ring keeps the last") {
   constexpr std::size_t kEntry = 24 + 4 + 6;
-  RecentTexts texts(1024, 5 * kEntry + 10, kGauge);
+  RecentTexts texts({.sets = 1024, .octets = 5 * kEntry + 10}, kGauge);
   for (int i = 1000; i < 1100; ++i) {
     const auto is_there = [&](int number) {
       const std::string text = std::to_string(number);
@@ -69,8 +69,22 @@ TEST_CASE("of recent texts the ring keeps the last") {
   }
 }
 
+TEST_CASE("of a set the oldest gives way") {
+  RecentTexts texts({.sets = 1, .octets = 100'000}, kGauge);
+  const auto is_there = [&](int number) {
+    const std::string text = std::to_string(number);
+    return texts.find({view_of(1), text}) == text;
+  };
+  for (int i = 0; i < 100; ++i) {
+    const std::string text = std::to_string(i);
+    texts.put({view_of(1), text}, text);
+    for (int back = 0; back < 8 && back <= i; ++back) CHECK(is_there(i - back));
+    if (i >= 8) CHECK_FALSE(is_there(i - 8));
+  }
+}
+
 TEST_CASE("what is long is not kept") {
-  RecentTexts texts(64, 100'000, kGauge);
+  RecentTexts texts({.sets = 8, .octets = 100'000}, kGauge);
   const std::string longest(512, 'x');
   const std::string longer(513, 'x');
   texts.put({view_of(1), longest}, longest);

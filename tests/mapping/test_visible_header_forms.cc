@@ -1,77 +1,31 @@
-// The memory of what fields looked like: whose it is, what gives way, what is not kept.
-#include <catch2/catch.hpp>
-#include <string>
-
+// What is kept of fields: packed and read again.
 #include "mapping/visible_header_forms.h"
 
-namespace kage::mapping {
-namespace {
+#include <catch2/catch.hpp>
+#include <utility>
+#include <vector>
 
-ViewKey view_of(MemberId member, std::uint64_t generation) {
-  ViewKey view;
-  view.member = member;
-  view.generation = generation;
-  return view;
-}
+namespace kage::mapping::test {
 
-FieldForm form_of(std::string_view field, std::string_view made) {
-  FieldForm form;
-  form.kind = FieldForm::Kind::made;
-  form.texts.add(field);
-  form.texts.add(made);
-  return form;
-}
-
-std::string made_in(const FieldForm* form) {
-  if (form == nullptr) return "not found";
-  std::string_view texts = form->texts.octets();
-  PackedTexts::take(texts);
-  return std::string(PackedTexts::take(texts));
-}
-
-}  // namespace
-
-TEST_CASE("texts that are packed come out again") {
-  const std::vector<std::string> all{"", "a", std::string(70'000, 'x'), std::string("\0\n", 2), ""};
-  PackedTexts packed;
-  for (const std::string& text : all) packed.add(text);
-  std::string_view left = packed.octets();
-  for (const std::string& text : all) CHECK(PackedTexts::take(left) == text);
-  CHECK(left.empty());
-}
-
-TEST_CASE("a field is found again by the same viewer") {
-  FormCache cache(64);
-  const std::string field = "To: somebody@there.example\r\n";
-  const RecentKey key(view_of(1, 5), field);
-  CHECK(cache.find(key) == nullptr);
-  CHECK(made_in(&cache.put(key, form_of(field, "To: x\r\n"))) == "To: x\r\n");
-  CHECK(made_in(cache.find(key)) == "To: x\r\n");
-  CHECK(cache.find({view_of(2, 5), field}) == nullptr);
-  CHECK(cache.find({view_of(1, 6), field}) == nullptr);
-  CHECK(cache.find({view_of(1, 5), "To: somebody@there.exampl"}) == nullptr);
-  cache.clear();
-  CHECK(cache.find(key) == nullptr);
-}
-
-TEST_CASE("the memory is bounded: the oldest gives way, and long fields are not kept") {
-  FormCache cache(1);
-  const auto field = [](int number) { return "Cc: " + std::to_string(number); };
-  for (int i = 0; i < 13; ++i) {
-    const std::string text = field(i);
-    cache.put({view_of(1, 1), text}, form_of(text, text + "!"));
+TEST_CASE("a form is read as it was written") {
+  using Phantoms = std::vector<std::pair<std::string, std::string>>;
+  const std::string odd("\0\xff", 2);
+  for (const bool stays : {false, true}) {
+    for (const std::string& made : {std::string(), std::string("To: a@b\r\n"), odd + std::string(3000, 'x')}) {
+      for (const Phantoms& phantoms : {Phantoms(), Phantoms{{"local", "spelling"}}, Phantoms{{"", ""}, {odd, "b"}}}) {
+        FormWriter writer(stays, made, 7);
+        for (const auto& [local, spelling] : phantoms) writer.add(local, spelling);
+        const std::string kept = writer.packed();
+        FieldForm form(kept);
+        CHECK(form.stays() == stays);
+        CHECK(form.made() == made);
+        CHECK(form.lines() == 7);
+        Phantoms read;
+        for (std::string_view local, spelling; form.next(local, spelling);) read.emplace_back(local, spelling);
+        CHECK(read == phantoms);
+      }
+    }
   }
-  for (int i = 0; i < 13; ++i) {
-    const std::string text = field(i);
-    CHECK(made_in(cache.find({view_of(1, 1), text})) == (i < 5 ? "not found" : text + "!"));
-  }
-  const std::string longer(513, 'a');
-  const RecentKey key(view_of(1, 1), longer);
-  CHECK(made_in(&cache.put(key, form_of(longer, "made"))) == "made");
-  CHECK(cache.find(key) == nullptr);
-  const RecentKey much(view_of(1, 1), "Cc: much");
-  CHECK(made_in(&cache.put(much, form_of("Cc: much", std::string(2048, 'b')))).size() == 2048);
-  CHECK(cache.find(much) == nullptr);
 }
 
-}  // namespace kage::mapping
+}  // namespace kage::mapping::test
