@@ -268,6 +268,7 @@ Protection::Step RecordLayer::take_alert(CipherText& text, std::string_view cont
 /// Key updates, and a server's tickets, which come too late here to be kept: a connection is not handed over
 /// before the server has sent data, and servers send their tickets first. Nothing else was asked for.
 Protection::Step RecordLayer::take_handshake(CipherText& text, std::string_view content) {
+  if (content.empty()) return stop(text, Alert::unexpected_message, "empty handshake record");  // §5.4
   const auto skip_ticket = [&] {
     const std::size_t count = std::min(ticket_left_, content.size());
     ticket_left_ -= count;

@@ -530,6 +530,10 @@ TEST_CASE("a server's late tickets are passed over, whole, several or in pieces"
   CHECK(pieces.hear(pieces.record(ticket.substr(0, 8), kHandshake) + pieces.record("data", kData)) ==
         Step::failed);
   CHECK(pieces.answer() == "\2\x0a\x15");
+  Rogue empty(RecordLayer::Role::client);
+  CHECK(empty.hear(empty.record(ticket.substr(0, 8), kHandshake) + empty.record("", kHandshake)) ==
+        Step::failed);
+  CHECK(empty.answer() == "\2\x0a\x15");
   Rogue server;
   CHECK(server.hear(server.record(ticket, kHandshake)) == Step::failed);  // a client has none to give
 }
