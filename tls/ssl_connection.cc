@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t kRecord = 16UL * 1024;    // RFC 8446 §5.1
 constexpr std::size_t kRecordOverhead = 256UL;  // of the largest ciphers and then some
+constexpr std::size_t kMaxHeldBack = 256UL * 1024;
+
 }  // namespace
 
 void RecordCounter::add(std::string_view stream) {
@@ -44,7 +46,7 @@ void SslConnection::watch(int /*write*/, int /*version*/, int type, const void* 
                           SSL* /*ssl*/, void* self) {
   const auto* const octets = static_cast<const unsigned char*>(message);
   if (type == SSL3_RT_HANDSHAKE && size > 0 && octets[0] == SSL3_MT_KEY_UPDATE)
-    static_cast<SslConnection*>(self)->other_keys_ = true;
+    static_cast<SslConnection*>(self)->secrets_ = {};
 }
 
 /// SSL_free takes a connection that was not shut down for a bad one and spoils its session. Mail clients and
@@ -107,8 +109,8 @@ bool SslConnection::wants_small_records() const {
 
 std::unique_ptr<Protection> SslConnection::hand_over(std::uint64_t records_a_key) {
   if (failed() || !shaken_ || !speaks_tls_1_3() || SSL_get_shutdown(ssl_.get()) != 0) return nullptr;
-  if (other_keys_ || holds_data() || !received_.is_whole() || !(is_server() || has_data_)) return nullptr;
-  if (wants_small_records()) return nullptr;
+  if (is_amid_message() || holds_data() || !received_.is_whole()) return nullptr;
+  if (!(is_server() || has_data_) || wants_small_records()) return nullptr;
   const Suite* const suite = find_suite(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get())));
   if (suite == nullptr || secrets_.client.empty() || secrets_.server.empty()) return nullptr;
   return std::make_unique<RecordLayer>(
@@ -130,11 +132,20 @@ Protection::Step SslConnection::open(CipherText& text, std::span<char> room, std
   has_data_ = has_data_ || size > 0;
   received_.add(before.substr(0, before.size() - text.input.size()));
   sent_.add(std::string_view(text.output).substr(sent));
-  return step;
+  const bool releases = !held_back_.empty() && !failed() && !is_amid_message();
+  return releases && !seal(text, std::exchange(held_back_, {})) ? Step::failed : step;
 }
 
 bool SslConnection::seal(CipherText& text, std::string_view data) {
   if (failed()) return false;
+  if (is_amid_message()) {
+    if (data.size() > kMaxHeldBack - held_back_.size()) {
+      fail_with("a handshake message does not come to its end");
+      return false;
+    }
+    held_back_ += data;
+    return true;
+  }
   const std::size_t before = text.output.size();
   // All records of a write: growing with each would copy the ones before.
   if (data.size() > kRecord) {

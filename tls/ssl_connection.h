@@ -50,7 +50,7 @@ class SslConnection final : public Protection {
   [[nodiscard]] std::string handshake_reason() const;
   /// The record layer, of a TLS 1.3 connection whose peer takes records of any size: a server's as soon as
   /// hands are shaken, a client's when the server has sent data, since OpenSSL has to have its session
-  /// tickets, and no record has come in part.
+  /// tickets, and no record or message has come in part.
   std::unique_ptr<Protection> hand_over() override { return hand_over(RecordLayer::kRecordsAKey); }
   std::unique_ptr<Protection> hand_over(std::uint64_t records_a_key);
 
@@ -62,16 +62,19 @@ class SslConnection final : public Protection {
  private:
   Step step_of(int result);
   [[nodiscard]] bool wants_small_records() const;
+  /// A ticket came in part: one may take several records (RFC 8446 §5.1). OpenSSL writes nothing until it has
+  /// the rest.
+  [[nodiscard]] bool is_amid_message() const { return SSL_in_init(ssl_.get()) != 0; }
   static void watch(int write, int version, int type, const void* message, std::size_t size, SSL* ssl,
                     void* self);
 
   std::shared_ptr<const void> keep_;
   SslPtr ssl_;
-  TrafficSecrets secrets_;
+  TrafficSecrets secrets_;         // wiped with a key update, which makes them old (RFC 8446 §7.2)
   RecordCounter sent_, received_;  // under the traffic secrets
+  std::string held_back_;          // data to seal when the message that comes is whole
   bool shaken_ = false;
-  bool has_data_ = false;    ///< the peer sent some
-  bool other_keys_ = false;  ///< there was a key update: the secrets are old
+  bool has_data_ = false;  ///< the peer sent some
 };
 
 }  // namespace kage::tls

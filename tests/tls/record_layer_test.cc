@@ -516,6 +516,43 @@ TEST_CASE("a client does not hand over in the middle of a record, or after other
   CHECK(other.client.hand_over() == nullptr);
 }
 
+TEST_CASE("a client neither hands over nor fails in the middle of a ticket") {
+  const TestAuthority authority;
+  const auto served = serving(authority);
+  for (const bool writes_much : {false, true}) {
+    ClientPair pair(*served, nullptr);
+    pair.say("220 ready");
+    CHECK(pair.hear(pair.client) == "220 ready");
+    // A ticket that takes several records.
+    const std::string ballast = text_of(2000);
+    REQUIRE(SSL_SESSION_set1_ticket_appdata(SSL_get_session(pair.server.get()), ballast.data(),
+                                            ballast.size()) == 1);
+    REQUIRE(SSL_set_max_send_fragment(pair.server.get(), 512) == 1);
+    REQUIRE(SSL_new_session_ticket(pair.server.get()) == 1);
+    pair.say("250 ok");
+    pair.carry_down();
+    constexpr std::size_t kFirstRecord = 5 + 512 + 1 + RecordKeys::kTag;
+    REQUIRE(pair.down.size() > 4 * kFirstRecord);
+    pair.client_text.input = std::string_view(pair.down).substr(0, kFirstRecord);
+    std::string room(32768, '\0');
+    std::size_t size = 0;
+    CHECK(pair.client.open(pair.client_text, room, size) == Step::more);
+    CHECK(pair.client.hand_over() == nullptr);
+    CHECK(pair.client.seal(pair.client_text, "NOOP"));
+    CHECK(pair.client.seal(pair.client_text, " again"));
+    if (writes_much) {
+      CHECK_FALSE(pair.client.seal(pair.client_text, text_of(256UL * 1024)));
+      CHECK(pair.client.failed());
+      continue;
+    }
+    pair.client_text.input = std::string_view(pair.down).substr(kFirstRecord);
+    CHECK(pair.client.open(pair.client_text, room, size) == Step::more);
+    CHECK(room.substr(0, size) == "250 ok");
+    CHECK(pair.server_hears() == "NOOP again");
+    CHECK(pair.client.hand_over() != nullptr);
+  }
+}
+
 TEST_CASE("a server's late tickets are passed over, whole, several or in pieces") {
   const std::string ticket = std::string("\4\0\0\7", 4) + "ticket!";
   Rogue rogue(RecordLayer::Role::client);
