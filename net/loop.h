@@ -15,7 +15,6 @@
 
 #include "base/result.h"
 #include "net/shared_buffer.h"
-#include "net/spare_buffers.h"
 #include "net/task.h"
 
 namespace kage::net {
@@ -77,9 +76,6 @@ class Loop {
     return plain_buffer_.holds(octets) ? &plain_buffer_ : nullptr;
   }
 
-  /// For octets to be written.
-  [[nodiscard]] SpareBuffers& spare_buffers() { return spare_buffers_; }
-
   [[nodiscard]] uv_loop_t* uv() { return &loop_; }
 
  private:
@@ -91,7 +87,6 @@ class Loop {
   bool closing_ = false;
   SharedBuffer read_buffer_;
   SharedBuffer plain_buffer_;
-  SpareBuffers spare_buffers_;
 };
 
 /// A restartable one-shot timer whose libuv handle outlives it until libuv has closed it.
