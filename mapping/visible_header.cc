@@ -122,14 +122,29 @@ void count(Step step) {
 
 }  // namespace
 
+namespace {
+
+/// Whether a mail system delivered it: then it begins with a trace field.
+bool is_delivered(std::string_view message) {
+  const std::string_view front = message.substr(0, kLongestName + 1);
+  const std::size_t colon = front.find(':');
+  return colon != std::string_view::npos && is_trace(find_rule(front.substr(0, colon)));
+}
+
+}  // namespace
+
+std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
+                                        std::string_view front) {
+  const Member* const member = members.front();
+  if (members.size() > 1 || may_show_authors(member->address->spec) || !is_delivered(front)) return std::nullopt;
+  return Viewer{.routes = &routes, .member = member, .own = false, .shown_author = {}};
+}
+
 Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> members,
                      std::string_view header_block) {
+  if (auto known = viewer_from_front(routes, members, header_block)) return std::move(*known);
   Viewer viewer{.routes = &routes, .member = members.front(), .own = false, .shown_author = {}};
-  // Delivered mail begins with a trace field; with one public address that is all there is to know.
-  const std::string_view first = header_block.substr(0, std::min(header_block.find(':'), kLongestName));
-  const bool delivered = is_trace(find_rule(first));
-  const bool plain = !may_show_authors(viewer.member->address->spec);
-  if (delivered && members.size() == 1 && plain) return viewer;
+  const bool delivered = is_delivered(header_block);
   const BlockText text(header_block);
   // A header beyond the bounds is never shown; whose it is does not matter.
   const auto fields = message::tokenize(text.fields);
@@ -198,6 +213,20 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   fresh.resize(known);
   if (content != nullptr) *content = content_fields(block);
   return state_->show_whole(viewer, kind, block, out, fresh);
+}
+
+std::size_t HeaderView::show_front(const Viewer& viewer, BlockKind kind, std::string_view text,
+                                   std::string& out, std::vector<PhantomWrite>& fresh,
+                                   ContentFields& content) {
+  if (viewer.own || may_show_authors(viewer.member->address->spec)) return 0;
+  const std::size_t base = out.size();
+  const std::size_t known = fresh.size();
+  const std::size_t size = state_->quick.show_front(state_->deriver, viewer, kind, text, out, fresh, content);
+  if (size == 0) {
+    out.resize(base);
+    fresh.resize(known);
+  }
+  return size;
 }
 
 void HeaderView::show_envelope(const Viewer& viewer, std::string_view block, std::string& out,

@@ -39,6 +39,11 @@ struct Viewer {
 Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> members,
                      std::string_view header_block);
 
+/// The same where the front of a message tells it, which for a login with one public address it mostly does;
+/// nothing where the whole header block is needed.
+std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
+                                        std::string_view front);
+
 enum class BlockKind : std::uint8_t {
   message,  ///< header of a whole message, or of a message/rfc822 part
   part,     ///< MIME header of a body part
@@ -67,6 +72,12 @@ class HeaderView {
   /// count the others. `content`: gets content_fields() of the block, which are met on the way.
   unsigned show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
                 std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
+
+  /// For an ordinary block that `text` begins with and that its first empty line ends: appends what show() does
+  /// and returns how large the block is. 0: it is not that ordinary, or goes on behind `text`; nothing was
+  /// appended.
+  std::size_t show_front(const Viewer& viewer, BlockKind kind, std::string_view text, std::string& out,
+                         std::vector<PhantomWrite>& fresh, ContentFields& content);
 
   /// Appends of a message's block only the fields that ENVELOPE tells of, as show() writes them; all of the
   /// block where one cannot know how show() does that without doing it. `original` gets these fields, or all

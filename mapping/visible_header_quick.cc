@@ -26,6 +26,8 @@ constexpr auto kIsNameOctet = [] {
   return table;
 }();
 
+constexpr std::string_view kEmptyLine = "\r\n";
+
 /// Lines of a block that end with CRLF, grouped into fields.
 class Cutter {
  public:
@@ -35,7 +37,7 @@ class Cutter {
 
   /// The next field; its last line end is in `raw` only. `end`: the empty line or nothing is left.
   Found next(message::Field& field) {
-    if (rest_.empty() || rest_ == "\r\n") return Found::end;
+    if (rest_.empty() || rest_.starts_with(kEmptyLine)) return Found::end;
     std::size_t colon = 0;
     while (colon < rest_.size() && kIsNameOctet[static_cast<unsigned char>(rest_[colon])]) ++colon;
     if (colon == 0 || colon > 60 || colon == rest_.size() || rest_[colon] != ':') return Found::odd;
@@ -131,11 +133,24 @@ bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std
   Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}};
   Extent room;
   std::string_view rest;
-  if (!walk(work, kind, block, room, rest)) return false;
+  if (!walk(work, kind, block, room, rest) || rest.size() > kEmptyLine.size()) return false;
   if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return false;
   out += rest;
   if (content != nullptr) *content = work.content;
   return true;
+}
+
+std::size_t QuickView::show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view text,
+                                  std::string& out, std::vector<PhantomWrite>& fresh, ContentFields& content) {
+  rewritten_.clear();
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}};
+  Extent room;
+  std::string_view rest;
+  if (!walk(work, kind, text, room, rest) || rest.empty()) return 0;
+  if (room.octets > 0 && !fit(work.draft, work.used, room, LineEnds::crlf)) return 0;
+  out += kEmptyLine;
+  content = work.content;
+  return room.octets + kEmptyLine.size();
 }
 
 bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
@@ -144,14 +159,14 @@ bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::strin
   Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, &original};
   Extent room;
   std::string_view rest;
-  if (!walk(work, BlockKind::message, block, room, rest)) return false;
+  if (!walk(work, BlockKind::message, block, room, rest) || rest.size() > kEmptyLine.size()) return false;
   out += rest;
   // Then fit() has nothing to do but to append a filler, whose lines are of this size at least.
   constexpr std::size_t kFillerLine = 4;
   return work.used.lines < room.lines && work.used.octets + kFillerLine * room.lines <= room.octets;
 }
 
-/// Cuts the block and writes its fields. `room`: of all of them; `rest`: the empty line.
+/// Cuts the block and writes its fields. `room`: of all of them.
 bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent& room,
                      std::string_view& rest) {
   if (block.size() > kLimits.max_octets) return false;

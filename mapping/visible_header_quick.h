@@ -24,6 +24,10 @@ class QuickView {
   /// `content`: as of HeaderView::show(), when it returns true.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
             std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
+  /// The same for the block that `text` begins with, which ends with the first empty line. How large it is; 0:
+  /// `out` is to be cut back.
+  std::size_t show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view text,
+                         std::string& out, std::vector<PhantomWrite>& fresh, ContentFields& content);
   /// The same for the fields that ENVELOPE tells of alone, without filler; `original` gets them as they came.
   /// False too where room could be so short that show() would write one of them otherwise.
   bool show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block, std::string& out,
@@ -48,6 +52,7 @@ class QuickView {
     void add_as_it_came(const message::Field& field, std::size_t lines);
   };
 
+  /// `rest`: the empty line and what is behind it.
   bool walk(Work& work, BlockKind kind, std::string_view block, Extent& room, std::string_view& rest);
 
   bool write(Work& work, const message::Field& field, const FieldRule& rule, std::size_t lines);

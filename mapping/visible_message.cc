@@ -67,6 +67,7 @@ struct VisibleMessage::State {
   std::string_view scan_html(std::string_view& input);
   void show_cid();
   std::string_view gather(std::string_view& input);
+  std::string_view show_at_once(std::string_view& input);
   std::string_view end_block(std::string_view block, std::string_view delimiter);
   void overflow();
   ContentFields show(std::string_view block);
@@ -237,10 +238,31 @@ void VisibleMessage::State::overflow() {
   on_event(mask.feed(rest, boundaries, out));
 }
 
+/// The usual beginning of a message: an ordinary block that ends in `input`, where no boundary could end it. Its
+/// lines are looked at once instead of twice. Empty: it is another one.
+std::string_view VisibleMessage::State::show_at_once(std::string_view& input) {
+  if (role == Role::whole) {
+    auto known = viewer_from_front(*audience.routes, audience.members, input);
+    if (!known) return {};
+    viewer = std::move(*known);
+  }
+  ContentFields content;
+  const std::size_t size =
+      view->show_front(viewer, BlockKind::message, input.substr(0, kMaxBlock), out, fresh, content);
+  if (out.size() != size) out.clear();
+  if (out.empty()) return {};
+  input.remove_prefix(size);
+  behind_block(content);
+  return out;
+}
+
 /// Gathers a block up to its empty line or the delimiter line that ends it. Copies nothing when all of it
 /// lies in `input`. A block is too large when a line of it, other than a delimiter, ends beyond kMaxBlock:
 /// that does not depend on how the stream is cut.
 std::string_view VisibleMessage::State::gather(std::string_view& input) {
+  if (held.empty() && levels.empty() && (role == Role::whole || role == Role::message)) {
+    if (const std::string_view shown = show_at_once(input); !shown.empty()) return shown;
+  }
   std::size_t at = 0;  // of the line in `input`
   while (true) {
     const bool begun_before = at == 0 && line_begin < held.size();

@@ -120,6 +120,27 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
   return 0;
 }
 
+/// Ordinary is what has no bare LF and is not broken.
+std::size_t HeaderView::show_front(const Viewer& viewer, BlockKind kind, std::string_view text,
+                                   std::string& out, std::vector<PhantomWrite>& fresh,
+                                   ContentFields& content) {
+  std::size_t size = 0;
+  for (bool is_empty_line = false; !is_empty_line;) {
+    const std::size_t end = text.find('\n', size);
+    if (end == std::string_view::npos || end == 0 || text[end - 1] != '\r' || test::broken_show) return 0;
+    is_empty_line = end == size + 1;
+    size = end + 1;
+  }
+  const std::string_view block = text.substr(0, size);
+  if (choose_viewer(*viewer.routes, {&viewer.member, 1}, block).own) return 0;
+  if (block.size() == 2) {
+    out += block;
+  } else {
+    show(viewer, kind, block, out, fresh, &content);
+  }
+  return size;
+}
+
 std::string HeaderView::content_id(const Viewer& /*viewer*/, std::string_view id) {
   std::string out(id);
   std::ranges::fill(out, 'z');
@@ -131,6 +152,11 @@ Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> me
   return {.routes = &routes,
           .member = members.front(),
           .own = header_block.find("X-Own: yes") != std::string_view::npos};
+}
+
+std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
+                                        std::string_view front) {
+  return choose_viewer(routes, members, front);
 }
 
 }  // namespace kage::mapping
