@@ -115,7 +115,7 @@ std::string tell(const std::vector<mapping::RouteChange>& changes, const mapping
   if (counts.members_removed == 0) return {};
   std::string loss =
       fmt::format("{} with {}", count_of(counts.members_removed, "member"), phantoms_of_all(dying));
-  print(fmt::format("Forgotten for good: {}. Phantoms die for everybody who knows them.\n", loss));
+  print(fmt::format("To be forgotten for good: {}. Phantoms die for everybody who knows them.\n", loss));
   return loss;
 }
 

@@ -136,7 +136,8 @@ bool is_delivered(std::string_view message) {
 std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
                                         std::string_view front) {
   const Member* const member = members.front();
-  if (members.size() > 1 || may_show_authors(member->address->spec) || !is_delivered(front)) return std::nullopt;
+  if (members.size() > 1 || may_show_authors(member->address->spec) || !is_delivered(front))
+    return std::nullopt;
   return Viewer{.routes = &routes, .member = member, .own = false, .shown_author = {}};
 }
 

@@ -73,9 +73,9 @@ class HeaderView {
   unsigned show(const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
                 std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
 
-  /// For an ordinary block that `text` begins with and that its first empty line ends: appends what show() does
-  /// and returns how large the block is. 0: it is not that ordinary, or goes on behind `text`; nothing was
-  /// appended.
+  /// For an ordinary block that `text` begins with and that its first empty line ends: appends what show()
+  /// does and returns how large the block is. 0: it is not that ordinary, or goes on behind `text`; nothing
+  /// was appended.
   std::size_t show_front(const Viewer& viewer, BlockKind kind, std::string_view text, std::string& out,
                          std::vector<PhantomWrite>& fresh, ContentFields& content);
 

@@ -52,13 +52,13 @@ class RecentKey {
 /// reads one line of an index and the text itself.
 ///
 /// A mailbox is read from one end to the other: of a set in the index with one text too many, all would be
-/// thrown out before they come again. With sets of eight, a third of them filled, hardly one in two thousand is
-/// that crowded.
+/// thrown out before they come again. With sets of eight, a third of them filled, hardly one in two thousand
+/// is that crowded.
 class RecentTexts {
  public:
   struct Size {
-    std::size_t sets;    ///< of eight each; a power of two
-    std::size_t octets;  ///< of the ring
+    std::size_t sets;           ///< of eight each; a power of two
+    std::size_t octets;         ///< of the ring
     std::size_t longest = 512;  ///< octets of a key, or of a value, that is kept
   };
   /// `gauge` tells how many texts the index names, over all.
@@ -100,9 +100,7 @@ class RecentTexts {
   };
 
   /// 0 is always long ago: counting begins with the second round.
-  [[nodiscard]] bool is_overwritten(const Slot& slot) const {
-    return next_ > slot.position() + size_.octets;
-  }
+  [[nodiscard]] bool is_overwritten(const Slot& slot) const { return next_ > slot.position() + size_.octets; }
 
   Size size_;
   metrics::Gauge gauge_;

@@ -43,7 +43,10 @@ void FormWriter::add(std::string_view local, std::string_view spelling) {
 }
 
 FieldForm::FieldForm(std::string_view packed)
-    : stays_(take_number(packed) != 0), lines_(take_number(packed)), made_(take_text(packed)), left_(packed) {}
+    : stays_(take_number(packed) != 0),
+      lines_(take_number(packed)),
+      made_(take_text(packed)),
+      left_(packed) {}
 
 bool FieldForm::next(std::string_view& local, std::string_view& spelling) {
   if (left_.empty()) return false;

@@ -140,8 +140,9 @@ bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std
   return true;
 }
 
-std::size_t QuickView::show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view text,
-                                  std::string& out, std::vector<PhantomWrite>& fresh, ContentFields& content) {
+std::size_t QuickView::show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind,
+                                  std::string_view text, std::string& out, std::vector<PhantomWrite>& fresh,
+                                  ContentFields& content) {
   rewritten_.clear();
   Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}};
   Extent room;

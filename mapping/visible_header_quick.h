@@ -24,8 +24,8 @@ class QuickView {
   /// `content`: as of HeaderView::show(), when it returns true.
   bool show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block, std::string& out,
             std::vector<PhantomWrite>& fresh, ContentFields* content = nullptr);
-  /// The same for the block that `text` begins with, which ends with the first empty line. How large it is; 0:
-  /// `out` is to be cut back.
+  /// The same for the block that `text` begins with, which ends with the first empty line. How large it is;
+  /// 0: `out` is to be cut back.
   std::size_t show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view text,
                          std::string& out, std::vector<PhantomWrite>& fresh, ContentFields& content);
   /// The same for the fields that ENVELOPE tells of alone, without filler; `original` gets them as they came.

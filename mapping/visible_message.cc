@@ -238,8 +238,8 @@ void VisibleMessage::State::overflow() {
   on_event(mask.feed(rest, boundaries, out));
 }
 
-/// The usual beginning of a message: an ordinary block that ends in `input`, where no boundary could end it. Its
-/// lines are looked at once instead of twice. Empty: it is another one.
+/// The usual beginning of a message: an ordinary block that ends in `input`, where no boundary could end it.
+/// Its lines are looked at once instead of twice. Empty: it is another one.
 std::string_view VisibleMessage::State::show_at_once(std::string_view& input) {
   if (role == Role::whole) {
     auto known = viewer_from_front(*audience.routes, audience.members, input);

@@ -68,7 +68,7 @@ class NewYear(Small):
         for result in (dry, refused):
             self.assertIn(f"- member {OFFICER}  (3 phantoms)", result.stdout)
             self.assertIn(f"+ member {NEXT}\n", result.stdout)
-            self.assertIn("Forgotten for good: 1 member with 3 phantoms.", result.stdout)
+            self.assertIn("To be forgotten for good: 1 member with 3 phantoms.", result.stdout)
             self.assertNotIn("stranger.test", result.stdout + result.stderr)
         self.assertIn("Say --yes", refused.stderr)
         shown, code = self.on_terminal("n", [TEACHER, NEXT])
@@ -141,7 +141,7 @@ class Scripts(Case):
         self.assertEqual(self.script("new-year", second).returncode, NOT_CONFIRMED)
         dry = self.script("new-year", "--dry-run", second)
         self.assertEqual(dry.returncode, 0)
-        self.assertIn("Forgotten for good: 1 member with no phantoms", dry.stdout)
+        self.assertIn("To be forgotten for good: 1 member with no phantoms", dry.stdout)
         self.assertEqual(self.shown(), [before])
         done = self.script("new-year", "--yes", second)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
