@@ -15,6 +15,8 @@ from harness.waiting import wait_for
 
 
 class Failover(Case):
+    """A gateway whose Redis has a master and a replica. Each class may end one master."""
+
     @classmethod
     def prepare(cls, space):
         cls.sink = Sink(space).start()
@@ -30,6 +32,22 @@ class Failover(Case):
         gateway.config["redis"] = redis
         return gateway
 
+    def fail_over(self, end):
+        """Mail crosses again when `end` has ended the master, and a correspondent is known as before."""
+        before = self.phantom("before")
+        master = self.redis.master()
+        replica = self.redis.other(master)
+        wait_for(lambda: replica.call("DBSIZE") == master.call("DBSIZE"), 20, "the replica to have all")
+        end(master)
+        self.assertEqual(self.phantom("after"), before)
+        self.assertIs(self.redis.master(), replica)
+        self.assertGreater(replica.call("DBSIZE"), 0)
+
+        # A change reaches the node by the new master: that one tells of it.
+        told = len(self.gateway.events("routes.loaded"))
+        self.gateway.apply(routes({PUBLIC: [OFFICER, TEACHER]}))
+        self.gateway.wait_event("routes.loaded", told + 1)
+
     def phantom(self, message_id):
         """The one by which the officer sees the stranger, of a message that is sent until it is taken."""
         self.sink.clear()
@@ -40,22 +58,10 @@ class Failover(Case):
         self.assertEqual(len(copies), 1)
         return address(copies[0].data)
 
-    def test_the_master_dies(self):
-        before = self.phantom("before")
-        master = self.redis.master()
-        replica = self.redis.other(master)
-        wait_for(lambda: replica.call("DBSIZE") == master.call("DBSIZE"), 20, "the replica to have all")
-        master.kill()
-        self.assertEqual(self.phantom("after"), before)
-        new = self.redis.master()
-        self.assertIs(new, replica)
-        self.assertGreater(new.call("DBSIZE"), 0)
 
-        # A change reaches the node by the new master: that one tells of it.
-        told = len(self.gateway.events("routes.loaded"))
-        self.gateway.apply(routes({PUBLIC: [OFFICER, TEACHER]}))
-        self.gateway.wait_event("routes.loaded", told + 1)
-        self.gateway.apply(routes({PUBLIC: [OFFICER]}))
+class Dies(Failover):
+    def test_the_master_dies(self):
+        self.fail_over(lambda master: master.kill())
 
     def test_a_sentinel_is_dead(self):
         first = self.redis.sentinels[0]
@@ -86,6 +92,12 @@ class Failover(Case):
                 self.assertIn(word, checked.stdout + checked.stderr)
                 self.assertNotIn("word-that-is-secret", checked.stdout + checked.stderr + gateway.process.text())
                 gateway.stop()
+
+
+class Hangs(Failover):
+    def test_the_master_hangs(self):
+        """Its connections are open, and nothing is answered any more."""
+        self.fail_over(lambda master: master.freeze())
 
 
 class Secured(Case):
