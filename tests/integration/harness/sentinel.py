@@ -21,7 +21,7 @@ bind 127.0.0.1
 unixsocket {self.socket}
 dir {self.folder}
 sentinel monitor {NAME} 127.0.0.1 {master_port} {quorum}
-sentinel down-after-milliseconds {NAME} 500
+sentinel down-after-milliseconds {NAME} 1000
 sentinel failover-timeout {NAME} 5000
 {tls}""" + (f"requirepass {password}\nsentinel sentinel-pass {password}\n" if password else ""))
 
