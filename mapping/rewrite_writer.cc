@@ -27,11 +27,13 @@ bool has_good_lines(std::string_view raw) {
   return true;
 }
 
-/// At most `size` octets, not cut inside a character.
+/// At most `size` octets, not cut inside a character, nor inside what would then be another address.
 std::string_view shortened(std::string_view utf8, std::size_t size) {
   if (utf8.size() <= size) return utf8;
   while (size > 0 && (static_cast<unsigned char>(utf8[size]) & 0xC0U) == 0x80U) --size;
-  return utf8.substr(0, size);
+  const std::string_view cut = utf8.substr(0, size);
+  const std::string_view word = cut.substr(cut.find_last_of(" \t") + 1);
+  return word.contains('@') ? trim(cut.substr(0, cut.size() - word.size())) : cut;
 }
 
 void write_text(std::string& out, const ScannedField& field, const TextScan& scan,

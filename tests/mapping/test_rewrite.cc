@@ -177,6 +177,22 @@ TEST_CASE("what needs no change leaves byte for byte") {
   }
 }
 
+TEST_CASE("a long file name is not cut in what stands for an address") {
+  const World world = small_world();
+  for (std::size_t before = 150; before <= 210; ++before) {
+    const std::string name = std::string(before - 1, 'n') + " stranger@corp.example and more";
+    const std::string out = inward(
+        world, 1, "Content-Disposition: attachment; filename=\"" + name + ".pdf\"\n" + std::string(kFrom));
+    INFO(before << '\n' << out);
+    const auto parsed = ParsedHeader::parse(out, {});
+    REQUIRE(parsed);
+    for (const ParsedHeader::Found& found : parsed->addresses()) {
+      CHECK((found.canonical.ends_with("@p.school.example") || found.canonical.ends_with("@school.example")));
+    }
+    CHECK(out.find("stranger@corp") == std::string::npos);
+  }
+}
+
 TEST_CASE("lines that nobody may see are made good") {
   const World world = small_world();
   const std::string long_word(3000, 'w');
