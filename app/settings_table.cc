@@ -19,8 +19,7 @@ constexpr Section kSections[] = {
     {"keys", false, "The master key, from which everything stored is sealed (contract R4.3)."},
     {"redis", false,
      "Where the mapping lives. Without `unix`, `host` and `sentinels`, `serve` runs a private redis-server "
-     "of "
-     "its own in the state folder; commands that run beside it use the same one."},
+     "of its own in the state folder; commands that run beside it use the same one."},
     {"tls", false, ""},
     {"tls.certificate", true,
      "Certificates for STARTTLS and port 465, chosen by the name that the client asks for (SNI); the first "
@@ -91,8 +90,7 @@ constexpr Setting kSettings[] = {
     range("redis", "port", Kind::integer, "6379", 1, 65535, "Its port."),
     text("redis", "sentinels", Kind::endpoints, "",
          "Redis Sentinels (port 26379 unless given), which name the Redis server that is the master. Asked "
-         "one "
-         "after the other."),
+         "one after the other."),
     text("redis", "sentinel_master", Kind::text, "",
          "The name under which they watch it (`sentinel monitor NAME …`)."),
     text("redis", "sentinel_username", Kind::text, "", "ACL user of the sentinels."),
