@@ -66,6 +66,7 @@ enum class Counter : std::uint8_t {
   forms_code,
   forms_unknown,
   headers_shown,
+  headers_asked_again,
   crossed_inward,
   crossed_reply,
   crossed_submitted,

@@ -241,6 +241,16 @@ static_assert(!has_short_family());
 
 }  // namespace
 
+void FieldSet::add(std::string_view name) {
+  static_assert(kRules.size() < kMaxRules);
+  const FieldRule& rule = find_rule(name);
+  if (rule.towards_member != drop) rules_.set(static_cast<std::size_t>(&rule - kRules.data()));
+}
+
+bool FieldSet::has(const FieldRule& rule) const {
+  return rule.towards_member != drop && rules_.test(static_cast<std::size_t>(&rule - kRules.data()));
+}
+
 std::span<const FieldRule> field_rules() {
   return kRules;
 }

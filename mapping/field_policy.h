@@ -2,6 +2,7 @@
 // dropped.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,6 +35,19 @@ const FieldRule& find_rule(std::string_view name);
 /// Whether a field of this name surely does not cross towards a member: quicker, and wrong in one direction
 /// only.
 bool is_surely_dropped(std::string_view name);
+
+/// Some of the fields that cross towards a member.
+class FieldSet {
+ public:
+  /// A name of any case. One that does not cross is in no set.
+  void add(std::string_view name);
+  /// `rule`: what find_rule() gave.
+  [[nodiscard]] bool has(const FieldRule& rule) const;
+
+ private:
+  static constexpr std::size_t kMaxRules = 255;
+  std::bitset<kMaxRules> rules_;
+};
 
 /// docs/header-fields.md, written from the table.
 std::string field_rules_markdown();

@@ -18,8 +18,8 @@ namespace {
 
 using metrics::Counter;
 
-constexpr std::size_t kLongestName = 60;     ///< of a trace field
-constexpr std::size_t kEnvelopeRoom = 1024;  ///< what most fields of ENVELOPE fit into
+constexpr std::size_t kLongestName = 60;   ///< of a trace field
+constexpr std::size_t kFieldsRoom = 1024;  ///< what the fields of most lists of messages fit into
 
 /// A field by which the mail system shows that it handled a message.
 bool is_trace(const FieldRule& rule) {
@@ -45,6 +45,10 @@ struct Mailboxes {
   }
 };
 
+/// Where a member's public address stands, the best first.
+constexpr std::array<std::string_view, 5> kPublicAddressFields = {"To", "Cc", "Delivered-To", "X-Original-To",
+                                                                  "Envelope-To"};
+
 class Chooser {
  public:
   Chooser(std::span<const Member* const> members, std::span<const message::Field> fields)
@@ -52,9 +56,7 @@ class Chooser {
 
   [[nodiscard]] const Member* member() const {
     if (members_.size() == 1) return members_.front();
-    constexpr std::array<std::string_view, 5> kNames = {"To", "Cc", "Delivered-To", "X-Original-To",
-                                                        "Envelope-To"};
-    for (const std::string_view name : kNames) {
+    for (const std::string_view name : kPublicAddressFields) {
       for (const message::Field& field : fields_) {
         if (!field.is(name)) continue;
         for (const std::string& canonical : Mailboxes(field.body).canonical) {
@@ -111,7 +113,6 @@ class Chooser {
 };
 
 void count(Step step) {
-  metrics::add(Counter::headers_shown);
   constexpr std::array kCounters = {
       Counter::size_fallbacks_references, Counter::size_fallbacks_names,      Counter::size_fallbacks_ids,
       Counter::size_fallbacks_text,       Counter::size_fallbacks_recipients, Counter::size_fallbacks_fields,
@@ -132,6 +133,23 @@ bool is_delivered(std::string_view message) {
 }
 
 }  // namespace
+
+std::string deciding_fields(bool several) {
+  std::string names = "RECEIVED";
+  const auto add = [&](std::string_view name) { names.append(" ").append(upper(name)); };
+  for (const FieldRule& rule : field_rules()) {
+    if (may_be_shown(rule, BlockKind::message)) add(rule.name);
+  }
+  if (!several) return names;
+  for (const std::string_view name : kPublicAddressFields) {
+    if (!may_be_shown(find_rule(name), BlockKind::message)) add(name);
+  }
+  return names;
+}
+
+bool is_filler(std::string_view name) {
+  return equals_nocase(name, kFillerField) || equals_nocase(name, kFillerField.substr(0, 1));
+}
 
 std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
                                         std::string_view front) {
@@ -204,6 +222,7 @@ unsigned HeaderView::show(const Viewer& viewer, BlockKind kind, std::string_view
     if (content != nullptr) *content = content_fields(block);
     return 0;
   }
+  metrics::add(Counter::headers_shown);
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
   if (out.empty()) out.reserve(block.size());
@@ -223,28 +242,32 @@ std::size_t HeaderView::show_front(const Viewer& viewer, BlockKind kind, std::st
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
   const std::size_t size = state_->quick.show_front(state_->deriver, viewer, kind, text, out, fresh, content);
-  if (size == 0) {
+  if (size != 0) {
+    metrics::add(Counter::headers_shown);
+  } else {
     out.resize(base);
     fresh.resize(known);
   }
   return size;
 }
 
-void HeaderView::show_envelope(const Viewer& viewer, std::string_view block, std::string& out,
-                               std::string& original, std::vector<PhantomWrite>& fresh) {
+bool HeaderView::show_fields(const Viewer& viewer, const FieldSet& told, std::string_view fields,
+                             std::string& out, std::string& original, std::vector<PhantomWrite>& fresh) {
+  if (viewer.own || may_show_authors(viewer.member->address->spec)) return false;
   const std::size_t base = out.size();
   const std::size_t original_base = original.size();
   const std::size_t known = fresh.size();
   for (std::string* each : {&out, &original}) {
-    if (each->empty()) each->reserve(std::min(block.size(), kEnvelopeRoom));
+    if (each->empty()) each->reserve(std::min(fields.size(), kFieldsRoom));
   }
-  const bool plain = !viewer.own && !may_show_authors(viewer.member->address->spec);
-  if (plain && state_->quick.show_envelope(state_->deriver, viewer, block, out, original, fresh)) return;
+  if (state_->quick.show_fields(state_->deriver, viewer, told, fields, out, original, fresh)) {
+    metrics::add(Counter::headers_shown);
+    return true;
+  }
   out.resize(base);
   original.resize(original_base);
   fresh.resize(known);
-  original += block;
-  show(viewer, BlockKind::message, block, out, fresh);
+  return false;
 }
 
 std::string HeaderView::content_id(const Viewer& viewer, std::string_view id) {

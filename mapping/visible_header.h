@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mapping/directory.h"
+#include "mapping/field_policy.h"
 #include "mapping/route_table.h"
 
 namespace kage::mapping {
@@ -43,6 +44,14 @@ Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> me
 /// nothing where the whole header block is needed.
 std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
                                         std::string_view front);
+
+/// Names of the fields that decide how a message's header is shown, in upper case with a space between: all
+/// that may cross, those by which choose_viewer() goes (`several`: for a login of several members), and one
+/// that every delivered message has, so that it proves room (contract R8.1). The others only add to the room.
+std::string deciding_fields(bool several);
+
+/// Whether a field of this name may be the filler of a visible block.
+bool is_filler(std::string_view name);
 
 enum class BlockKind : std::uint8_t {
   message,  ///< header of a whole message, or of a message/rfc822 part
@@ -79,11 +88,11 @@ class HeaderView {
   std::size_t show_front(const Viewer& viewer, BlockKind kind, std::string_view text, std::string& out,
                          std::vector<PhantomWrite>& fresh, ContentFields& content);
 
-  /// Appends of a message's block only the fields that ENVELOPE tells of, as show() writes them; all of the
-  /// block where one cannot know how show() does that without doing it. `original` gets these fields, or all
-  /// of the block, as they came. For lists of many messages: costs about half.
-  void show_envelope(const Viewer& viewer, std::string_view block, std::string& out, std::string& original,
-                     std::vector<PhantomWrite>& fresh);
+  /// For a message of which the deciding_fields() alone were read. Appends those that `told` names, as show()
+  /// writes them in the whole block, and the empty line, without a filler; `original` gets them as they came.
+  /// False: one cannot know how show() writes them without the rest of the block; nothing was appended.
+  bool show_fields(const Viewer& viewer, const FieldSet& told, std::string_view fields, std::string& out,
+                   std::string& original, std::vector<PhantomWrite>& fresh);
 
   /// The Content-ID (without brackets) as the viewer sees it, of the same length; also what a `cid:` URL
   /// names.

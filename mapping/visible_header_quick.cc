@@ -81,13 +81,6 @@ void note_content(ContentFields& content, const message::Field& field, const Fie
   if (rule.name == "content-transfer-encoding" && !content.encoding) content.encoding = body;
 }
 
-/// RFC 9051 §7.5.2. Bcc is never shown.
-bool tells_envelope(const FieldRule& rule) {
-  constexpr std::array<std::string_view, 9> kNames = {
-      "date", "subject", "from", "sender", "reply-to", "to", "cc", "in-reply-to", "message-id"};
-  return std::ranges::find(kNames, rule.name) != kNames.end();
-}
-
 /// The ids of a body that holds nothing else, one by one.
 class PlainIds {
  public:
@@ -154,15 +147,18 @@ std::size_t QuickView::show_front(Deriver& deriver, const Viewer& viewer, BlockK
   return room.octets + kEmptyLine.size();
 }
 
-bool QuickView::show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block,
-                              std::string& out, std::string& original, std::vector<PhantomWrite>& fresh) {
+bool QuickView::show_fields(Deriver& deriver, const Viewer& viewer, const FieldSet& told,
+                            std::string_view fields, std::string& out, std::string& original,
+                            std::vector<PhantomWrite>& fresh) {
   rewritten_.clear();
-  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, &original};
+  Work work{deriver, viewer, {out, out.size(), rewritten_}, {}, fresh, {}, &told, &original};
   Extent room;
   std::string_view rest;
-  if (!walk(work, BlockKind::message, block, room, rest) || rest.size() > kEmptyLine.size()) return false;
+  if (!walk(work, BlockKind::message, fields, room, rest) || rest != kEmptyLine) return false;
   out += rest;
-  // Then fit() has nothing to do but to append a filler, whose lines are of this size at least.
+  // Then fit() has nothing to do but to append a filler, whose lines are of this size at least. Fields that
+  // were not read are dropped: they add to the room at least as much as to the lines of the filler, unless
+  // somebody fills them with lines of one space, which may fold rewritten fields in another way.
   constexpr std::size_t kFillerLine = 4;
   return work.used.lines < room.lines && work.used.octets + kFillerLine * room.lines <= room.octets;
 }
@@ -192,12 +188,12 @@ bool QuickView::walk(Work& work, BlockKind kind, std::string_view block, Extent&
 
 /// What is noted of a field, whether it is shown or not.
 void QuickView::Work::take(const message::Field& field, const FieldRule& rule) {
-  if (envelope == nullptr) {
+  if (told == nullptr) {
     note_content(content, field, rule);
     return;
   }
-  left_out = !tells_envelope(rule);
-  if (!left_out) *envelope += field.raw;
+  left_out = !told->has(rule);
+  if (!left_out) *original += field.raw;
 }
 
 void QuickView::Work::add_as_it_came(const message::Field& field, std::size_t lines) {

@@ -28,10 +28,10 @@ class QuickView {
   /// 0: `out` is to be cut back.
   std::size_t show_front(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view text,
                          std::string& out, std::vector<PhantomWrite>& fresh, ContentFields& content);
-  /// The same for the fields that ENVELOPE tells of alone, without filler; `original` gets them as they came.
-  /// False too where room could be so short that show() would write one of them otherwise.
-  bool show_envelope(Deriver& deriver, const Viewer& viewer, std::string_view block, std::string& out,
-                     std::string& original, std::vector<PhantomWrite>& fresh);
+  /// HeaderView::show_fields(). False too where room could be so short that show() would write a field
+  /// otherwise.
+  bool show_fields(Deriver& deriver, const Viewer& viewer, const FieldSet& told, std::string_view fields,
+                   std::string& out, std::string& original, std::vector<PhantomWrite>& fresh);
   void clear() {
     people_.clear();
     others_.clear();
@@ -45,7 +45,8 @@ class QuickView {
     Extent used;  ///< of the other fields, where they are left out, an upper bound
     std::vector<PhantomWrite>& fresh;
     ContentFields content;
-    std::string* envelope = nullptr;  ///< gets the fields of ENVELOPE as they came; others are left out
+    const FieldSet* told = nullptr;   ///< others are left out
+    std::string* original = nullptr;  ///< gets those of `told` as they came
     bool left_out = false;            ///< the field in hand
 
     void take(const message::Field& field, const FieldRule& rule);

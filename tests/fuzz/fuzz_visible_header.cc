@@ -1,11 +1,13 @@
 // Any block, shown to any member: its octets and lines keep their number, what is shown does not depend on
-// what was shown before, and every address in it is one that may be there. The first octet chooses who looks
-// at what.
+// what was shown before, what the deciding fields alone tell is what the whole block tells, and every address
+// in it is one that may be there. The first octet chooses who looks at what.
 #include <algorithm>
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "mapping/visible_header.h"
+#include "message/header.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"
 
@@ -57,6 +59,57 @@ void check_addresses(const Viewer& viewer, const std::string& out) {
   }
 }
 
+/// The fields that cross, without the ends of their lines.
+std::string told_by(std::string_view block) {
+  std::string out;
+  for (const auto& field : kage::message::tokenize(block, kNoLimits).value()) {
+    if (find_rule(field.name).towards_member == FieldClass::drop) continue;
+    for (const char c : field.raw) {
+      if (c != '\r' && c != '\n') out += c;
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+/// Whether there are lines of one octet or none: they leave less room than show_fields() believes.
+bool has_short_lines(std::string_view block) {
+  for (std::size_t at = block.find('\n'); at != std::string_view::npos; at = block.find('\n', at + 1)) {
+    const std::string_view next = block.substr(at + 1, 3);
+    if (next.size() == 3 && kage::is_wsp(next[0]) && (next[1] == '\n' || next.substr(1) == "\r\n"))
+      return true;
+  }
+  return false;
+}
+
+/// What a server gives of the block when it is asked for the deciding fields; empty where servers differ.
+std::string deciding(std::string_view block) {
+  static const std::string names = " " + deciding_fields(false) + " ";
+  if (!block.ends_with("\r\n\r\n") || has_short_lines(block)) return {};
+  const auto fields = kage::message::tokenize(block.substr(0, block.size() - 2));
+  if (!fields) return {};
+  std::string out;
+  for (const auto& field : *fields) {
+    if (field.name.empty() || field.raw.starts_with("\r\n")) return {};
+    if (names.find(" " + kage::upper(field.name) + " ") != std::string::npos) out += field.raw;
+  }
+  return out + "\r\n";
+}
+
+/// `whole`: the visible form of the block.
+void check_fields(HeaderView& view, const Viewer& viewer, std::string_view block, const std::string& whole) {
+  static const FieldSet all = [] {
+    FieldSet set;
+    for (const FieldRule& rule : field_rules()) set.add(rule.name);
+    return set;
+  }();
+  const std::string fields = deciding(block);
+  std::string out, original;
+  std::vector<PhantomWrite> fresh;
+  if (fields.empty() || !view.show_fields(viewer, all, fields, out, original, fresh)) return;
+  require(told_by(out) == told_by(whole), ("fields tell another story:\n" + out + "---\n" + whole).c_str());
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -72,6 +125,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   HeaderView cold;
   require(show(cold, viewer, kind, block) == out, "what is shown does not depend on what was");
   check_addresses(viewer, out);
+  if (kind == BlockKind::message) check_fields(warm, viewer, block, out);
   show(cold, viewer, kind, out);
   const std::string id = cold.content_id(viewer, block.substr(0, 300));
   require(id.size() == std::min<std::size_t>(block.size(), 300), "a Content-ID keeps its length");
