@@ -2,8 +2,10 @@
 #include "proxy/imap_fetch_answerer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "base/metrics.h"
 #include "base/text.h"
 #include "proxy/imap_command.h"
 
@@ -14,13 +16,34 @@ using mapping::VisibleMessage;
 namespace {
 
 constexpr std::size_t kMaxText = 64 * 1024;  // of a response that is gathered before it is written
+constexpr std::string_view kFieldsItem = "BODY[HEADER.FIELDS ";
+
+/// The fields of a header that `items` tell of.
+mapping::FieldSet told_by(const std::vector<FetchItem>& items) {
+  // RFC 9051 §7.5.2. Bcc is never shown.
+  constexpr auto kEnvelope = std::to_array<std::string_view>(
+      {"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "In-Reply-To", "Message-ID"});
+  mapping::FieldSet set;
+  for (const FetchItem& item : items) {
+    if (item.kind == FetchKind::envelope) {
+      for (const std::string_view name : kEnvelope) set.add(name);
+    }
+    for (const std::string& name : item.names) set.add(name);
+  }
+  return set;
+}
+
+/// BODY[HEADER] or RFC822.HEADER, not a part of it.
+bool is_whole(const FetchItem& item) {
+  return item.kind == FetchKind::header && !item.fields && !item.part;
+}
 
 }  // namespace
 
 void Answerer::Message::begin(std::uint32_t its_number) {
   number = its_number;
   uid = 0;
-  begun = any = has_header = too_large = false;
+  begun = any = has_header = too_large = needs_whole = false;
   viewer = {};
   for (std::string* some : {&text, &original, &told, &visible, &held.text, &held.envelope}) some->clear();
   held.key = 0;
@@ -29,13 +52,17 @@ void Answerer::Message::begin(std::uint32_t its_number) {
 }
 
 Answerer::Answerer(ImapCore& core, FetchMemory::State& memory, std::vector<FetchItem> items,
-                   const FactTable& facts, bool uid, bool single)
-    : core_(core), memory_(memory), items_(std::move(items)), facts_(facts), uid_(uid), single_(single) {
+                   const FactTable& facts, bool uid, bool single, HeaderSource source)
+    : core_(core),
+      memory_(memory),
+      items_(std::move(items)),
+      facts_(facts),
+      uid_(uid),
+      single_(single),
+      source_(source),
+      told_(told_by(items_)) {
   tells_envelope_ =
       std::ranges::any_of(items_, [](const FetchItem& i) { return i.kind == FetchKind::envelope; });
-  tells_envelope_only_ = std::ranges::none_of(items_, [](const FetchItem& i) {
-    return i.kind == FetchKind::header || i.kind == FetchKind::structure;
-  });
   tells_uid_ = uid || std::ranges::any_of(items_, [](const FetchItem& i) { return i.ask == "UID"; });
 }
 
@@ -57,6 +84,7 @@ net::Task<Result<>> Answerer::message(std::uint32_t number) {
 }
 
 net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
+  if (source_ == HeaderSource::fields && starts_with_nocase(item.name, kFieldsItem)) return on_fields(item);
   const std::string name = canonical_name(item.name);
   if (name == "UID") {
     m_.uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
@@ -93,9 +121,6 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
 
 /// BODY[HEADER]: what all items about the header are told from.
 net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
-  const auto is_whole = [](const FetchItem& i) {
-    return i.kind == FetchKind::header && !i.fields && !i.part;
-  };
   m_.too_large = item.streams && item.size > kMaxHeaderBlock;
   bool nil = false;
   if (m_.too_large) {
@@ -121,11 +146,28 @@ net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
   if (m_.too_large) {
     m_.viewer.own = false;  // a trace field may follow
     m_.visible = "\r\n";
-  } else if (tells_envelope_only_) {
-    show_envelope_fields(core_, m_.viewer, m_.original, m_.visible, m_.told);
   } else {
     show_block(core_, m_.viewer, mapping::BlockKind::message, m_.original, m_.visible);
   }
+  tell_header(nil);
+  co_return Result<>();
+}
+
+/// BODY[HEADER.FIELDS (…)] of our own asking.
+net::Task<Result<>> Answerer::on_fields(const ImapFetchItem& item) {
+  auto text = co_await read_text(core_, item, kMaxHeaderBlock);
+  if (!text) co_return std::unexpected(text.error());
+  m_.original = std::move(text->text);
+  m_.viewer = viewer_of(core_, m_.original);
+  m_.has_header = true;
+  m_.needs_whole =
+      text->nil || text->too_large || !show_fields(core_, m_.viewer, told_, m_.original, m_.visible, m_.told);
+  if (!m_.needs_whole) tell_header(false);
+  co_return Result<>();
+}
+
+/// All that is asked about the header, once it is visible.
+void Answerer::tell_header(bool nil) {
   for (const FetchItem& wanted : items_) {
     if (wanted.kind != FetchKind::header || (m_.too_large && is_whole(wanted))) continue;
     if (nil) {
@@ -139,7 +181,6 @@ net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
     m_.held.envelope.clear();
   }
   remember_header();
-  co_return Result<>();
 }
 
 void Answerer::remember_header() {
@@ -151,11 +192,12 @@ void Answerer::remember_header() {
 }
 
 void Answerer::on_envelope(std::string_view value) {
+  if (m_.needs_whole) return;
   if (!m_.has_header) {
     m_.held.envelope = value;
     return;
   }
-  const std::string& original = tells_envelope_only_ ? m_.told : m_.original;
+  const std::string& original = source_ == HeaderSource::fields ? m_.told : m_.original;
   append_item(m_.text, "ENVELOPE",
               m_.too_large ? std::string(empty_envelope())
                            : envelope_answer(core_, m_.viewer, value, original, m_.visible));
@@ -326,6 +368,17 @@ void Answerer::resolve_held() {
 void Answerer::finish() {
   resolve_held();
   const std::uint32_t key = uid_ ? m_.uid : m_.number;
+  if (m_.needs_whole) {
+    // All of it is told then.
+    if (key == 0) {
+      missed = true;
+    } else {
+      again.push_back(key);
+      metrics::add(metrics::Counter::headers_asked_again);
+    }
+    if (!m_.begun) return;
+    m_.held.envelope.clear();
+  }
   if (!m_.held.structures.empty() || !m_.held.envelope.empty()) {
     m_.held.key = key;
     if (m_.begun) {

@@ -13,15 +13,21 @@
 
 namespace kage::proxy {
 
+/// From how much of a header it is told what is asked about one.
+enum class HeaderSource : std::uint8_t {
+  fields,  ///< mapping::deciding_fields(): where these do not do, the message is asked for again
+  whole,   ///< BODY[HEADER]
+};
+
 class Answerer final : public FetchSink {
  public:
   Answerer(ImapCore& core, FetchMemory::State& memory, std::vector<FetchItem> items, const FactTable& facts,
-           bool uid, bool single);
+           bool uid, bool single, HeaderSource source);
 
   net::Task<Result<>> message(std::uint32_t number) override;
 
   HeldResponses held;
-  std::vector<std::uint32_t> again;  ///< messages whose structure found no room
+  std::vector<std::uint32_t> again;  ///< messages whose structure found no room, or that need a whole header
   bool missed = false;               ///< something could not be told
 
  private:
@@ -37,14 +43,16 @@ class Answerer final : public FetchSink {
     bool has_header = false;
     mapping::Viewer viewer;
     std::string original;  // header block
-    std::string told;      // its fields that ENVELOPE tells of, where nothing else is told
+    std::string told;      // the fields of it that are told of, where it is not read whole
     std::string visible;
-    bool too_large = false;  // the header: nothing is told of it
+    bool too_large = false;    // the header: nothing is told of it
+    bool needs_whole = false;  // header: its fields do not do
     HeldResponse held;
   };
 
   net::Prompt<Result<>> on_item(ImapFetchItem& item);
   net::Task<Result<>> on_header(const ImapFetchItem& item);
+  net::Task<Result<>> on_fields(const ImapFetchItem& item);
   net::Task<Result<>> on_part(const ImapFetchItem& item, const std::string& ask);
   net::Prompt<Result<>> on_stream(const ImapFetchItem& item, const FetchItem& wanted);
   net::Task<Result<>> on_text(const ImapFetchItem& item, const FetchItem& wanted,
@@ -56,6 +64,7 @@ class Answerer final : public FetchSink {
   void on_envelope(std::string_view value);
   void on_structure(const std::string& name, std::string value);
   void resolve_held();
+  void tell_header(bool nil);
   void remember_header();
   void begin();
   void finish();
@@ -68,9 +77,10 @@ class Answerer final : public FetchSink {
   ImapFetchItem item_;
   const bool uid_;
   const bool single_;
+  const HeaderSource source_;
+  mapping::FieldSet told_;  ///< where fields are the source
   bool tells_uid_ = false;
   bool tells_envelope_ = false;
-  bool tells_envelope_only_ = false;  ///< of all that is told from a header block
   Message m_;
 };
 

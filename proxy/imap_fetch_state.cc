@@ -17,6 +17,15 @@ bool is_empty_line(std::string_view line) {
   return line == "\r\n" || line == "\n";
 }
 
+/// Servers end named fields of a message with an empty line even where its header has none, so that one
+/// cannot tell from them whether it has.
+void end_block(std::string& fields) {
+  if (!fields.empty() && !fields.ends_with('\n')) fields += "\r\n";
+  const bool ended =
+      fields == "\n" || fields == "\r\n" || fields.ends_with("\n\n") || fields.ends_with("\n\r\n");
+  if (!ended) fields += "\r\n";
+}
+
 /// The name of the field that begins with this line; empty when none does.
 std::string_view field_name(std::string_view line) {
   const std::size_t colon = line.find(':');
@@ -139,12 +148,12 @@ void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKin
   out.append(block.size(), ' ');
 }
 
-void show_envelope_fields(ImapCore& core, const mapping::Viewer& viewer, std::string_view block,
-                          std::string& out, std::string& original) {
-  if (viewer.own) return;  // the upstream's ENVELOPE is passed
+bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& told,
+                 std::string_view fields, std::string& out, std::string& original) {
   std::vector<mapping::PhantomWrite> fresh;
-  core.view.show_envelope(viewer, block, out, original, fresh);
+  if (!core.view.show_fields(viewer, told, fields, out, original, fresh)) return false;
   core.out.need(core.audience.routes, std::move(fresh));
+  return true;
 }
 
 std::string filter_fields(std::string_view block, const std::vector<std::string>& names, bool without) {
@@ -172,6 +181,7 @@ std::string block_answer(const FetchItem& item, std::string_view visible) {
   std::string fields;
   if (item.fields) {
     fields = filter_fields(visible, item.names, item.without);
+    if (item.kind == FetchKind::header && !item.without) end_block(fields);
     visible = fields;
   }
   if (item.part) {

@@ -56,9 +56,9 @@ net::Task<Result<ItemText>> read_text(ImapCore& core, const ImapFetchItem& item,
 /// Appends the visible form of a block, of the same size; its phantoms go to core.out.
 void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKind kind,
                 std::string_view block, std::string& out);
-/// The same for what ENVELOPE alone is told from: perhaps its fields only, and these in `original`.
-void show_envelope_fields(ImapCore& core, const mapping::Viewer& viewer, std::string_view block,
-                          std::string& out, std::string& original);
+/// mapping::HeaderView::show_fields(); the phantoms go to core.out.
+bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& told,
+                 std::string_view fields, std::string& out, std::string& original);
 mapping::Viewer viewer_of(const ImapCore& core, std::string_view header_block);
 
 /// RFC 9051 §6.4.5.1: the named fields in the order of the block, and its empty line.

@@ -14,6 +14,10 @@ namespace {
 
 /// Octets of an item's name; field names in it may be many.
 constexpr std::size_t kMaxName = 64 * 1024;
+/// Of names that are long enough to be compared with the last one before they are read, and short enough to
+/// be kept.
+constexpr std::size_t kLongName = 64;
+constexpr std::size_t kLongestKept = 2048;
 
 /// RFC 9051 §9: neither stands anywhere but in a literal (NUL not even there).
 bool has_forbidden(std::string_view line) {
@@ -117,6 +121,7 @@ net::Task<Result<ImapResponse>> ImapReader::next() {
   ImapResponse response;
   if (has_forbidden(rest) || !read_start(rest, response)) co_return fail(Errc::protocol, "not a response");
   if (response.kind != ImapResponse::Kind::untagged || is_status(response.name)) {
+    if (response.kind == ImapResponse::Kind::tagged) std::string().swap(long_name_);
     response.text = rest;
     co_return response;
   }
@@ -242,11 +247,24 @@ Result<ImapReader::Step> ImapReader::scan_name(ImapFetchItem& item) {
     end_fetch();
     return Step::end;
   }
+  const bool known =
+      at_ == start_ && !long_name_.empty() && std::string_view(line_).substr(at_).starts_with(long_name_);
+  if (known) {
+    at_ += long_name_.size() - 1;
+    return take_name(item);
+  }
   const Scan found = walk_name(line_, at_, depth_);
   if (found == Scan::broken || at_ == start_ || at_ - start_ > kMaxName) {
     return fail(Errc::protocol, "not a FETCH item");
   }
   if (found == Scan::wants_literal) return Step::wants_literal;
+  const std::size_t size = at_ - start_;
+  if (size >= kLongName && size < kLongestKept) long_name_.assign(line_, start_, size + 1);
+  return take_name(item);
+}
+
+/// The name ends here.
+Result<ImapReader::Step> ImapReader::take_name(ImapFetchItem& item) {
   item.name.assign(line_, start_, at_ - start_);
   begin_part(Part::value);
 

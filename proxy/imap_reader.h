@@ -68,6 +68,7 @@ class ImapReader {
   net::Task<Result<>> skip_literal();
   Result<Step> scan(ImapFetchItem& item);
   Result<Step> scan_name(ImapFetchItem& item);
+  Result<Step> take_name(ImapFetchItem& item);
   Result<Step> scan_value(ImapFetchItem& item);
   net::Task<Result<>> join_to_item();
   net::Task<Result<bool>> read_item(ImapFetchItem& item);
@@ -83,6 +84,7 @@ class ImapReader {
   std::size_t start_ = 0;   // where it begins
   std::size_t depth_ = 0;   // of its brackets, at `at_`
   std::uint64_t literal_left_ = 0;
+  std::string long_name_;  // the last one of an item, with the space behind it: a list's come again
   bool in_fetch_ = false;
   bool line_due_ = false;  // the response goes on with a line that was not read yet
 };

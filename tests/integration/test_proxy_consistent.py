@@ -20,8 +20,9 @@ from harness.redis import Redis
 from test_canaries import ADDRESS_FORMS, TEXT_FORMS
 
 MIRROR = "mirror@mirror.test"  # where what the proxy shows is stored
+FIELDS = "BODY.PEEK[HEADER.FIELDS (From To CC Subject Date Message-ID X-None)]"
 WHOLE = ("UID RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] RFC822.HEADER "
-         "BODY.PEEK[HEADER.FIELDS (From To CC Subject Date Message-ID X-None)] BODY.PEEK[HEADER.FIELDS.NOT (Received To)]")
+         f"{FIELDS} BODY.PEEK[HEADER.FIELDS.NOT (Received To)]")
 MESSAGES = corpus(READER, PUBLIC, ADDRESS_FORMS, TEXT_FORMS)
 
 
@@ -289,6 +290,26 @@ class Consistent(Proxied):
                     for name, value in client.fetch(uid, f"(UID {item})", uid=True).popitem()[1].items():
                         if name not in (b"UID", b"FLAGS"):
                             self.assertEqual(digest(plain(value)), told[uid][name], (self.by_uid[uid].name, item))
+
+    def test_lists_of_messages(self):
+        """As clients read them: each message is told once, and of most of them some fields were read."""
+        before = self.gateway.metrics()
+        for uid, command in ((True, "UID FETCH"), (False, "FETCH")):
+            for items in ("(UID FLAGS RFC822.SIZE ENVELOPE)", f"(UID FLAGS ENVELOPE INTERNALDATE {FIELDS})", f"(UID {FIELDS})"):
+                told = []
+                with self.proxied() as client:
+                    client.select(examine=True)
+                    client.ok(command, "1:*", items, observe=lambda r: told.append(r.data) if r.name == b"FETCH" else None)
+                self.assertEqual(sorted(data[b"UID"] for data in told), sorted(self.story.messages))
+                for data in told:
+                    self.assertEqual(len(data), items.count(" ") + 1 - items.count(FIELDS) * FIELDS.count(" "))
+                    for name in data.keys() & self.story.messages[data[b"UID"]].keys():
+                        self.assertEqual(plain(data[name]), self.story.messages[data[b"UID"]][name], (self.by_uid[data[b"UID"]].name, name))
+        after = self.gateway.metrics()
+        again, shown = (after[name] - before.get(name, 0) for name in ("kagemusha_headers_asked_again_total", "kagemusha_headers_shown_total"))
+        self.assertGreater(again, 50)
+        self.assertGreater(shown, 6 * len(self.story.messages) * 0.9)
+        self.assertLess(again, 6 * len(self.story.messages) * 0.5)
 
     def check_same(self, told, other):
         small = {uid: {n: d for n, d in items.items() if n in other[uid]} for uid, items in told.items()}

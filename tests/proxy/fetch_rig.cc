@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "message/header.h"
 
 namespace kage::proxy::test {
 namespace {
@@ -42,6 +43,19 @@ std::vector<std::uint32_t> numbers_of(std::string_view set, std::uint32_t last) 
     set.remove_prefix(std::min(comma + 1, set.size()));
   }
   return all;
+}
+
+/// The fields of a header that "HEADER.FIELDS (FROM TO)" names; of "HEADER" all.
+std::string fields_of(std::string_view section, const std::string& header) {
+  const std::size_t open = section.find('(');
+  if (open == std::string_view::npos) return header;
+  const std::string names = " " + std::string(section.substr(open + 1, section.size() - open - 2)) + " ";
+  std::string out;
+  const std::size_t end = header.find("\r\n\r\n");
+  for (const message::Field& field : message::tokenize(std::string_view(header).substr(0, end + 2)).value()) {
+    if (names.find(" " + upper(field.name) + " ") != std::string::npos) out += field.raw;
+  }
+  return out + "\r\n";
 }
 
 }  // namespace
@@ -95,7 +109,8 @@ std::string FakeUpstream::response(std::uint32_t number, std::string_view items)
   std::string text = "* " + std::to_string(number) + " FETCH (";
   bool first = true;
   while (!items.empty()) {
-    const std::size_t space = std::min(items.find(' '), items.size());
+    const std::size_t names = items.starts_with("BODY.PEEK[HEADER.FIELDS ") ? items.find(')') : 0;
+    const std::size_t space = std::min(items.find(' ', names), items.size());
     const std::string_view item = items.substr(0, space);
     items.remove_prefix(std::min(space + 1, items.size()));
     if (!first) text += ' ';
@@ -118,8 +133,8 @@ std::string FakeUpstream::response(std::uint32_t number, std::string_view items)
     const std::size_t close = item.find(']');
     const std::string section(item.substr(open + 1, close - open - 1));
     text += (item.starts_with("BINARY") ? "BINARY[" : "BODY[") + section + "]";
-    const auto found = message.sections.find(section);
-    std::string octets = found == message.sections.end() ? "" : found->second;
+    const auto found = message.sections.find(section.substr(0, section.find(".FIELDS")));
+    std::string octets = found == message.sections.end() ? "" : fields_of(section, found->second);
     std::string_view part = item.substr(close + 1);
     if (!part.empty()) {
       const std::size_t dot = part.find('.');

@@ -73,6 +73,13 @@ constexpr std::string_view kStream =
     "BODY[] {12}\r\nHello\r\n)\r\n\r\n RFC822.SIZE 12)\r\n"
     "* 8 fetch (BODY[HEADER.FIELDS (\"a b\" {3}\r\nc]d)]<0> NIL BINARY[1] ~{3}\r\n\r\n) X \"q\")\r\n"
     "* 9 FETCH ()\r\n"
+    // Long names: once more, with another end, in another case, and one that goes on with a literal.
+    "* 1 FETCH (BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] {2}\r\n\r\n)\r\n"
+    "* 2 FETCH (BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] NIL "
+    "BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)]<0> \"\")\r\n"
+    "* 3 FETCH (body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] NIL)\r\n"
+    "* 4 FETCH (body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE {3}\r\nA]B)] NIL)\r\n"
+    "* 5 FETCH (body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE {3}\r\nA]B)] NIL)\r\n"
     "* SEARCH\r\n"
     "k1 OK done\r\n";
 
@@ -96,6 +103,17 @@ constexpr std::string_view kSaid =
     "  end\n"
     "9 FETCH <>\n"
     "  end\n"
+    "1 FETCH <>\n"
+    "  BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] = {2}\r\n\n  end\n"
+    "2 FETCH <>\n"
+    "  BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] = NIL\n"
+    "  BODY[HEADER.FIELDS (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)]<0> = \"\"\n  end\n"
+    "3 FETCH <>\n"
+    "  body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE MESSAGE-ID)] = NIL\n  end\n"
+    "4 FETCH <>\n"
+    "  body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE {3}\r\nA]B)] = NIL\n  end\n"
+    "5 FETCH <>\n"
+    "  body[header.fields (FROM SENDER REPLY-TO TO CC SUBJECT DATE {3}\r\nA]B)] = NIL\n  end\n"
     "0 SEARCH <>\n"
     "T k1 0 OK <done>\n"
     "! closed\n";
