@@ -151,24 +151,47 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+/// The fields of the header that "(FROM TO)" names, and the empty line.
+std::string header_fields(std::string_view names) {
+  const std::string wanted = " " + std::string(names.substr(1, names.size() - 2)) + " ";
+  std::string out;
+  bool taken = false;
+  for (std::string_view rest = kHeader; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n') + 1);
+    rest.remove_prefix(line.size());
+    if (line.front() != ' ')
+      taken = line == "\r\n" || wanted.contains(" " + upper(line.substr(0, line.find(':'))) + " ");
+    if (taken) out += line;
+  }
+  return out;
+}
+
 /// One item of FETCH, parsed once for all messages.
 struct Item {
-  enum class Kind : std::uint8_t { uid, flags, date, size, envelope, structure, section } kind;
-  std::string label;  // of a section
+  enum class Kind : std::uint8_t { uid, flags, date, size, envelope, structure, section, fields } kind;
+  std::string label{};  // of a section
   bool header = false, body = false;
+  Template fields{""};
 };
 
 std::optional<Item> fetch_item(std::string name) {
-  if (name == "UID") return Item{Item::Kind::uid, {}};
-  if (name == "FLAGS") return Item{Item::Kind::flags, {}};
-  if (name == "INTERNALDATE") return Item{Item::Kind::date, {}};
-  if (name == "RFC822.SIZE") return Item{Item::Kind::size, {}};
-  if (name == "ENVELOPE") return Item{Item::Kind::envelope, {}};
-  if (name == "BODYSTRUCTURE") return Item{Item::Kind::structure, {}};
+  if (name == "UID") return Item{.kind = Item::Kind::uid};
+  if (name == "FLAGS") return Item{.kind = Item::Kind::flags};
+  if (name == "INTERNALDATE") return Item{.kind = Item::Kind::date};
+  if (name == "RFC822.SIZE") return Item{.kind = Item::Kind::size};
+  if (name == "ENVELOPE") return Item{.kind = Item::Kind::envelope};
+  if (name == "BODYSTRUCTURE") return Item{.kind = Item::Kind::structure};
   if (name.starts_with("BODY.PEEK[")) name.erase(4, 5);
-  if (name == "BODY[]") return Item{Item::Kind::section, name, true, true};
-  if (name == "BODY[HEADER]") return Item{Item::Kind::section, name, true, false};
-  if (name == "BODY[TEXT]") return Item{Item::Kind::section, name, false, true};
+  if (name.starts_with("BODY[HEADER.FIELDS (") && name.ends_with(")]")) {
+    const std::size_t open = name.find('(');
+    return Item{
+        .kind = Item::Kind::fields,
+        .label = name,
+        .fields = Template(header_fields(std::string_view(name).substr(open, name.size() - open - 1)))};
+  }
+  if (name == "BODY[]") return Item{.kind = Item::Kind::section, .label = name, .header = true, .body = true};
+  if (name == "BODY[HEADER]") return Item{.kind = Item::Kind::section, .label = name, .header = true};
+  if (name == "BODY[TEXT]") return Item{.kind = Item::Kind::section, .label = name, .body = true};
   return std::nullopt;
 }
 
@@ -231,6 +254,10 @@ struct Fetch {
                          (item.header ? header_template.size() : 0) + (item.body ? body : 0));
           if (item.header) header_template.append(out, sender, number);
           if (item.body) out.append(body_text, 0, body);
+          break;
+        case Item::Kind::fields:
+          fmt::format_to(end, "{} {{{}}}\r\n", item.label, item.fields.size());
+          item.fields.append(out, sender, number);
           break;
       }
     }
@@ -434,7 +461,7 @@ class Session {
       fetch->items.push_back(*item);
       at = end == std::string::npos ? list.size() : end + 1;
     }
-    if (uid && !has_uid) fetch->items.insert(fetch->items.begin(), Item{Item::Kind::uid, {}});
+    if (uid && !has_uid) fetch->items.insert(fetch->items.begin(), Item{.kind = Item::Kind::uid});
     fetch_ = std::move(fetch);
     return true;
   }

@@ -257,7 +257,7 @@ class Bench:
             numbers |= {"sync" + again: got["cpu"], "sync" + again + " redis": got["redis"],
                         "sync" + again + " seconds": got["seconds"], "sync octets": got["octets"]}
         if not isinstance(server, Kagemusha):
-            # What has to be read to answer with other addresses, passed as it is.
+            # What a message's visible header is made of, passed as it is.
             got = self.fetch(server, f"S{count}.10240", "FETCH 1:* (FLAGS RFC822.SIZE ENVELOPE BODY.PEEK[HEADER])")
             numbers["sync with headers"] = got["cpu"]
         return numbers
@@ -341,7 +341,8 @@ def main():
           "is another session later. nginx and Dovecot pass octets, Kagemusha rewrites, its Redis syncs every write.\n"
           f"Medians of {bench.rounds} rounds, and of each round's ratios.\n"
           f"Memory: of each of {4000 // bench.part} sessions, kernel buffers not counted. nginx' login holds a request to its auth_http.\n"
-          "Kagemusha asks for the header block of each message of a header sync; the last of its rows compares with passing those.")
+          "In a header sync Kagemusha asks for the fields of each message that decide how it reads; the last of its rows compares\n"
+          "with passing whole header blocks.")
     numbers = bench.measure(arguments.only.split(","))
     table(numbers)
     if arguments.json:
