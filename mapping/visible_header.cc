@@ -135,7 +135,7 @@ bool is_delivered(std::string_view message) {
 }  // namespace
 
 std::string deciding_fields(bool several) {
-  std::string names = "RECEIVED";
+  std::string names = "RECEIVED AUTHENTICATION-RESULTS";
   const auto add = [&](std::string_view name) { names.append(" ").append(upper(name)); };
   for (const FieldRule& rule : field_rules()) {
     if (may_be_shown(rule, BlockKind::message)) add(rule.name);

@@ -46,8 +46,8 @@ std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<cons
                                         std::string_view front);
 
 /// Names of the fields that decide how a message's header is shown, in upper case with a space between: all
-/// that may cross, those by which choose_viewer() goes (`several`: for a login of several members), and one
-/// that every delivered message has, so that it proves room (contract R8.1). The others only add to the room.
+/// that may cross, those by which choose_viewer() goes (`several`: for a login of several members), and two
+/// that delivered messages have, which prove room (contract R8.1). The others only add to the room.
 std::string deciding_fields(bool several);
 
 /// Whether a field of this name may be the filler of a visible block.

@@ -160,7 +160,9 @@ bool QuickView::show_fields(Deriver& deriver, const Viewer& viewer, const FieldS
   // were not read are dropped: they add to the room at least as much as to the lines of the filler, unless
   // somebody fills them with lines of one space, which may fold rewritten fields in another way.
   constexpr std::size_t kFillerLine = 4;
-  return work.used.lines < room.lines && work.used.octets + kFillerLine * room.lines <= room.octets;
+  if (work.used.lines >= room.lines) return false;
+  const std::size_t filler_lines = room.lines - work.used.lines + work.spare_lines;
+  return work.used.octets + kFillerLine * filler_lines <= room.octets;
 }
 
 /// Cuts the block and writes its fields. `room`: of all of them.
@@ -301,7 +303,9 @@ bool QuickView::count_ids(Work& work, const message::Field& field, const FieldRu
   }
   if (found == PlainIds::Found::odd || octets > kMaxQuickIdOctets) return false;
   work.used.octets += std::max(octets, field.raw.size());
-  work.used.lines += std::max(ids.count(), lines);
+  const std::size_t most = std::max(ids.count(), lines);
+  work.used.lines += most;
+  work.spare_lines += most - 1;
   return true;
 }
 

@@ -48,6 +48,7 @@ class QuickView {
     const FieldSet* told = nullptr;   ///< others are left out
     std::string* original = nullptr;  ///< gets those of `told` as they came
     bool left_out = false;            ///< the field in hand
+    std::size_t spare_lines = 0;      ///< of `used`: at most so many are too many
 
     void take(const message::Field& field, const FieldRule& rule);
     void add_as_it_came(const message::Field& field, std::size_t lines);

@@ -161,7 +161,7 @@ TEST_CASE("lists of messages are told from the fields that decide, or from all w
     CHECK(rig.run(std::string(all) + " (FLAGS ENVELOPE " + fields + ")") == "OK");
     CHECK_FALSE(leaks(rig.raw()));
     REQUIRE(rig.upstream.commands.size() == 2);
-    CHECK(rig.upstream.commands[0].find("BODY.PEEK[HEADER.FIELDS (RECEIVED FROM ") != std::string::npos);
+    CHECK(rig.upstream.commands[0].find("BODY.PEEK[HEADER.FIELDS (RECEIVED ") != std::string::npos);
     CHECK(rig.upstream.commands[1].starts_with(uid ? "UID FETCH 4,6,8 (" : "FETCH 2:4 ("));
     CHECK(rig.upstream.commands[1].find("BODY.PEEK[HEADER])") != std::string::npos);
     std::size_t told = 0;
