@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/metrics.h"
-#include "proxy/imap_session.h"
-#include "proxy/pop3_session.h"
+#include "proxy/imap/session.h"
+#include "proxy/pop3/session.h"
 
 namespace kage::proxy {
 namespace {

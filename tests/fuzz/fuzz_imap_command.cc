@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <string>
 
-#include "proxy/imap_command.h"
-#include "proxy/imap_search_request.h"
+#include "proxy/imap/command.h"
+#include "proxy/search/request.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

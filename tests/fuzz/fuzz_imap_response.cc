@@ -5,7 +5,7 @@
 
 #include "../mapping/rewrite_world.h"
 #include "../net/test_streams.h"
-#include "proxy/imap_fetch.h"
+#include "proxy/fetch/fetch.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

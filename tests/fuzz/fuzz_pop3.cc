@@ -9,9 +9,9 @@
 #include "../mapping/rewrite_world.h"
 #include "../net/test_streams.h"
 #include "base/text.h"
-#include "proxy/pop3_command.h"
-#include "proxy/pop3_text.h"
-#include "proxy/pop3_upstream.h"
+#include "proxy/pop3/command.h"
+#include "proxy/pop3/text.h"
+#include "proxy/pop3/upstream.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 #include "message/header.h"
-#include "proxy/imap_command.h"
-#include "proxy/imap_search_request.h"
+#include "proxy/imap/command.h"
+#include "proxy/search/request.h"
 
 namespace kage::proxy::test {
 

@@ -12,8 +12,8 @@
 
 #include "../mapping/store_world.h"
 #include "../net/test_streams.h"
-#include "proxy/imap_core.h"
-#include "proxy/imap_fetch.h"
+#include "proxy/fetch/fetch.h"
+#include "proxy/imap/core.h"
 
 namespace kage::proxy::test {
 

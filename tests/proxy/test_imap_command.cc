@@ -1,7 +1,7 @@
 // The syntax of IMAP commands, with input cut at every byte.
 #include <catch2/catch.hpp>
 
-#include "proxy/imap_command.h"
+#include "proxy/imap/command.h"
 
 using namespace kage;
 using namespace kage::proxy;

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "../net/test_streams.h"
-#include "proxy/imap_reader.h"
+#include "proxy/imap/reader.h"
 
 namespace kage::proxy {
 namespace {

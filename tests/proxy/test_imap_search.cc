@@ -6,8 +6,8 @@
 #include "../mapping/rewrite_world.h"
 #include "base/text.h"
 #include "fake_mailbox.h"
-#include "proxy/imap_search.h"
-#include "proxy/imap_search_text.h"
+#include "proxy/search/search.h"
+#include "proxy/search/text.h"
 
 using namespace kage;
 using namespace kage::proxy;

@@ -3,9 +3,9 @@
 
 #include "../mapping/rewrite_world.h"
 #include "mapping/visible_message.h"
-#include "proxy/imap_search_needle.h"
-#include "proxy/imap_search_text.h"
-#include "proxy/imap_sort.h"
+#include "proxy/search/needle.h"
+#include "proxy/search/sort.h"
+#include "proxy/search/text.h"
 
 using namespace kage;
 using namespace kage::proxy;

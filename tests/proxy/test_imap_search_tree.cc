@@ -1,7 +1,7 @@
 // What SEARCH, SORT and THREAD may ask, and how it goes upstream.
 #include <catch2/catch.hpp>
 
-#include "proxy/imap_search_request.h"
+#include "proxy/search/request.h"
 
 using namespace kage;
 using namespace kage::proxy;

@@ -1,8 +1,8 @@
 // What the IMAP session decides without a connection: capabilities and arguments.
 #include <catch2/catch.hpp>
 
-#include "proxy/imap_capability.h"
-#include "proxy/imap_session_arguments.h"
+#include "proxy/imap/capability.h"
+#include "proxy/imap/session_arguments.h"
 
 using namespace kage::proxy;
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/imap_structure.h"
+#include "proxy/structure/structure.h"
 
 namespace kage::proxy {
 namespace {

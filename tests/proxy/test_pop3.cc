@@ -6,9 +6,9 @@
 
 #include "../mapping/rewrite_world.h"
 #include "../net/test_streams.h"
-#include "proxy/pop3_command.h"
-#include "proxy/pop3_text.h"
-#include "proxy/pop3_upstream.h"
+#include "proxy/pop3/command.h"
+#include "proxy/pop3/text.h"
+#include "proxy/pop3/upstream.h"
 
 namespace kage::proxy {
 namespace {

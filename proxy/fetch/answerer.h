@@ -1,0 +1,87 @@
+// Reads the upstream's answer to FETCH and makes the client's of it, item by item. Internal to
+// answer_items().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/fetch/held.h"
+#include "proxy/fetch/state.h"
+
+namespace kage::proxy {
+
+/// From how much of a header it is told what is asked about one.
+enum class HeaderSource : std::uint8_t {
+  fields,  ///< mapping::deciding_fields(): where these do not do, the message is asked for again
+  whole,   ///< BODY[HEADER]
+};
+
+class Answerer final : public FetchSink {
+ public:
+  Answerer(ImapCore& core, FetchMemory::State& memory, std::vector<FetchItem> items, const FactTable& facts,
+           bool uid, bool single, HeaderSource source);
+
+  net::Task<Result<>> message(std::uint32_t number) override;
+
+  HeldResponses held;
+  std::vector<std::uint32_t> again;  ///< messages whose structure found no room, or that need a whole header
+  bool missed = false;               ///< something could not be told
+
+ private:
+  /// The response that is being read. One object for all of them: the strings keep their memory.
+  struct Message {
+    void begin(std::uint32_t its_number);
+
+    std::uint32_t number = 0;
+    std::uint32_t uid = 0;
+    std::string text;    // gathered for the client
+    bool begun = false;  // the client has its first part
+    bool any = false;    // and there was something in it
+    bool has_header = false;
+    mapping::Viewer viewer;
+    std::string original;  // header block
+    std::string told;      // the fields of it that are told of, where it is not read whole
+    std::string visible;
+    bool too_large = false;    // the header: nothing is told of it
+    bool needs_whole = false;  // header: its fields do not do
+    HeldResponse held;
+  };
+
+  net::Prompt<Result<>> on_item(ImapFetchItem& item);
+  net::Task<Result<>> on_header(const ImapFetchItem& item);
+  net::Task<Result<>> on_fields(const ImapFetchItem& item);
+  net::Task<Result<>> on_part(const ImapFetchItem& item, const std::string& ask);
+  net::Prompt<Result<>> on_stream(const ImapFetchItem& item, const FetchItem& wanted);
+  net::Task<Result<>> on_text(const ImapFetchItem& item, const FetchItem& wanted,
+                              mapping::VisibleMessage walker);
+  net::Task<Result<>> stream(const ImapFetchItem& item, const std::string& label,
+                             mapping::VisibleMessage walker, std::string* prefix);
+  net::Task<Result<>> flush_text();
+  std::string part_block(const MessageFacts& facts, const std::string& ask, const std::string& block);
+  void on_envelope(std::string_view value);
+  void on_structure(const std::string& name, std::string value);
+  void resolve_held();
+  void tell_header(bool nil);
+  void remember_header();
+  void begin();
+  void finish();
+  [[nodiscard]] std::optional<mapping::VisibleMessage> walker_for(const FetchItem& wanted) const;
+
+  ImapCore& core_;
+  FetchMemory::State& memory_;
+  const std::vector<FetchItem> items_;
+  const FactTable& facts_;
+  ImapFetchItem item_;
+  const bool uid_;
+  const bool single_;
+  const HeaderSource source_;
+  mapping::FieldSet told_;  ///< where fields are the source
+  bool tells_uid_ = false;
+  bool tells_envelope_ = false;
+  Message m_;
+};
+
+}  // namespace kage::proxy

@@ -1,0 +1,30 @@
+// FETCH and UID FETCH (RFC 9051 §6.4.5): the client's items become those to ask the upstream for, and its
+// answers become visible ones while they stream.
+#pragma once
+
+#include <memory>
+
+#include "proxy/imap/command.h"
+#include "proxy/imap/core.h"
+
+namespace kage::proxy {
+
+/// The place in a message where the last partial fetch ended, so that a client that reads on costs no second
+/// reading. One for each session; it owns nothing before the first FETCH.
+class FetchMemory {
+ public:
+  FetchMemory();
+  ~FetchMemory();
+  void clear();
+  struct State;
+  std::unique_ptr<State> state;  ///< may be null
+};
+
+/// Runs the command to its end. An error ends the session; the client got nothing broken before it: a literal
+/// that was begun and cannot be finished means that the connection is closed.
+net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command);
+
+/// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
+net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
+
+}  // namespace kage::proxy

@@ -1,0 +1,180 @@
+// Blocks for what was set aside: messages that need the same ones are asked for together.
+#include "proxy/fetch/held.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "proxy/imap/command.h"
+
+namespace kage::proxy {
+namespace {
+
+constexpr std::size_t kMaxHeld = 256;
+constexpr std::size_t kMaxHeldOctets = 8u << 20;
+constexpr std::size_t kMaxNeeded = 200;            // blocks of one message
+constexpr std::size_t kMaxBlockOctets = 8u << 20;  // of one message
+
+}  // namespace
+
+std::size_t HeldResponse::octets() const {
+  std::size_t count = sizeof *this + text.size() + envelope.size();
+  for (const auto& [name, value] : structures) count += name.size() + value.size();
+  for (const auto& block : needed) count += sizeof block + block.section.size();
+  return count;
+}
+
+bool HeldResponses::add(HeldResponse& response) {
+  const std::size_t more = response.octets();
+  // One alone always has room: a value of the upstream is bounded.
+  if (!list_.empty() && (list_.size() == kMaxHeld || octets_ + more > kMaxHeldOctets)) return false;
+  octets_ += more;
+  by_key_[response.key] = list_.size();
+  list_.push_back(std::move(response));
+  return true;
+}
+
+bool HeldResponses::append(std::uint32_t key, std::string_view text) {
+  if (list_.empty()) return false;
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return false;
+  std::string& held = list_[found->second].text;
+  if (held.size() + text.size() > kMaxHeldOctets) return false;
+  if (!held.empty()) held += ' ';
+  held += text;
+  return true;
+}
+
+std::vector<std::string> HeldResponses::commands(bool uid) const {
+  std::map<std::string, std::vector<std::uint32_t>> groups;
+  for (const auto& response : list_) {
+    std::string items = uid ? "UID BODY.PEEK[HEADER]" : "BODY.PEEK[HEADER]";
+    for (const auto& block : response.needed) items += " BODY.PEEK[" + block.section + "]";
+    groups[items].push_back(response.key);
+  }
+  std::vector<std::string> all;
+  for (auto& [items, keys] : groups) {
+    std::ranges::sort(keys);
+    all.push_back(fetch_command(uid, write_set(keys), items));
+  }
+  return all;
+}
+
+/// Reads the blocks of one message at a time and answers for it.
+class BlockReader final : public FetchSink {
+ public:
+  BlockReader(ImapCore& core, HeldResponses& held, bool uid, bool& missed)
+      : core_(core), held_(held), uid_(uid), missed_(missed) {}
+
+  net::Task<Result<>> message(std::uint32_t number) override {
+    blocks_.clear();
+    has_header_ = false;
+    std::uint32_t key = uid_ ? 0 : number;
+    std::string news;
+    std::size_t octets = 0;
+    ImapFetchItem item;
+    while (true) {
+      expect_answer(core_);
+      const auto more = co_await core_.in.next_item(item);
+      if (!more) co_return std::unexpected(more.error());
+      if (!*more) break;
+      const std::string name = canonical_name(item.name);
+      if (name.starts_with("BODY[")) {
+        auto text = co_await read_text(core_, item, kMaxHeaderBlock);
+        if (!text) co_return std::unexpected(text.error());
+        octets += text->text.size();
+        has_header_ = has_header_ || name == "BODY[HEADER]";
+        // One that is not known is told as nothing.
+        if (text->too_large || octets > kMaxBlockOctets) text->text.clear();
+        blocks_.push_back({name.substr(5, name.size() - 6), std::move(text->text), {}});
+      } else if (name == "UID") {
+        const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
+        if (uid_) key = static_cast<std::uint32_t>(uid);
+        if (uid != 0) append_item(news, name, std::to_string(uid));
+      } else if (!item.streams && is_plain_fetch_item(core_, name)) {
+        append_item(news, name, item.value);
+      }
+    }
+    const auto found = held_.by_key_.find(key);
+    if (has_header_ && found != held_.by_key_.end()) {
+      answer(number, held_.list_[found->second]);
+      held_.by_key_.erase(found);
+    } else if (!has_header_ && !news.empty()) {
+      core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
+    }
+    co_return Result<>();
+  }
+
+ private:
+  void answer(std::uint32_t number, HeldResponse& held) {
+    KnownBlock none;
+    auto header = std::ranges::find(blocks_, "HEADER", &KnownBlock::section);
+    if (header == blocks_.end()) return;
+    const mapping::Viewer viewer = viewer_of(core_, header->original);
+    std::string text = std::move(held.text);
+    if (!held.envelope.empty()) {
+      std::string visible;
+      show_block(core_, viewer, mapping::BlockKind::message, header->original, visible);
+      append_item(text, "ENVELOPE", envelope_answer(core_, viewer, held.envelope, header->original, visible));
+    }
+    std::vector<KnownBlock> known;
+    for (const auto& needed : held.needed) known.push_back(show(viewer, needed));
+    for (const auto& [name, value] : held.structures) {
+      if (viewer.own) {
+        append_item(text, name, value);
+      } else if (const auto structure = visible_structure(value, known, core_.utf8)) {
+        append_item(text, name, *structure);
+      } else {
+        missed_ = true;
+      }
+    }
+    core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
+  }
+
+  KnownBlock show(const mapping::Viewer& viewer, const NeededBlock& needed) {
+    KnownBlock known{needed.section, {}, {}};
+    const auto block = std::ranges::find(blocks_, needed.section, &KnownBlock::section);
+    if (block == blocks_.end() || block->original.empty()) return known;
+    const bool part = needed.section.ends_with("MIME");
+    known.original = block->original;
+    show_block(core_, viewer, part ? mapping::BlockKind::part : mapping::BlockKind::message, known.original,
+               known.visible);
+    return known;
+  }
+
+  ImapCore& core_;
+  HeldResponses& held_;
+  bool uid_;
+  bool& missed_;
+  std::vector<KnownBlock> blocks_;
+  bool has_header_ = false;
+};
+
+net::Task<Result<ImapStatus>> HeldResponses::resolve(ImapCore& core, bool uid, bool& missed) {
+  for (auto& response : list_) {
+    // More than any client's mail has: such a structure is not told.
+    if (response.needed.size() <= kMaxNeeded) continue;
+    response.needed.clear();
+    response.structures.clear();
+    missed = true;
+  }
+  BlockReader reader(core, *this, uid, missed);
+  auto status = co_await run_upstream(core, commands(uid), reader);
+  list_.clear();
+  by_key_.clear();
+  octets_ = 0;
+  co_return status;
+}
+
+std::string_view empty_envelope() {
+  return "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
+}
+
+std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
+                            std::string_view original, std::string_view visible) {
+  if (viewer.own) return std::string(upstream);
+  auto envelope = visible_envelope(upstream, original, visible, core.utf8);
+  return envelope ? std::move(*envelope) : std::string(empty_envelope());
+}
+
+}  // namespace kage::proxy

@@ -1,0 +1,52 @@
+// Responses whose structure shows header blocks that the upstream did not give along: set aside, bounded,
+// until the blocks were fetched.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "proxy/fetch/state.h"
+#include "proxy/structure/structure.h"
+
+namespace kage::proxy {
+
+struct HeldResponse {
+  std::uint32_t key = 0;  ///< UID, or number where UIDs are not used
+  std::string text;       ///< of the response, without what is still to come
+  std::string envelope;   ///< as the upstream said it; empty: none
+  std::vector<std::pair<std::string, std::string>> structures;  ///< name, value of the upstream
+  std::vector<NeededBlock> needed;                              ///< beside HEADER
+
+  [[nodiscard]] std::size_t octets() const;
+};
+
+class HeldResponses {
+ public:
+  /// False: there is no room, and the message has to be asked for again later.
+  bool add(HeldResponse& response);
+  /// News of a message that is held go with it; false when it is not.
+  bool append(std::uint32_t key, std::string_view text);
+  [[nodiscard]] bool empty() const { return list_.empty(); }
+
+  /// Fetches the blocks and answers. `missed`: something could not be told.
+  net::Task<Result<ImapStatus>> resolve(ImapCore& core, bool uid, bool& missed);
+
+ private:
+  friend class BlockReader;
+  std::vector<std::string> commands(bool uid) const;
+
+  std::vector<HeldResponse> list_;
+  std::unordered_map<std::uint32_t, std::size_t> by_key_;
+  std::size_t octets_ = 0;
+};
+
+/// ENVELOPE of a message; one that is no envelope is told as an empty one.
+std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
+                            std::string_view original, std::string_view visible);
+/// An envelope that says nothing.
+std::string_view empty_envelope();
+
+}  // namespace kage::proxy

@@ -1,0 +1,54 @@
+// Questions to the upstream on the way to the answer of a SEARCH: which messages, and what stands in them.
+// Whatever else the upstream says meanwhile reaches the client as ever.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/imap/core.h"
+
+namespace kage::proxy {
+
+/// A command as it is put together, with the places where a synchronising literal has to wait.
+class UpstreamCommand {
+ public:
+  explicit UpstreamCommand(std::string text) : text_(std::move(text)) {}
+  void add(std::string_view text) { text_ += text; }
+  void add_string(const ImapCore& core, std::string_view text);
+  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] const std::vector<std::size_t>& waits() const { return waits_; }
+
+ private:
+  std::string text_;
+  std::vector<std::size_t> waits_;
+};
+
+/// Sends a command (without tag and line end) and reads its answer to the end.
+net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapWatch* watch);
+
+/// What SEARCH or SORT answered.
+struct FoundNumbers {
+  ImapStatus status;
+  std::vector<std::uint32_t> numbers;  ///< in the order of the answer
+  bool esearch = false;                ///< it came as ESEARCH
+  std::string modseq;                  ///< of the answer, digits; empty: none
+};
+net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command);
+
+/// What a SEARCH, SORT or ESEARCH response says, added to `found`. False: it is none.
+bool read_numbers(const ImapResponse& response, FoundNumbers& found);
+
+/// Reads one item (BODY.PEEK[…]) of messages, at most `max` octets of each, a few hundred messages with one
+/// command. `uid`: the numbers are UIDs. `seen`, which outlives the task, is called for each that exists.
+using SeenOctets = std::move_only_function<void(std::uint32_t number, std::string octets)>;
+net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
+                         std::string item, std::size_t max, SeenOctets* seen);
+
+/// A search key that matches nothing on any server.
+inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";
+
+}  // namespace kage::proxy
