@@ -1,5 +1,5 @@
 // One value of an IMAP response as a tree: atoms, strings and lists, for ENVELOPE and BODYSTRUCTURE (RFC 9051
-// §7.5.2). Internal to this folder. Pure.
+// §7.5.2). Pure.
 //
 // Parsed with a stack of its own, never recursive. Nodes hold views of the text that was parsed.
 #pragma once
