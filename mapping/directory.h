@@ -5,9 +5,9 @@
 //   {kage}:check        a constant sealed under the master key: tells a wrong key
 //   {kage}:routes       hash: sealed domains, addresses, members with their wrapped keys
 //   kage:p:<phantom>    seal_phantom_value()
-//   kage:l:<id>         ledger hash of one message: copy tag → digest of the message that was served, and the
+//   kage:l:{<id>}       ledger hash of one message: copy tag → digest of the message that was served, and the
 //                       status if it was refused for good instead; expires
-//   kage:k:<id>         lock of a message in flight; expires
+//   kage:k:{<id>}       lock of a message in flight; expires
 //
 // Every trip also reads {kage}:gen: a change made on another node is seen before anything is decided on it.
 // Where no trip is needed, watch() has seen it within a second.

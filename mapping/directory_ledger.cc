@@ -25,8 +25,9 @@ constexpr std::string_view kExtendScript =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return "
     "0";
 
+/// The braces have a cluster keep lock and ledger of a message on one server, where their order counts.
 std::string named(std::string_view prefix, const MessageTag& message) {
-  return std::string(prefix) + hex(std::string_view(message.data(), message.size()));
+  return std::string(prefix) + "{" + hex(std::string_view(message.data(), message.size())) + "}";
 }
 template <std::size_t N>
 std::string_view octets(const std::array<char, N>& array) {
@@ -86,7 +87,8 @@ net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest requ
 
   net::RedisBatch batch;
   batch.add({"GET", kGenerationKey});
-  // The lock before the ledger: what an earlier attempt served was written before it let the lock go.
+  // The lock before the ledger: what an earlier attempt served was written before it let the lock go. They
+  // lie in one slot, where commands keep their order; the others need none (docs/architecture.md).
   batch.add({"SET", named(kLockPrefix, request.message), transaction.owner, "NX", "PX", kLockMillis});
   const std::string ledger = named(kLedgerPrefix, request.message);
   std::vector<std::string_view> lookup{"HMGET", ledger};
@@ -179,6 +181,11 @@ net::Task<Result<>> Directory::finish(const Transaction& transaction, bool forge
   net::RedisBatch batch;
   // Entries before the lock: who takes the lock next must not find them.
   if (forget_entries) batch.add({"DEL", named(kLedgerPrefix, transaction.message)});
+  // While their slot is being moved, one may be gone to another server and the other not.
+  if (forget_entries && state_->redis.is_cluster()) {
+    const auto deleted = co_await run_all(state_->redis, std::exchange(batch, {}));
+    if (!deleted) co_return std::unexpected(deleted.error());
+  }
   add_unlock(batch, transaction.message, transaction.owner);
   const auto replies = co_await run_all(state_->redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
