@@ -27,7 +27,11 @@ constexpr std::string_view kExtendScript =
 
 /// The braces have a cluster keep lock and ledger of a message on one server, where their order counts.
 std::string named(std::string_view prefix, const MessageTag& message) {
-  return std::string(prefix) + "{" + hex(std::string_view(message.data(), message.size())) + "}";
+  const std::string id = hex(std::string_view(message.data(), message.size()));
+  std::string name;
+  name.reserve(prefix.size() + id.size() + 2);
+  name.append(prefix).append("{").append(id).append("}");
+  return name;
 }
 template <std::size_t N>
 std::string_view octets(const std::array<char, N>& array) {

@@ -19,8 +19,8 @@ constexpr Millis kLookEvery{1000};
 constexpr Millis kMapEvery{250};
 /// Of masters that were known and of those that the operator named: one of them answers, or all are away.
 constexpr std::size_t kMostAsked = 16;
-/// Servers that slots are on their way to are no masters of the map yet.
-constexpr std::size_t kMostNodes = RedisSlotMap::kMostServers + 16;
+/// Servers that slots are on their way to, and that are no masters of the map yet.
+constexpr std::size_t kMostGuests = 16;
 
 RedisBatch slots_question() {
   RedisBatch batch;
@@ -54,13 +54,20 @@ RedisCluster::Node RedisCluster::node(const Endpoint& server) {
   for (const auto& [endpoint, node] : nodes_) {
     if (endpoint == server) return node;
   }
-  if (nodes_.size() >= kMostNodes) return nullptr;
+  if (nodes_.size() >= (map_ ? map_->servers.size() : 0) + kMostGuests) drop_guests();
   const auto made = std::make_shared<Redis>(loop_, options_at(server));
   made->on_link([weak = weak_from_this()] {
     if (const auto self = weak.lock()) ++self->epoch_;
   });
   nodes_.emplace_back(server, made);
   return made;
+}
+
+/// Batches that are on their way there keep theirs until they are answered.
+void RedisCluster::drop_guests() {
+  std::erase_if(nodes_, [&](const auto& one) {
+    return !map_ || std::ranges::find(map_->servers, one.first) == map_->servers.end();
+  });
 }
 
 // The map
@@ -152,12 +159,10 @@ void RedisCluster::take_map(RedisSlotMap map) {
   // What has moved may have been lost on the way, if a replica took a master's place.
   if (map_) ++epoch_;
   const bool first = !map_;
+  const bool others = first || map_->servers != map.servers;
   map_ = std::make_shared<const RedisSlotMap>(std::move(map));
-  log::info("redis.slots", {{"servers", map_->servers.size()}});
-  // Batches that are on their way there keep theirs until they are answered.
-  std::erase_if(nodes_, [&](const auto& one) {
-    return std::ranges::find(map_->servers, one.first) == map_->servers.end();
-  });
+  if (others) log::info("redis.masters", {{"count", map_->servers.size()}});
+  drop_guests();
   look();
   if (first) look_later();
 }
@@ -178,10 +183,9 @@ Task<void> RedisCluster::read_map_aside(std::shared_ptr<RedisCluster> self) {
 /// A batch notices a connection that is gone only where it goes, and what it leaves out as known may lie
 /// elsewhere. So each server is asked something again and again.
 void RedisCluster::look() {
-  if (!map_) return;
-  for (const Endpoint& server : map_->servers) {
-    if (const Node one = node(server)) spawn(look_at(shared_from_this(), one));
-  }
+  const Map map = map_;
+  if (!map) return;
+  for (const Endpoint& server : map->servers) spawn(look_at(shared_from_this(), node(server)));
 }
 
 void RedisCluster::look_later() {
@@ -205,11 +209,10 @@ Task<void> RedisCluster::look_at(std::shared_ptr<RedisCluster> self, Node node) 
 
 Task<Result<>> RedisCluster::run_round(std::shared_ptr<RedisCluster> self, RedisRounds& rounds,
                                        std::vector<RedisRounds::Part> parts) {
-  std::vector<Replies> answers(parts.size(), fail(Errc::unavailable, "Redis: too many servers"));
+  std::vector<Replies> answers(parts.size());
   std::vector<Task<void>> tasks;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    Node node = self->node(parts[i].server);
-    if (node) tasks.push_back(run_part(std::move(node), std::move(parts[i].batch), answers[i]));
+    tasks.push_back(run_part(self->node(parts[i].server), std::move(parts[i].batch), answers[i]));
   }
   ++self->round_trips_;
   co_await when_all(std::move(tasks));
@@ -270,8 +273,8 @@ Task<RedisCluster::Replies> RedisCluster::run_at(std::shared_ptr<RedisCluster> s
                                                  RedisBatch batch) {
   if (self->closed_) co_return fail(Errc::unavailable, "Redis client closed");
   const bool known = self->map_ && std::ranges::find(self->map_->servers, server) != self->map_->servers.end();
-  const Node node = known ? self->node(server) : nullptr;
-  if (!node) co_return fail(Errc::unavailable, "Redis: a server that is no master any more");
+  if (!known) co_return fail(Errc::unavailable, "Redis: a server that is no master any more");
+  const Node node = self->node(server);
   auto replies = co_await node->run(std::move(batch));
   if (!replies) self->doubt_map();
   co_return replies;
@@ -279,6 +282,7 @@ Task<RedisCluster::Replies> RedisCluster::run_at(std::shared_ptr<RedisCluster> s
 
 void RedisCluster::close() {
   if (closed_) return;
+  const auto self = shared_from_this();  // who waits may drop us
   closed_ = true;
   timer_.stop();
   if (asked_ != nullptr) asked_->close();

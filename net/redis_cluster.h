@@ -54,6 +54,7 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
 
   [[nodiscard]] RedisOptions options_at(const Endpoint& server) const;
   Node node(const Endpoint& server);
+  void drop_guests();
   std::vector<Endpoint> whom_to_ask();
   void take_map(RedisSlotMap map);
   void doubt_map();

@@ -51,11 +51,12 @@ Result<std::optional<Endpoint>> read_server(const RedisReply& reply, const Endpo
   }
   const RedisReply& host = reply.elements[0];
   const auto port = good_port(reply.elements[1].integer);
-  if (host.text == "?" || !port) return std::nullopt;
-  if (host.is_nil() || host.text.empty()) return Endpoint{asked.host, *port};
-  if (host.type != Type::string || !good_host(host.text)) {
+  if (!port || (!host.is_nil() && host.type != Type::string)) {
     return fail(Errc::protocol, "Redis: CLUSTER SLOTS");
   }
+  if (host.text == "?") return std::nullopt;
+  if (host.text.empty()) return Endpoint{asked.host, *port};
+  if (!good_host(host.text)) return fail(Errc::protocol, "Redis: CLUSTER SLOTS");
   return Endpoint{host.text, *port};
 }
 
