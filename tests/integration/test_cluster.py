@@ -179,6 +179,24 @@ class Moving(InCluster):
         wait_for(lambda: self.knows(OFFICER, TEACHER, COACH), 1, "the change to be known")
         second.stop()
 
+    def test_forgetting_while_keys_move(self):
+        """It takes effect at once; that dead phantoms may be left is said, and the next apply deletes them."""
+        for stranger in strangers(10, "leaving.test"):
+            phantom = self.phantom_of(stranger, TEACHER)
+        slot = self.cluster.slot(key_of(phantom))
+        source, target = self.masters(key_of(phantom))
+        self.cluster.begin_move(slot, source, target)
+        self.cluster.move_key(key_of(phantom), source, target)
+        forgotten = self.gateway.forget(PUBLIC, TEACHER)
+        self.assertEqual(forgotten.returncode, 1)
+        self.assertIn("keys moved", forgotten.stdout + forgotten.stderr)
+        self.assertReply(self.plain_reply(TEACHER, phantom, message(TEACHER, phantom)), 550)
+        self.cluster.end_move(slot, source, target)
+        self.gateway.apply(self.routes([OFFICER]))
+        living = self.gateway.command("phantoms", "--config", self.gateway.config_path, "--all", "--format", "csv",
+                                      "--address", PUBLIC).stdout.count(OFFICER)
+        self.assertEqual(self.cluster.count("kage:p:*"), living)
+
     @staticmethod
     def come_by(name, sent, failures):
         """Waits until a name was sent for again, begun after now."""
