@@ -223,7 +223,8 @@ class Builder {
     for (const std::string_view way : kRedisWays) {
       if (!values.given(way)) continue;
       if (!first.empty()) {
-        wrong(values, way, fmt::format("a value beside {}", first), "one of unix, host, sentinels and cluster");
+        wrong(values, way, fmt::format("a value beside {}", first),
+              "one of unix, host, sentinels and cluster");
       }
       if (first.empty()) first = way;
     }

@@ -20,8 +20,8 @@ class KeyScan {
     std::vector<net::RedisReply> replies;  ///< to the commands of `with`
     std::vector<net::RedisReply> keys;
   };
-  /// The next step, and commands about keys that go with it: one round trip, in a cluster two, and more at the
-  /// first step. An error that Redis answers to any of them is an error. To be called until ended().
+  /// The next step, and commands about keys that go with it: one round trip, in a cluster two, and more at
+  /// the first step. An error that Redis answers to any of them is an error. To be called until ended().
   net::Task<Result<Step>> next(net::RedisBatch with);
   [[nodiscard]] bool ended() const { return begun_ && at_ == servers_.size(); }
 

@@ -65,9 +65,14 @@ net::Task<Result<std::size_t>> Listing::step() {
 net::Task<Result<>> list_phantoms(net::Redis& redis, Routes routes, std::unordered_set<MemberId> members,
                                   std::function<void(const ListedPhantom&)> found,
                                   std::function<void(std::uint64_t, std::uint64_t)> progress) {
-  const auto listing = std::make_unique<Listing>(
-      Listing{redis, KeyScan(redis, kPage, std::string(kPhantomPrefix) + "*"), std::move(routes),
-              std::move(members), std::move(found), {}, {}});
+  const auto listing =
+      std::make_unique<Listing>(Listing{redis,
+                                        KeyScan(redis, kPage, std::string(kPhantomPrefix) + "*"),
+                                        std::move(routes),
+                                        std::move(members),
+                                        std::move(found),
+                                        {},
+                                        {}});
   std::uint64_t looked = 0;
   while (listing->more()) {
     const auto step = co_await listing->step();

@@ -42,7 +42,7 @@ class PhantomScan {
   /// Whether it may have missed some, since keys moved from one server of a cluster to another. Asks.
   net::Task<Result<bool>> missed() { return keys_.moved(); }
 
-  [[nodiscard]] std::uint64_t seen() const { return seen_; }            ///< keys of any kind so far
+  [[nodiscard]] std::uint64_t seen() const { return seen_; }           ///< keys of any kind so far
   [[nodiscard]] std::uint64_t total() const { return keys_.total(); }  ///< keys of any kind when it began
 
  private:

@@ -123,8 +123,9 @@ net::Task<Result<>> delete_phantoms(net::Redis& redis, net::Loop& loop,
   const auto missed = co_await scan.missed();
   if (!missed) co_return std::unexpected(missed.error());
   if (*missed) {
-    problem(report, "keys moved from one server of the cluster to another, and dead phantoms may be left: run "
-                    "apply again when they are at rest");
+    problem(report,
+            "keys moved from one server of the cluster to another, and dead phantoms may be left: run "
+            "apply again when they are at rest");
   }
   co_return Result<>();
 }
@@ -225,8 +226,9 @@ net::Task<Result<>> check_replicas(const Server& server, std::uint64_t replicas,
   if (told.is_error()) {
     problem(report, server, "WAIT is refused: whether replicas know is not known");
   } else if (told.integer < static_cast<std::int64_t>(replicas)) {
-    problem(report, server, "of " + std::to_string(replicas) + " replicas " + std::to_string(told.integer) +
-                        " know what was deleted: another one, made the master now, would bring it back");
+    problem(report, server,
+            "of " + std::to_string(replicas) + " replicas " + std::to_string(told.integer) +
+                " know what was deleted: another one, made the master now, would bring it back");
   }
   problem(report, server, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
   co_return Result<>();
@@ -259,7 +261,8 @@ net::Task<Result<PurgeReport>> purge(net::Redis& redis, net::Loop& loop,
   for (const net::Endpoint& at : *servers) {
     const Server server{redis, at};
     if (auto done = co_await check_elsewhere(server, report); !done) co_return std::unexpected(done.error());
-    if (auto done = co_await rewrite_files(server, loop, report); !done) co_return std::unexpected(done.error());
+    if (auto done = co_await rewrite_files(server, loop, report); !done)
+      co_return std::unexpected(done.error());
   }
   co_return report;
 }

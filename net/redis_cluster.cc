@@ -272,7 +272,8 @@ Task<Result<std::vector<Endpoint>>> RedisCluster::servers(std::shared_ptr<RedisC
 Task<RedisCluster::Replies> RedisCluster::run_at(std::shared_ptr<RedisCluster> self, Endpoint server,
                                                  RedisBatch batch) {
   if (self->closed_) co_return fail(Errc::unavailable, "Redis client closed");
-  const bool known = self->map_ && std::ranges::find(self->map_->servers, server) != self->map_->servers.end();
+  const bool known =
+      self->map_ && std::ranges::find(self->map_->servers, server) != self->map_->servers.end();
   if (!known) co_return fail(Errc::unavailable, "Redis: a server that is no master any more");
   const Node node = self->node(server);
   auto replies = co_await node->run(std::move(batch));

@@ -1,8 +1,8 @@
-// Redis Cluster for one loop: a Redis for each master, and the map that tells which has which key. Internal to
-// net.
+// Redis Cluster for one loop: a Redis for each master, and the map that tells which has which key. Internal
+// to net.
 //
-// The map is read when first needed, when a server says that a slot has moved, and when a server failed; it is
-// asked from whoever answers. A server that is away fails the batches that need it and no others.
+// The map is read when first needed, when a server says that a slot has moved, and when a server failed; it
+// is asked from whoever answers. A server that is away fails the batches that need it and no others.
 #pragma once
 
 #include <cstdint>
@@ -68,10 +68,10 @@ class RedisCluster : public std::enable_shared_from_this<RedisCluster> {
   std::shared_ptr<Reading> reading_;  // null: nobody reads now
   Stream* asked_ = nullptr;           // by the reading
   Timer timer_;
-  TimePoint retry_at_{};     // before it the map is not read, unless a server says that it knows a newer one
-  int failures_ = 0;         // readings in a row that gave nothing
-  std::size_t turn_ = 0;     // who is asked first
-  bool doubted_ = false;     // the map may be old
+  TimePoint retry_at_{};  // before it the map is not read, unless a server says that it knows a newer one
+  int failures_ = 0;      // readings in a row that gave nothing
+  std::size_t turn_ = 0;  // who is asked first
+  bool doubted_ = false;  // the map may be old
   bool closed_ = false;
   std::uint64_t epoch_ = 0;
   std::uint64_t round_trips_ = 0;

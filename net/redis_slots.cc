@@ -140,7 +140,8 @@ std::optional<RedisRedirect> read_redirect(const RedisReply& reply, const Endpoi
   const std::string_view host = server.substr(0, colon);
   const auto port = parse_number(server.substr(colon + 1), UINT16_MAX);
   if (!port || *port == 0 || (!host.empty() && !good_host(host))) return std::nullopt;
-  return RedisRedirect{ask, {host.empty() ? asked.host : std::string(host), static_cast<std::uint16_t>(*port)}};
+  return RedisRedirect{ask,
+                       {host.empty() ? asked.host : std::string(host), static_cast<std::uint16_t>(*port)}};
 }
 
 }  // namespace kage::net

@@ -51,9 +51,9 @@ std::optional<RedisRedirect> read_redirect(const RedisReply& reply, const Endpoi
 /// A batch on its way through a cluster, round by round: next() says what goes to whom, take() sorts the
 /// answers, until next() has nothing more.
 ///
-/// What commands of one slot promise each other by their order holds: they go to one server in one piece. Only
-/// while the slot is being moved can some be sent on and others not; then those behind that only read are
-/// read again after them. Commands of different slots know no order.
+/// What commands of one slot promise each other by their order holds: they go to one server in one piece.
+/// Only while the slot is being moved can some be sent on and others not; then those behind that only read
+/// are read again after them. Commands of different slots know no order.
 class RedisRounds {
  public:
   /// Each command has its key first (EVAL: behind the number of keys), or no argument at all: that one goes
@@ -98,7 +98,8 @@ class RedisRounds {
     std::uint16_t slot;
     const Endpoint* server;
   };
-  static bool has_to_wait(const Command& command, const Endpoint* server, const std::vector<Unsettled>& before);
+  static bool has_to_wait(const Command& command, const Endpoint* server,
+                          const std::vector<Unsettled>& before);
 
   const RedisBatch batch_;
   std::vector<Command> commands_;

@@ -56,7 +56,8 @@ struct OneServer {
   OneServer() {
     Redis redis(loop, server.options());
     REQUIRE_FALSE(ask(loop, redis, {"CLUSTER", "ADDSLOTSRANGE", "0", "16383"})->front().is_error());
-    while (ask(loop, redis, {"SET", "probe", "1"})->front().is_error()) run_on_loop(loop, loop.sleep(Millis(5)));
+    while (ask(loop, redis, {"SET", "probe", "1"})->front().is_error())
+      run_on_loop(loop, loop.sleep(Millis(5)));
   }
   [[nodiscard]] RedisOptions options() const {
     RedisOptions options;
@@ -68,8 +69,9 @@ struct OneServer {
 /// A peer that is all of a cluster, or says so, and answers every command about a key with `answer`.
 struct Peer {
   explicit Peer(Loop& loop) {
-    auto opened = Listener::open(loop, "127.0.0.1", 0,
-                                 [this](StreamPtr stream, PeerAddress) { spawn(serve(*this, std::move(stream))); });
+    auto opened = Listener::open(loop, "127.0.0.1", 0, [this](StreamPtr stream, PeerAddress) {
+      spawn(serve(*this, std::move(stream)));
+    });
     REQUIRE(opened);
     listener = std::move(*opened);
     map = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:" + port() + "\r\n";
@@ -109,7 +111,8 @@ TEST_CASE("slots are what redis-server says") {
   OneServer cluster;
   Redis redis(cluster.loop, cluster.server.options());
   RedisBatch batch;
-  std::vector<std::string> keys = {"", "{}", "{}x", "a{b}c", "{a", "a}", "}{", "{{a}}", "{a}{b}", "x{a}{b}", "{kage}:gen"};
+  std::vector<std::string> keys = {"",   "{}",    "{}x",    "a{b}c",   "{a",        "a}",
+                                   "}{", "{{a}}", "{a}{b}", "x{a}{b}", "{kage}:gen"};
   for (int i = 0; i < 500; ++i) keys.push_back(random_bytes(static_cast<std::size_t>(i) % 40));
   for (const std::string& key : keys) batch.add({"CLUSTER", "KEYSLOT", key});
   const auto replies = await(cluster.loop, redis.run(std::move(batch)));
@@ -226,7 +229,9 @@ TEST_CASE("a peer that names a new server each time is left") {
 
 TEST_CASE("maps that cannot be used") {
   Loop loop;
-  for (const std::string_view map : {"*0\r\n", "+OK\r\n", "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\na\r\n:1\r\n", "-ERR no\r\n", "nonsense\r\n"}) {
+  for (const std::string_view map :
+       {"*0\r\n", "+OK\r\n", "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\na\r\n:1\r\n", "-ERR no\r\n",
+        "nonsense\r\n"}) {
     INFO(map);
     Peer peer(loop);
     peer.map = map;
@@ -241,8 +246,8 @@ TEST_CASE("a map with a server that is away fails only what needs it") {
   const std::string away = std::to_string(free_port(loop));
   Peer peer(loop);
   peer.answer = "$4\r\nhigh\r\n";
-  peer.map = "*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + away + "\r\n*3\r\n:8192\r\n:16383\r\n*2\r\n$0\r\n\r\n:" +
-             peer.port() + "\r\n";
+  peer.map = "*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + away +
+             "\r\n*3\r\n:8192\r\n:16383\r\n*2\r\n$0\r\n\r\n:" + peer.port() + "\r\n";
   Redis redis(loop, peer.options());
   CHECK_FALSE(ask(loop, redis, {"GET", "bar"}));
   const auto high = ask(loop, redis, {"GET", "foo"});

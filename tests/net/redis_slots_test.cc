@@ -34,8 +34,10 @@ Result<RedisSlotMap> read(std::string_view bytes) {
 /// Two masters; the first has a replica, the second's entry has what newer servers add.
 constexpr std::string_view kSlots =
     "*2\r\n"
-    "*4\r\n:0\r\n:8191\r\n*3\r\n$8\r\n10.0.0.1\r\n:7001\r\n$2\r\nid\r\n*3\r\n$8\r\n10.0.0.3\r\n:7003\r\n$2\r\nid\r\n"
-    "*3\r\n:8192\r\n:16383\r\n*4\r\n$8\r\n10.0.0.2\r\n:7002\r\n$2\r\nid\r\n*2\r\n$8\r\nhostname\r\n$1\r\nh\r\n";
+    "*4\r\n:0\r\n:8191\r\n*3\r\n$8\r\n10.0.0.1\r\n:7001\r\n$2\r\nid\r\n*3\r\n$8\r\n10.0.0.3\r\n:7003\r\n$"
+    "2\r\nid\r\n"
+    "*3\r\n:8192\r\n:16383\r\n*4\r\n$8\r\n10.0.0.2\r\n:7002\r\n$2\r\nid\r\n*2\r\n$8\r\nhostname\r\n$"
+    "1\r\nh\r\n";
 
 const Endpoint kFirst{"10.0.0.1", 7001};
 const Endpoint kSecond{"10.0.0.2", 7002};
@@ -163,7 +165,8 @@ TEST_CASE("servers without a name, and slots without a server") {
   const auto empty = read("*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:7001\r\n");
   REQUIRE(empty);
   CHECK(empty->servers.front().host == "10.0.0.9");
-  const auto unknown = read("*2\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\n?\r\n:7001\r\n*3\r\n:2\r\n:3\r\n*2\r\n$1\r\na\r\n:1\r\n");
+  const auto unknown =
+      read("*2\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\n?\r\n:7001\r\n*3\r\n:2\r\n:3\r\n*2\r\n$1\r\na\r\n:1\r\n");
   REQUIRE(unknown);
   CHECK(unknown->server_of(0) == nullptr);
   CHECK(unknown->server_of(2) != nullptr);
@@ -182,15 +185,16 @@ TEST_CASE("redirections") {
   CHECK(read_redirect(error("MOVED 1 redis-1.example:6381"), kAsked)->server.host == "redis-1.example");
   for (const std::string_view other :
        {"MOVED", "MOVED ", "MOVED 1", "MOVED 1 ", "MOVED 1 a", "MOVED 1 a:", "MOVED 1 a:0", "MOVED 1 a:65536",
-        "MOVED x a:1", "MOVED 16384 a:1", "MOVED 1 ?:1", "MOVED 1 a b:1", "ASKING", "ASK", "TRYAGAIN Multiple keys",
-        "CLUSTERDOWN", "MOVED 1 a\r\n:1", "moved 1 a:1"}) {
+        "MOVED x a:1", "MOVED 16384 a:1", "MOVED 1 ?:1", "MOVED 1 a b:1", "ASKING", "ASK",
+        "TRYAGAIN Multiple keys", "CLUSTERDOWN", "MOVED 1 a\r\n:1", "moved 1 a:1"}) {
     INFO(other);
     CHECK_FALSE(read_redirect(error(std::string(other)), kAsked));
   }
   CHECK_FALSE(read_redirect(text("MOVED 3999 192.0.2.1:6381"), kAsked));
   // Cut anywhere it is another server or none, and nothing is read beyond its end.
   const std::string whole = "MOVED 3999 192.0.2.1:6381";
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) (void)read_redirect(error(whole.substr(0, cut)), kAsked);
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    (void)read_redirect(error(whole.substr(0, cut)), kAsked);
 }
 
 TEST_CASE("a batch is cut by server, and its answers come back in order") {
@@ -330,8 +334,8 @@ TEST_CASE("other errors of a cluster are answers") {
   const RedisSlotMap map = two_servers();
   const auto parts = rounds.next(map);
   REQUIRE(parts);
-  rounds.take(parts->front(),
-              {error("TRYAGAIN Multiple keys"), error("CLUSTERDOWN Hash slot not served"), error("MOVED nonsense")});
+  rounds.take(parts->front(), {error("TRYAGAIN Multiple keys"), error("CLUSTERDOWN Hash slot not served"),
+                               error("MOVED nonsense")});
   CHECK(rounds.next(map)->empty());
   for (const RedisReply& reply : std::move(rounds).replies()) CHECK(reply.is_error());
 }
