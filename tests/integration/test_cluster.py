@@ -1,5 +1,7 @@
 """Redis Cluster (contract R9.3): everything works as with one Redis, while slots move and when a master dies."""
 
+import os
+import shutil
 import threading
 import unittest
 from collections import Counter
@@ -30,6 +32,8 @@ def key_of(phantom):
 
 
 class InCluster(Small):
+    workers = 2
+
     @classmethod
     def make_redis(cls, space):
         cls.cluster = Cluster(space)
@@ -179,6 +183,29 @@ class Moving(InCluster):
         wait_for(lambda: self.knows(OFFICER, TEACHER, COACH), 1, "the change to be known")
         second.stop()
 
+    def test_a_ledger_moves(self):
+        """Wherever the ledger of a message is, a retry finds it (contract R3.7)."""
+        known = {key for master in self.cluster.masters for key in master.call("KEYS", "kage:l:*")}
+        text = message(STRANGER, PUBLIC, message_id="ledger@stranger.test")
+        self.assertReply(self.inbound(text), 250)
+        self.copies(len(self.members))
+        ledger, = {key for master in self.cluster.masters for key in master.call("KEYS", "kage:l:*")} - known
+        slot = self.cluster.slot(ledger)
+        source, target = self.masters(ledger)
+
+        def retried():
+            self.assertReply(self.inbound(text), 250)
+            self.assertEqual(self.sink.messages, [])
+        self.cluster.begin_move(slot, source, target)
+        asked = source.redirections("ASK")
+        retried()  # the lock goes there, the ledger is here
+        self.assertGreater(source.redirections("ASK"), asked)
+        self.cluster.move_key(ledger, source, target)
+        retried()
+        self.cluster.end_move(slot, source, target)
+        retried()
+        self.assertEqual(self.cluster.count(ledger.decode().replace("kage:l:", "kage:k:")), 0)
+
     def test_forgetting_while_keys_move(self):
         """It takes effect at once; that dead phantoms may be left is said, and the next apply deletes them."""
         for stranger in strangers(10, "leaving.test"):
@@ -251,6 +278,29 @@ class Moving(InCluster):
         self.assertEqual(answers, Counter(sent))
         self.sink.clear()
         self.assertEqual([self.phantom_of(name, OFFICER) for name in names], list(phantoms.values()))
+
+
+class Emptied(InCluster):
+    workers = 1
+
+    def test_a_master_that_lost_its_data(self):
+        """What was remembered is not believed any more (contract R4.4), also when nobody needed that master meanwhile."""
+        phantoms = {name: self.phantom_of(name, OFFICER) for name in strangers(12)}
+        routes_at = self.cluster.owner(GENERATION)
+        lost = next(master for master in self.cluster.masters if master is not routes_at)
+        held = {name for name, phantom in phantoms.items() if self.cluster.owner(key_of(phantom)) is lost}
+        self.assertGreater(len(held), 0)
+        lost.kill()
+        shutil.rmtree(os.path.join(lost.folder, "appendonlydir"))
+        lost.start()
+        wait_for(lambda: all(m.info("cluster_state") == "ok" for m in self.cluster.masters), 30, "the cluster to be well")
+        self.assertEqual(lost.count("kage:p:*"), 0)
+        for name, phantom in phantoms.items():
+            self.sink.clear()
+            self.until_delivered(message(name, PUBLIC, message_id=f"again@{name.replace('@', '.')}"), sender=name)
+            self.assertEqual(address(self.copy_for(OFFICER, self.sink.messages).data), phantom)
+            self.assertReply(self.plain_reply(OFFICER, phantom, message(OFFICER, phantom)), 250)
+        self.assertGreaterEqual(lost.count("kage:p:*"), len(held))
 
 
 class Proxy(test_proxy_forget.Forget):
