@@ -369,6 +369,10 @@ class Failover(Case):
 class RoutesMasterDies(Failover):
     def test_it(self):
         self.fail_over(lambda master: master.kill(), GENERATION)
+        # Replicas are waited for at each master that has one, and keep files of their own.
+        forgotten = self.gateway.forget(PUBLIC, TEACHER)
+        self.assertEqual(forgotten.stderr.count("run BGREWRITEAOF or BGSAVE on each"), 2, forgotten.stderr)
+        self.assertNotIn("know what was deleted", forgotten.stderr)
 
 
 class PhantomsMasterDies(Failover):
