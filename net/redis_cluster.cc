@@ -200,9 +200,12 @@ void RedisCluster::look_later() {
 
 Task<void> RedisCluster::look_at(std::shared_ptr<RedisCluster> self, Node node) {
   RedisBatch batch;
-  batch.add({"PING"});
+  batch.add({"ROLE"});
   const auto answer = co_await node->run(std::move(batch));
-  if (!answer) self->doubt_map();
+  // One that was made a replica would tell so only to who asks it for a key.
+  const auto* role =
+      answer && !answer->front().elements.empty() ? &answer->front().elements.front() : nullptr;
+  if (!answer || (role != nullptr && role->text != "master")) self->doubt_map();
 }
 
 // Batches
