@@ -380,6 +380,21 @@ class PhantomsMasterDies(Failover):
         self.fail_over(lambda master: master.kill(), None)
 
 
+class PhantomsMasterIsReplaced(Failover):
+    def test_it(self):
+        """By hand, with all connections left open: it is noticed though nobody asks that master for anything."""
+        phantoms = {name: self.phantom(name, "before") for name in strangers(12)}
+        # Not the one that is asked for the routes all the time.
+        name, master = next((name, owner) for name, phantom in phantoms.items()
+                            if (owner := self.cluster.owner(key_of(phantom))) is not self.cluster.owner(GENERATION))
+        replica = self.cluster.replicas[self.cluster.masters.index(master)]
+        told = len(self.gateway.events("redis.masters"))
+        wait_for(lambda: replica.call("DBSIZE") == master.call("DBSIZE"), 20, "the replica to have all")
+        replica.call("CLUSTER", "FAILOVER", "TAKEOVER")
+        self.gateway.wait_event("redis.masters", told + 1)
+        self.assertEqual(self.phantom(name, "after"), phantoms[name])
+
+
 class RoutesMasterHangs(Failover):
     def test_it(self):
         """Its connections are open, and nothing is answered any more."""
