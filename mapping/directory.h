@@ -102,6 +102,10 @@ class Directory {
   /// Writes that a copy was served, at once when the next hop's 250 arrives. Does not wait for others.
   net::Task<Result<>> served(const Transaction& transaction, CopyTag copy, Digest digest_so_far);
 
+  /// Whether a trip that is begun later is carried out later, without being waited for. Not in a cluster: on
+  /// its way a trip may be sent on to another server.
+  [[nodiscard]] bool keeps_order() const;
+
   /// Writes that copies were refused for good, each with its status (RFC 3463): a retry does not try them
   /// again.
   struct Refusal {

@@ -139,6 +139,10 @@ net::Task<Result<>> Directory::served(const Transaction& transaction, CopyTag co
   co_return Result<>();
 }
 
+bool Directory::keeps_order() const {
+  return !state_->redis.is_cluster();
+}
+
 net::Task<Result<>> Directory::refused(const Transaction& transaction, std::vector<Refusal> refusals,
                                        Digest digest) {
   if (refusals.empty()) co_return Result<>();
@@ -186,7 +190,7 @@ net::Task<Result<>> Directory::finish(const Transaction& transaction, bool forge
   // Entries before the lock: who takes the lock next must not find them.
   if (forget_entries) batch.add({"DEL", named(kLedgerPrefix, transaction.message)});
   // While their slot is being moved, one may be gone to another server and the other not.
-  if (forget_entries && state_->redis.is_cluster()) {
+  if (forget_entries && !keeps_order()) {
     const auto deleted = co_await run_all(state_->redis, std::exchange(batch, {}));
     if (!deleted) co_return std::unexpected(deleted.error());
   }
