@@ -79,6 +79,25 @@ void check_routes_file(const Config& config, const Command& command, Report& rep
   report.line("routes file " + path, result, spec ? count_of(spec->addresses.size(), "public address") : "");
 }
 
+net::Task<void> check_masters(net::Redis& redis, Report& report) {
+  const auto servers = co_await redis.servers();
+  report.line("Redis Cluster", servers ? Result<>() : std::unexpected(servers.error()),
+              servers ? count_of(servers->size(), "master") : "");
+  if (!servers) co_return;
+  for (const net::Endpoint& server : *servers) {
+    net::RedisBatch batch;
+    batch.add({"PING"});
+    const auto answer = co_await redis.run_at(server, std::move(batch));
+    Result<> result;
+    if (!answer) {
+      result = std::unexpected(answer.error());
+    } else if (answer->front().is_error()) {
+      result = fail(Errc::unavailable, "it answers PING with an error");
+    }
+    report.line("Redis master " + net::format_endpoint(server.host, server.port), result);
+  }
+}
+
 net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
   const bool there = ::access(config.master_key.c_str(), F_OK) == 0 || errno != ENOENT;
   const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
@@ -87,6 +106,7 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
   CommandRedis access(loop, config.redis, "check");
   const auto opened = co_await access.open();
   report.line("Redis", opened, config.redis.embedded ? "embedded" : "");
+  if (opened && access.redis().is_cluster()) co_await check_masters(access.redis(), report);
   if (opened && key) {
     const auto master = co_await open_master_key(access.redis(), config.master_key, false);
     report.line("key and Redis belong together", master ? Result<>() : std::unexpected(master.error()));

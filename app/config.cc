@@ -23,6 +23,9 @@ namespace {
 constexpr std::size_t kMaxConfigSize = 1 << 20;
 constexpr std::size_t kMaxSecretSize = 4096;
 constexpr std::uint16_t kSentinelPort = 26379;
+constexpr std::uint16_t kRedisPort = 6379;
+/// Settings that say where Redis is, each by itself; with none of them it is the embedded one.
+constexpr std::string_view kRedisWays[] = {"unix", "host", "sentinels", "cluster"};
 constexpr std::size_t kMaxSocketPath = 107;  // sun_path of unix(7), without its final NUL
 
 net::Millis millis(const SectionValues& values, std::string_view key) {
@@ -160,7 +163,7 @@ class Builder {
   void redis() {
     const SectionValues& values = document_.one("redis");
     RedisConfig& redis = config_.redis;
-    redis.embedded = !values.given("unix") && !values.given("host") && !values.given("sentinels");
+    redis.embedded = std::ranges::none_of(kRedisWays, [&](auto way) { return values.given(way); });
     redis.tls = values.flag("tls");
     redis.ca_file = authorities(values, redis.tls);
     redis.fsync_always = values.text("fsync") == "always";
@@ -175,16 +178,22 @@ class Builder {
     options.database = static_cast<int>(values.number("database"));
     options.connect_timeout = millis(values, "connect_timeout");
     options.command_timeout = millis(values, "command_timeout");
+    options.cluster = endpoints(values, "cluster", kRedisPort);
     sentinels(values, options.sentinels);
     check_redis(values);
   }
 
-  void sentinels(const SectionValues& values, net::RedisSentinels& sentinels) {
-    for (const std::string& text : values.list("sentinels")) {
-      if (auto endpoint = net::parse_endpoint(text, kSentinelPort)) {
-        sentinels.endpoints.push_back(std::move(*endpoint));
-      }
+  static std::vector<net::Endpoint> endpoints(const SectionValues& values, std::string_view key,
+                                              std::uint16_t default_port) {
+    std::vector<net::Endpoint> found;
+    for (const std::string& text : values.list(key)) {
+      if (auto endpoint = net::parse_endpoint(text, default_port)) found.push_back(std::move(*endpoint));
     }
+    return found;
+  }
+
+  void sentinels(const SectionValues& values, net::RedisSentinels& sentinels) {
+    sentinels.endpoints = endpoints(values, "sentinels", kSentinelPort);
     sentinels.master = values.text("sentinel_master");
     sentinels.username = values.text("sentinel_username");
     sentinels.password = password(values, "sentinel_password");
@@ -209,22 +218,28 @@ class Builder {
     const RedisConfig& redis = config_.redis;
     const net::RedisOptions& options = redis.options;
     const bool host = values.given("host");
-    const bool sentinels = values.given("sentinels");
-    if (values.given("unix") && host) wrong(values, "unix", "a value beside host", "one of unix and host");
-    if (sentinels && (host || values.given("unix"))) {
-      wrong(values, "sentinels", fmt::format("a value beside {}", host ? "host" : "unix"),
-            "one of unix, host and sentinels");
+    const bool cluster = values.given("cluster");
+    std::string_view first;
+    for (const std::string_view way : kRedisWays) {
+      if (!values.given(way)) continue;
+      if (!first.empty()) {
+        wrong(values, way, fmt::format("a value beside {}", first),
+              "one of unix, host, sentinels and cluster");
+      }
+      if (first.empty()) first = way;
     }
     only_with(values, "port", host, "port only with host");
-    only_with(values, "tls", host || sentinels, "tls only with host or sentinels");
+    only_with(values, "tls", host || cluster || values.given("sentinels"),
+              "tls only with host, sentinels or cluster");
+    only_with(values, "database", !cluster, "no database with cluster, which has one only");
     only_with(values, "ca_file", redis.tls, "ca_file only with tls = true");
     for (const std::string_view key : {"username", "password", "password_file", "database"}) {
       only_with(values, key, !redis.embedded,
-                "with unix, host or sentinels only; the embedded Redis needs none");
+                "with unix, host, sentinels or cluster only; the embedded Redis needs none");
     }
     for (const std::string_view key : {"fsync", "executable"}) {
       only_with(values, key, redis.embedded,
-                "without unix, host and sentinels only; it is for the embedded Redis");
+                "without unix, host, sentinels and cluster only; it is for the embedded Redis");
     }
     if (!options.username.empty() && options.password.empty()) {
       wrong(values, "username", quote(options.username),

@@ -72,6 +72,11 @@ net::Task<Result<>> CommandRedis::open() {
   auto options = redis_options(config_);
   if (!options) co_return std::unexpected(options.error());
   redis_ = std::make_unique<net::Redis>(loop_, std::move(*options));
+  if (redis_->is_cluster()) {
+    // Not all of its servers are needed for everything.
+    const auto servers = co_await redis_->servers();
+    co_return servers ? Result<>() : std::unexpected(servers.error());
+  }
   net::RedisBatch batch;
   batch.add({"PING"});
   const auto answer = co_await redis_->run(std::move(batch));

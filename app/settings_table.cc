@@ -18,7 +18,8 @@ constexpr Section kSections[] = {
     {"server", false, "The gateway itself."},
     {"keys", false, "The master key, from which everything stored is sealed (contract R4.3)."},
     {"redis", false,
-     "Where the mapping lives. Without `unix`, `host` and `sentinels`, `serve` runs a private redis-server "
+     "Where the mapping lives. Without `unix`, `host`, `sentinels` and `cluster`, `serve` runs a private "
+     "redis-server "
      "of its own in the state folder; commands that run beside it use the same one."},
     {"tls", false, ""},
     {"tls.certificate", true,
@@ -97,8 +98,13 @@ constexpr Setting kSettings[] = {
     text("redis", "sentinel_password", Kind::secret, "", "Password of the sentinels."),
     text("redis", "sentinel_password_file", Kind::file, "",
          "A file whose first line is that password, instead of `sentinel_password`."),
+    text("redis", "cluster", Kind::endpoints, "",
+         "Some servers of a Redis Cluster (port 6379 unless given). Any one that answers tells of all the "
+         "others."),
     text("redis", "tls", Kind::boolean, "false",
-         "Whether to speak TLS with it, and with the sentinels; certificates are verified."),
+         "Whether to speak TLS with it, with the sentinels and with all servers of a cluster; certificates "
+         "are "
+         "verified."),
     text("redis", "ca_file", Kind::file, "",
          "PEM file of the authorities that may sign its certificate; default: the system's."),
     text("redis", "username", Kind::text, "", "ACL user."),

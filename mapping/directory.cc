@@ -183,7 +183,9 @@ net::Task<Result<Routes>> Directory::refresh() {
 /// One connection's life: from being told to being told no more.
 net::Task<void> Directory::State::track() {
   bool told = false;
-  tracking = std::make_unique<net::RedisTracking>(loop, redis.options(), std::string(kGenerationKey));
+  net::RedisOptions server = redis.options_for(kGenerationKey);
+  tracked = {server.host, server.port};
+  tracking = std::make_unique<net::RedisTracking>(loop, std::move(server), std::string(kGenerationKey));
   const Error end = co_await tracking->run([this, &told] {
     told = true;
     look_again();
@@ -200,6 +202,13 @@ net::Task<void> Directory::State::track() {
   tracking_ended.set();
 }
 
+/// In a cluster the generation may move to another server; the one that had it tells of nothing any more.
+bool Directory::State::has_moved() const {
+  if (!redis.is_cluster()) return false;
+  const net::RedisOptions server = redis.options_for(kGenerationKey);
+  return tracked != net::Endpoint{server.host, server.port};
+}
+
 void Directory::State::look_again() {
   changed = true;
   wake.set();
@@ -212,6 +221,7 @@ net::Task<void> Directory::watch(net::Millis look_every) {
     const auto looked = co_await refresh();  // its failure is in the shared state
     if (!looked) log::debug("watch.failed", {{"reason", to_string(looked.error().code)}});
     if (state.stopped) break;
+    if (state.tracking && looked && state.has_moved()) state.tracking->close();
     if (!state.tracking && looked && state.loop.now() >= state.track_at) {
       state.tracking_ended.reset();
       net::spawn(state.track());

@@ -5,9 +5,9 @@
 //   {kage}:check        a constant sealed under the master key: tells a wrong key
 //   {kage}:routes       hash: sealed domains, addresses, members with their wrapped keys
 //   kage:p:<phantom>    seal_phantom_value()
-//   kage:l:<id>         ledger hash of one message: copy tag → digest of the message that was served, and the
+//   kage:l:{<id>}       ledger hash of one message: copy tag → digest of the message that was served, and the
 //                       status if it was refused for good instead; expires
-//   kage:k:<id>         lock of a message in flight; expires
+//   kage:k:{<id>}       lock of a message in flight; expires
 //
 // Every trip also reads {kage}:gen: a change made on another node is seen before anything is decided on it.
 // Where no trip is needed, watch() has seen it within a second.
@@ -101,6 +101,10 @@ class Directory {
 
   /// Writes that a copy was served, at once when the next hop's 250 arrives. Does not wait for others.
   net::Task<Result<>> served(const Transaction& transaction, CopyTag copy, Digest digest_so_far);
+
+  /// Whether a trip that is begun later is carried out later, without being waited for. Not in a cluster: on
+  /// its way a trip may be sent on to another server.
+  [[nodiscard]] bool keeps_order() const;
 
   /// Writes that copies were refused for good, each with its status (RFC 3463): a retry does not try them
   /// again.

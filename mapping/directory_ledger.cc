@@ -25,8 +25,13 @@ constexpr std::string_view kExtendScript =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return "
     "0";
 
+/// The braces have a cluster keep lock and ledger of a message on one server, where their order counts.
 std::string named(std::string_view prefix, const MessageTag& message) {
-  return std::string(prefix) + hex(std::string_view(message.data(), message.size()));
+  const std::string id = hex(std::string_view(message.data(), message.size()));
+  std::string name;
+  name.reserve(prefix.size() + id.size() + 2);
+  name.append(prefix).append("{").append(id).append("}");
+  return name;
 }
 template <std::size_t N>
 std::string_view octets(const std::array<char, N>& array) {
@@ -86,7 +91,8 @@ net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest requ
 
   net::RedisBatch batch;
   batch.add({"GET", kGenerationKey});
-  // The lock before the ledger: what an earlier attempt served was written before it let the lock go.
+  // The lock before the ledger: what an earlier attempt served was written before it let the lock go. They
+  // lie in one slot, where commands keep their order; the others need none (docs/architecture.md).
   batch.add({"SET", named(kLockPrefix, request.message), transaction.owner, "NX", "PX", kLockMillis});
   const std::string ledger = named(kLedgerPrefix, request.message);
   std::vector<std::string_view> lookup{"HMGET", ledger};
@@ -131,6 +137,10 @@ net::Task<Result<>> Directory::served(const Transaction& transaction, CopyTag co
   const auto replies = co_await run_all(state_->redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   co_return Result<>();
+}
+
+bool Directory::keeps_order() const {
+  return !state_->redis.is_cluster();
 }
 
 net::Task<Result<>> Directory::refused(const Transaction& transaction, std::vector<Refusal> refusals,
@@ -179,6 +189,11 @@ net::Task<Result<>> Directory::finish(const Transaction& transaction, bool forge
   net::RedisBatch batch;
   // Entries before the lock: who takes the lock next must not find them.
   if (forget_entries) batch.add({"DEL", named(kLedgerPrefix, transaction.message)});
+  // While their slot is being moved, one may be gone to another server and the other not.
+  if (forget_entries && !keeps_order()) {
+    const auto deleted = co_await run_all(state_->redis, std::exchange(batch, {}));
+    if (!deleted) co_return std::unexpected(deleted.error());
+  }
   add_unlock(batch, transaction.message, transaction.owner);
   const auto replies = co_await run_all(state_->redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());

@@ -64,6 +64,7 @@ struct Directory::State {
   bool changed = false;  // since the last look began
 
   std::unique_ptr<net::RedisTracking> tracking;  // null: nobody tells of changes
+  net::Endpoint tracked;                         // the server that tells
   net::Event tracking_ended;
   net::TimePoint track_at{};
   bool tracking_denied = false;    // logged
@@ -83,6 +84,7 @@ struct Directory::State {
   net::Task<Result<Routes>> read_routes(bool even_if_known);
   net::Task<Result<std::uint64_t>> generation();
   net::Task<void> track();
+  [[nodiscard]] bool has_moved() const;
   void look_again();
 
   void check_cache(std::uint64_t generation);

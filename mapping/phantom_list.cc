@@ -1,4 +1,4 @@
-// One pass with SCAN. Redis may name a key twice: what was found is remembered as hashes.
+// One pass over the keys. Redis may name a key twice: what was found is remembered as hashes.
 #include "mapping/phantom_list.h"
 
 #include <algorithm>
@@ -7,24 +7,24 @@
 #include <vector>
 
 #include "base/text.h"
+#include "mapping/key_scan.h"
 #include "mapping/route_codec.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr std::string_view kPage = "1000";
+constexpr std::size_t kPage = 1000;
 
 struct Listing {
   net::Redis& redis;
+  KeyScan scan;
   Routes routes;
   std::unordered_set<MemberId> members;
   std::function<void(const ListedPhantom&)> found;
   std::unordered_set<std::string> given;
-  std::string cursor = "0";
   std::vector<std::string> keys;  // of the page whose values are to be read
-  bool begun = false;
 
-  [[nodiscard]] bool more() const { return !begun || cursor != "0" || !keys.empty(); }
+  [[nodiscard]] bool more() const { return !scan.ended() || !keys.empty(); }
   net::Task<Result<std::size_t>> step();
   void look_at(std::string_view key, const net::RedisReply& value);
 };
@@ -38,25 +38,25 @@ void Listing::look_at(std::string_view key, const net::RedisReply& value) {
   found({*opened->member, local, std::move(opened->seen)});
 }
 
-/// Reads the values of the page and the next page. How many keys it looked at.
+/// Reads the values of the page and the next page's keys. How many keys it looked at.
 net::Task<Result<std::size_t>> Listing::step() {
   net::RedisBatch batch;
   for (const std::string& key : keys) batch.add({"GET", key});
-  const std::string pattern = std::string(kPhantomPrefix) + "*";
-  const bool scan = !begun || cursor != "0";
-  if (scan) batch.add({"SCAN", cursor, "MATCH", pattern, "COUNT", kPage});
-  auto replies = co_await redis.run(std::move(batch));
-  if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
+  KeyScan::Step step;
+  if (scan.ended()) {
+    auto replies = co_await redis.run(std::move(batch));
+    if (!replies) co_return std::unexpected(replies.error());
+    if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
+    step.replies = std::move(*replies);
+  } else {
+    auto next = co_await scan.next(std::move(batch));
+    if (!next) co_return std::unexpected(next.error());
+    step = std::move(*next);
+  }
   const std::size_t looked = keys.size();
-  for (std::size_t i = 0; i < looked; ++i) look_at(keys[i], (*replies)[i]);
+  for (std::size_t i = 0; i < looked; ++i) look_at(keys[i], step.replies[i]);
   keys.clear();
-  if (!scan) co_return looked;
-  begun = true;
-  auto& page = replies->back().elements;
-  if (page.size() != 2) co_return fail(Errc::protocol, "Redis: SCAN");
-  cursor = page[0].text;
-  for (auto& key : page[1].elements) keys.push_back(std::move(key.text));
+  for (auto& key : step.keys) keys.push_back(std::move(key.text));
   co_return looked;
 }
 
@@ -65,19 +65,20 @@ net::Task<Result<std::size_t>> Listing::step() {
 net::Task<Result<>> list_phantoms(net::Redis& redis, Routes routes, std::unordered_set<MemberId> members,
                                   std::function<void(const ListedPhantom&)> found,
                                   std::function<void(std::uint64_t, std::uint64_t)> progress) {
-  net::RedisBatch batch;
-  batch.add({"DBSIZE"});
-  const auto size = co_await redis.run(std::move(batch));
-  if (!size) co_return std::unexpected(size.error());
-  const auto total = static_cast<std::uint64_t>(std::max<std::int64_t>(size->front().integer, 0));
-  const auto listing = std::make_unique<Listing>(
-      Listing{redis, std::move(routes), std::move(members), std::move(found), {}, "0", {}, false});
+  const auto listing =
+      std::make_unique<Listing>(Listing{redis,
+                                        KeyScan(redis, kPage, std::string(kPhantomPrefix) + "*"),
+                                        std::move(routes),
+                                        std::move(members),
+                                        std::move(found),
+                                        {},
+                                        {}});
   std::uint64_t looked = 0;
   while (listing->more()) {
     const auto step = co_await listing->step();
     if (!step) co_return std::unexpected(step.error());
     looked += *step;
-    progress(looked, total);
+    progress(looked, listing->scan.total());
   }
   co_return Result<>();
 }

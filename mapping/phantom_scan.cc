@@ -1,4 +1,4 @@
-// SCAN, then the clear beginning of each value.
+// Keys, then the clear beginning of each value.
 #include "mapping/phantom_scan.h"
 
 #include <algorithm>
@@ -15,44 +15,36 @@ constexpr net::Millis kLongestRest{50};
 
 }  // namespace
 
-/// SCAN, with DBSIZE at the first time; leaves the keys of one step in `keys`.
-net::Task<Result<>> PhantomScan::read_keys(net::RedisBatch before, Page& page,
-                                           std::vector<net::RedisReply>& keys) {
-  const std::size_t others = before.size();
-  const bool first = !std::exchange(begun_, true);
-  if (first) before.add({"DBSIZE"});
-  before.add({"SCAN", cursor_, "COUNT", std::to_string(kStep)});
-  auto replies = co_await redis_.run(std::move(before));
-  if (!replies) co_return std::unexpected(replies.error());
-  if (auto good = check_replies(*replies); !good) co_return good;
-  auto& found = replies->back().elements;
-  if (found.size() != 2) co_return fail(Errc::protocol, "Redis: SCAN");
-  const auto number = [&](std::size_t i) {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>((*replies)[i].integer, 0));
-  };
-  for (std::size_t i = 0; i < others; ++i) page.removed += number(i);
-  if (first) total_ = number(others);
-  cursor_ = found[0].text;
-  ended_ = cursor_ == "0";
-  keys = std::move(found[1].elements);
-  seen_ += keys.size();
-  co_return Result<>();
+/// The generation is read behind the values: by order on one server, by a trip of its own where it lies on
+/// another.
+net::Task<Result<std::vector<net::RedisReply>>> PhantomScan::read_values(net::RedisBatch batch) {
+  net::RedisBatch generation;
+  net::RedisBatch& last = redis_.is_cluster() ? generation : batch;
+  last.add({"GET", kGenerationKey});
+  auto values = co_await redis_.run(std::move(batch));
+  if (!values || generation.size() == 0) co_return values;
+  auto behind = co_await redis_.run(std::move(generation));
+  if (!behind) co_return behind;
+  values->push_back(std::move(behind->front()));
+  co_return values;
 }
 
 net::Task<Result<PhantomScan::Page>> PhantomScan::next(net::RedisBatch before) {
   const net::TimePoint began = loop_.now();
   Page page;
-  std::vector<net::RedisReply> keys;
-  if (const auto read = co_await read_keys(std::move(before), page, keys); !read) {
-    co_return std::unexpected(read.error());
+  auto step = co_await keys_.next(std::move(before));
+  if (!step) co_return std::unexpected(step.error());
+  for (const net::RedisReply& reply : step->replies) {
+    page.removed += static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer, 0));
   }
+  std::vector<net::RedisReply> keys = std::move(step->keys);
+  seen_ += keys.size();
   // Not by MATCH: a sample has to know how many keys it looked at.
   std::erase_if(keys, [](const auto& key) { return !key.text.starts_with(kPhantomPrefix); });
   net::RedisBatch batch;
   const std::string last = std::to_string(kPhantomOwnerOctets - 1);
   for (const auto& key : keys) batch.add({"GETRANGE", key.text, "0", last});
-  batch.add({"GET", kGenerationKey});
-  const auto values = co_await redis_.run(std::move(batch));
+  const auto values = co_await read_values(std::move(batch));
   if (!values) co_return std::unexpected(values.error());
   const auto generation = read_generation(values->back());
   if (!generation) co_return std::unexpected(generation.error());
@@ -67,7 +59,7 @@ net::Task<Result<PhantomScan::Page>> PhantomScan::next(net::RedisBatch before) {
     if (value.is_error() || value.text.empty()) continue;
     page.phantoms.push_back({std::move(keys[i].text), phantom_value_member(value.text)});
   }
-  if (!ended_) co_await loop_.sleep(std::clamp(loop_.now() - began, net::Millis(1), kLongestRest));
+  if (!ended()) co_await loop_.sleep(std::clamp(loop_.now() - began, net::Millis(1), kLongestRest));
   co_return page;
 }
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mapping/key_scan.h"
 #include "mapping/route_table.h"
 #include "net/redis.h"
 
@@ -19,7 +20,8 @@ class PhantomScan {
  public:
   static constexpr std::size_t kStep = 1000;  ///< keys of one step, about
 
-  explicit PhantomScan(net::Redis& redis, net::Loop& loop) : redis_(redis), loop_(loop) {}
+  explicit PhantomScan(net::Redis& redis, net::Loop& loop)
+      : redis_(redis), loop_(loop), keys_(redis, kStep, {}) {}
 
   struct Found {
     std::string key;
@@ -32,24 +34,24 @@ class PhantomScan {
     std::uint64_t generation = 0;
     std::uint64_t removed = 0;  ///< the sum of the numbers that the commands of `before` answered
   };
-  /// The next step: two round trips, no command of which touches more than about kStep keys; then rests as
-  /// long as it took, 50 ms at most, so that others have their turn. `before` goes with the first trip.
+  /// The next step: two round trips (in a cluster four), no command of which touches more than about kStep
+  /// keys; then rests as long as it took, 50 ms at most, so that others have their turn. `before` goes with
+  /// the first trip.
   net::Task<Result<Page>> next(net::RedisBatch before);
-  [[nodiscard]] bool ended() const { return ended_; }
+  [[nodiscard]] bool ended() const { return keys_.ended(); }
+  /// Whether it may have missed some, since keys moved from one server of a cluster to another. Asks.
+  net::Task<Result<bool>> missed() { return keys_.moved(); }
 
-  [[nodiscard]] std::uint64_t seen() const { return seen_; }    ///< keys of any kind so far
-  [[nodiscard]] std::uint64_t total() const { return total_; }  ///< keys of any kind when it began
+  [[nodiscard]] std::uint64_t seen() const { return seen_; }           ///< keys of any kind so far
+  [[nodiscard]] std::uint64_t total() const { return keys_.total(); }  ///< keys of any kind when it began
 
  private:
-  net::Task<Result<>> read_keys(net::RedisBatch before, Page& page, std::vector<net::RedisReply>& keys);
+  net::Task<Result<std::vector<net::RedisReply>>> read_values(net::RedisBatch batch);
 
   net::Redis& redis_;
   net::Loop& loop_;
-  std::string cursor_ = "0";
-  bool begun_ = false;
-  bool ended_ = false;
+  KeyScan keys_;
   std::uint64_t seen_ = 0;
-  std::uint64_t total_ = 0;
 };
 
 /// How many phantoms each of some members has.

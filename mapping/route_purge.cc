@@ -43,9 +43,25 @@ bool info_says_ok(std::string_view info, std::string_view name) {
   return info.find("\n" + std::string(name) + ":ok") != std::string_view::npos;
 }
 
+/// What is done at each server that holds keys.
+struct Server {
+  net::Redis& redis;
+  net::Endpoint at;
+
+  [[nodiscard]] net::Task<Result<Replies>> run(net::RedisBatch batch) const {
+    return redis.run_at(at, std::move(batch));
+  }
+};
+
 void problem(PurgeReport& report, std::string_view text) {
   if (!report.problem.empty()) report.problem.append("; ");
   report.problem.append(text);
+}
+
+void problem(PurgeReport& report, const Server& server, std::string_view text) {
+  const std::string name =
+      server.redis.is_cluster() ? net::format_endpoint(server.at.host, server.at.port) + ": " : "";
+  problem(report, name + std::string(text));
 }
 
 /// Takes the phantoms of nobody out of what a scan finds.
@@ -99,26 +115,35 @@ net::Task<Result<>> delete_phantoms(net::Redis& redis, net::Loop& loop,
     if (!found) co_return std::unexpected(found.error());
     deletions = std::move(*found);
   }
-  if (deletions.size() == 0) co_return Result<>();
-  const auto done = co_await run_one(redis, std::move(deletions));
-  if (!done) co_return std::unexpected(done.error());
-  for (const auto& reply : *done) report.phantoms_deleted += reply.integer > 0 ? 1 : 0;
+  if (deletions.size() > 0) {
+    const auto done = co_await run_one(redis, std::move(deletions));
+    if (!done) co_return std::unexpected(done.error());
+    for (const auto& reply : *done) report.phantoms_deleted += reply.integer > 0 ? 1 : 0;
+  }
+  const auto missed = co_await scan.missed();
+  if (!missed) co_return std::unexpected(missed.error());
+  if (*missed) {
+    problem(report,
+            "keys moved from one server of the cluster to another, and dead phantoms may be left: run "
+            "apply again when they are at rest");
+  }
   co_return Result<>();
 }
 
-net::Task<Result<std::string>> read_info(net::Redis& redis) {
+net::Task<Result<std::string>> read_info(const Server& server) {
   net::RedisBatch batch;
   batch.add({"INFO", "persistence"});
-  auto replies = co_await run_one(redis, std::move(batch));
+  auto replies = co_await server.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
+  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
   co_return std::move(replies->front().text);
 }
 
 /// Waits until Redis writes neither file: a rewrite that began before our deletion does not count.
-net::Task<Result<std::string>> wait_until_idle(net::Redis& redis, net::Loop& loop) {
+net::Task<Result<std::string>> wait_until_idle(const Server& server, net::Loop& loop) {
   const net::TimePoint until = loop.now() + kRewriteWithin;
   for (;;) {
-    auto info = co_await read_info(redis);
+    auto info = co_await read_info(server);
     if (!info) co_return info;
     const bool busy = info_is(*info, "aof_rewrite_in_progress", 1) ||
                       info_is(*info, "aof_rewrite_scheduled", 1) ||
@@ -130,93 +155,94 @@ net::Task<Result<std::string>> wait_until_idle(net::Redis& redis, net::Loop& loo
 }
 
 /// Starts one of the two rewrites and waits for it. The text is what stands in the way; empty when done.
-net::Task<Result<std::string>> rewrite(net::Redis& redis, net::Loop& loop, std::string_view command,
+net::Task<Result<std::string>> rewrite(const Server& server, net::Loop& loop, std::string_view command,
                                        std::string_view status) {
-  if (auto idle = co_await wait_until_idle(redis, loop); !idle) co_return idle;
+  if (auto idle = co_await wait_until_idle(server, loop); !idle) co_return idle;
   net::RedisBatch batch;
   batch.add({command});
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await server.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   if (replies->front().is_error()) {
     co_return std::string(command) + ": " + reply_error(replies->front()).detail + "; run it by hand";
   }
-  const auto info = co_await wait_until_idle(redis, loop);
+  const auto info = co_await wait_until_idle(server, loop);
   if (!info) co_return info;
   if (!info_says_ok(*info, status)) co_return std::string(command) + " failed; see Redis' log";
   co_return std::string();
 }
 
 /// Whether there may be a dump file that still holds what was deleted.
-net::Task<Result<bool>> keeps_dumps(net::Redis& redis, PurgeReport& report, bool has_aof,
+net::Task<Result<bool>> keeps_dumps(const Server& server, PurgeReport& report, bool has_aof,
                                     const std::string& info) {
   const bool saved = info_number(info, "rdb_saves").value_or(1) > 0;
   const bool loaded = !has_aof && info_number(info, "rdb_last_load_keys_loaded").value_or(1) > 0;
   if (saved || loaded) co_return true;
   net::RedisBatch batch;
   batch.add({"CONFIG", "GET", "save"});
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await server.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   const net::RedisReply& reply = replies->front();
   if (reply.is_error()) {
-    problem(report, "CONFIG GET save is refused: where Redis keeps dumps, run BGSAVE by hand");
+    problem(report, server, "CONFIG GET save is refused: where Redis keeps dumps, run BGSAVE by hand");
     co_return false;
   }
   co_return reply.elements.size() == 2 && !reply.elements[1].text.empty();
 }
 
-net::Task<Result<>> rewrite_files(net::Redis& redis, net::Loop& loop, PurgeReport& report) {
-  auto info = co_await read_info(redis);
+net::Task<Result<>> rewrite_files(const Server& server, net::Loop& loop, PurgeReport& report) {
+  auto info = co_await read_info(server);
   if (!info && info.error().detail.starts_with(kRefused)) {
-    problem(report, "INFO is refused: run BGREWRITEAOF, and BGSAVE where Redis keeps dumps");
+    problem(report, server, "INFO is refused: run BGREWRITEAOF, and BGSAVE where Redis keeps dumps");
     co_return Result<>();
   }
   if (!info) co_return std::unexpected(info.error());
   const bool has_aof = info_is(*info, "aof_enabled", 1);
   if (has_aof) {
-    const auto stopped = co_await rewrite(redis, loop, "BGREWRITEAOF", "aof_last_bgrewrite_status");
+    const auto stopped = co_await rewrite(server, loop, "BGREWRITEAOF", "aof_last_bgrewrite_status");
     if (!stopped) co_return std::unexpected(stopped.error());
-    report.aof_rewritten = stopped->empty();
-    if (!stopped->empty()) problem(report, *stopped);
+    report.aof_rewritten |= stopped->empty();
+    if (!stopped->empty()) problem(report, server, *stopped);
   }
-  const auto dumps = co_await keeps_dumps(redis, report, has_aof, *info);
+  const auto dumps = co_await keeps_dumps(server, report, has_aof, *info);
   if (!dumps) co_return std::unexpected(dumps.error());
   if (*dumps) {
-    const auto stopped = co_await rewrite(redis, loop, "BGSAVE", "rdb_last_bgsave_status");
+    const auto stopped = co_await rewrite(server, loop, "BGSAVE", "rdb_last_bgsave_status");
     if (!stopped) co_return std::unexpected(stopped.error());
-    report.dump_rewritten = stopped->empty();
-    if (!stopped->empty()) problem(report, *stopped);
+    report.dump_rewritten |= stopped->empty();
+    if (!stopped->empty()) problem(report, server, *stopped);
   }
   co_return Result<>();
 }
 
 /// Replicas have what was deleted until they are told, and one of them may be the master of tomorrow.
-net::Task<Result<>> check_replicas(net::Redis& redis, std::uint64_t replicas, PurgeReport& report) {
+net::Task<Result<>> check_replicas(const Server& server, std::uint64_t replicas, PurgeReport& report) {
   if (replicas == 0) co_return Result<>();
   net::RedisBatch batch;
-  const net::Millis patience = std::min(kReplicasWithin, redis.options().command_timeout / 2);
+  const net::Millis patience = std::min(kReplicasWithin, server.redis.options().command_timeout / 2);
   batch.add({"WAIT", std::to_string(replicas), std::to_string(patience.count())});
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await server.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   const net::RedisReply& told = replies->front();
   if (told.is_error()) {
-    problem(report, "WAIT is refused: whether replicas know is not known");
+    problem(report, server, "WAIT is refused: whether replicas know is not known");
   } else if (told.integer < static_cast<std::int64_t>(replicas)) {
-    problem(report, "of " + std::to_string(replicas) + " replicas " + std::to_string(told.integer) +
-                        " know what was deleted: another one, made the master now, would bring it back");
+    problem(report, server,
+            "of " + std::to_string(replicas) + " replicas " + std::to_string(told.integer) +
+                " know what was deleted: another one, made the master now, would bring it back");
   }
-  problem(report, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
+  problem(report, server, "replicas keep files of their own: run BGREWRITEAOF or BGSAVE on each");
   co_return Result<>();
 }
 
 /// Other places where Redis keeps what it was told.
-net::Task<Result<>> check_elsewhere(net::Redis& redis, PurgeReport& report) {
+net::Task<Result<>> check_elsewhere(const Server& server, PurgeReport& report) {
   net::RedisBatch batch;
   batch.add({"SLOWLOG", "RESET"});  // it shows the arguments of slow commands
   batch.add({"INFO", "replication"});
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await server.run(std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
-  if ((*replies)[0].is_error()) problem(report, "SLOWLOG RESET is refused: run it by hand");
-  co_return co_await check_replicas(redis, info_number((*replies)[1].text, "connected_slaves").value_or(0),
+  if ((*replies)[0].is_error()) problem(report, server, "SLOWLOG RESET is refused: run it by hand");
+  co_return co_await check_replicas(server, info_number((*replies)[1].text, "connected_slaves").value_or(0),
                                     report);
 }
 
@@ -230,8 +256,14 @@ net::Task<Result<PurgeReport>> purge(net::Redis& redis, net::Loop& loop,
       !done) {
     co_return std::unexpected(done.error());
   }
-  if (auto done = co_await check_elsewhere(redis, report); !done) co_return std::unexpected(done.error());
-  if (auto done = co_await rewrite_files(redis, loop, report); !done) co_return std::unexpected(done.error());
+  const auto servers = co_await redis.servers();
+  if (!servers) co_return std::unexpected(servers.error());
+  for (const net::Endpoint& at : *servers) {
+    const Server server{redis, at};
+    if (auto done = co_await check_elsewhere(server, report); !done) co_return std::unexpected(done.error());
+    if (auto done = co_await rewrite_files(server, loop, report); !done)
+      co_return std::unexpected(done.error());
+  }
   co_return report;
 }
 

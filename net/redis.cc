@@ -10,14 +10,12 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "net/redis_cluster.h"
 #include "net/redis_connect.h"
 #include "net/redis_protocol.h"
 
 namespace kage::net {
 namespace {
-
-constexpr Millis kLeastBackoff{50};
-constexpr Millis kMostBackoff{2000};
 
 /// A batch and the coroutine that waits for it. Lives in that coroutine's frame.
 struct Waiting {
@@ -38,18 +36,6 @@ struct Link {
   bool refuses_writes = false;  // nothing more is sent
 };
 
-/// Every way not to reach Redis is one to the caller; what an operator has to mend keeps its class.
-Error away(const Error& reason) {
-  switch (reason.code) {
-    case Errc::timed_out:
-    case Errc::denied:
-    case Errc::tls:
-      return reason;
-    default:
-      return Error{Errc::unavailable, "Redis: " + reason.detail};
-  }
-}
-
 }  // namespace
 
 struct Redis::Connection : std::enable_shared_from_this<Redis::Connection> {
@@ -67,6 +53,7 @@ struct Redis::Connection : std::enable_shared_from_this<Redis::Connection> {
   int failures = 0;      // connections in a row that gave nothing
   std::uint64_t epoch = 0;
   std::uint64_t round_trips = 0;
+  std::function<void()> on_link;  // may be empty
 
   static Task<Result<std::vector<RedisReply>>> run(std::shared_ptr<Connection> self, RedisBatch batch);
   static Task<void> connect(std::shared_ptr<Connection> self);
@@ -141,12 +128,8 @@ void Redis::Connection::fail_later(std::deque<Waiting*>& waiting, const Error& e
 }
 
 void Redis::Connection::failed(const Error& error, std::string_view stage) {
-  const Millis wait = std::min(kLeastBackoff * (1 << std::min(failures, 6)), kMostBackoff);
-  ++failures;
-  retry_at = loop.now() + wait;
-  log::warn(
-      "redis.failed",
-      {{"stage", stage}, {"reason", to_string(error.code)}, {"detail", std::string_view(error.detail)}});
+  retry_at = loop.now() + redis_backoff(failures++);
+  log_redis_failure(stage, error);
 }
 
 /// Ends a link: what it owes fails with its error, and so does what waited behind it.
@@ -161,6 +144,7 @@ void Redis::Connection::drop(const std::shared_ptr<Link>& lost, const Error& err
   fail_later(lost->sent, error);
   if (link != lost) return;
   link = nullptr;
+  if (on_link) on_link();
   fail_later(queued, error);
 }
 
@@ -184,12 +168,13 @@ Task<void> Redis::Connection::connect(std::shared_ptr<Connection> self) {
   if (!ready) {
     if (made->stream) made->stream->close();
     if (!self->closed) self->failed(ready.error(), "connect");
-    self->fail_later(self->queued, away(ready.error()));
+    self->fail_later(self->queued, redis_away(ready.error()));
     co_return;
   }
   made->stream->set_deadline(std::nullopt);
   ++self->epoch;
   self->link = made;
+  if (self->on_link) self->on_link();
   log::debug("redis.connected", {{"epoch", self->epoch}});
   self->plan_flush();
   co_await read(self, made);
@@ -267,30 +252,58 @@ Task<void> Redis::Connection::read(std::shared_ptr<Connection> self, std::shared
   if (self->link == link) self->drop(link, error, "read");
 }
 
-Redis::Redis(Loop& loop, RedisOptions options)
-    : connection_(std::make_shared<Connection>(loop, std::move(options))) {}
+Redis::Redis(Loop& loop, RedisOptions options) {
+  if (options.cluster.empty() || !options.unix_path.empty()) {
+    connection_ = std::make_shared<Connection>(loop, std::move(options));
+  } else {
+    cluster_ = std::make_shared<RedisCluster>(loop, std::move(options));
+  }
+}
 
 Redis::~Redis() {
   close();
 }
 
 Task<Result<std::vector<RedisReply>>> Redis::run(RedisBatch batch) {
+  if (cluster_) return RedisCluster::run(cluster_, std::move(batch));
+  return Connection::run(connection_, std::move(batch));
+}
+
+Task<Result<std::vector<Endpoint>>> Redis::servers() {
+  if (cluster_) co_return co_await RedisCluster::servers(cluster_);
+  co_return std::vector<Endpoint>{{connection_->options.host, connection_->options.port}};
+}
+
+Task<Result<std::vector<RedisReply>>> Redis::run_at(Endpoint server, RedisBatch batch) {
+  if (cluster_) return RedisCluster::run_at(cluster_, std::move(server), std::move(batch));
   return Connection::run(connection_, std::move(batch));
 }
 
 std::uint64_t Redis::connection_epoch() const {
-  return connection_->epoch;
+  return cluster_ ? cluster_->epoch() : connection_->epoch;
 }
 
 const RedisOptions& Redis::options() const {
-  return connection_->options;
+  return cluster_ ? cluster_->options() : connection_->options;
+}
+
+RedisOptions Redis::options_for(std::string_view key) const {
+  return cluster_ ? cluster_->options_for(key) : connection_->options;
 }
 
 std::uint64_t Redis::round_trips() const {
-  return connection_->round_trips;
+  return cluster_ ? cluster_->round_trips() : connection_->round_trips;
+}
+
+void Redis::on_link(std::function<void()> changed) {
+  connection_->on_link = std::move(changed);
 }
 
 void Redis::close() {
+  if (cluster_) {
+    cluster_->close();
+    return;
+  }
   Connection& self = *connection_;
   if (self.closed) return;
   self.closed = true;

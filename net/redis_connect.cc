@@ -1,12 +1,17 @@
 // One command after the other on a stream of its own.
 #include "net/redis_connect.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "net/redis_sentinel.h"
 
 namespace kage::net {
 namespace {
+
+constexpr Millis kLeastBackoff{50};
+constexpr Millis kMostBackoff{2000};
 
 std::string_view first_word(const RedisReply& reply) {
   // "WRONGPASS", "NOAUTH", "ERR": all of it that may be logged.
@@ -53,6 +58,27 @@ Task<Result<std::vector<RedisReply>>> ask_redis(Stream& stream, RedisParser& par
     if (!fed) co_return std::unexpected(fed.error());
   }
   co_return replies;
+}
+
+Error redis_away(const Error& reason) {
+  switch (reason.code) {
+    case Errc::timed_out:
+    case Errc::denied:
+    case Errc::tls:
+      return reason;
+    default:
+      return Error{Errc::unavailable, "Redis: " + reason.detail};
+  }
+}
+
+void log_redis_failure(std::string_view stage, const Error& error) {
+  log::warn(
+      "redis.failed",
+      {{"stage", stage}, {"reason", to_string(error.code)}, {"detail", std::string_view(error.detail)}});
+}
+
+Millis redis_backoff(int failures) {
+  return std::min(kLeastBackoff * (1 << std::min(failures, 6)), kMostBackoff);
 }
 
 void add_auth(RedisBatch& batch, const std::string& username, const std::string& password) {

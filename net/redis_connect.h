@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/redis.h"
@@ -20,6 +21,12 @@ Task<Result<StreamPtr>> open_redis_at(Loop& loop, const RedisOptions& options, E
 /// Sends a batch on a stream that nobody else uses and reads its replies. A reply that is an error:
 /// Errc::denied. `stream` and `parser` outlive the task.
 Task<Result<std::vector<RedisReply>>> ask_redis(Stream& stream, RedisParser& parser, RedisBatch batch);
+
+/// Every way not to reach Redis is one to the caller; what an operator has to mend keeps its class.
+Error redis_away(const Error& reason);
+void log_redis_failure(std::string_view stage, const Error& error);
+/// How long to wait after `failures` attempts in a row that gave nothing, and one more.
+Millis redis_backoff(int failures);
 
 /// AUTH, where there is a password.
 void add_auth(RedisBatch& batch, const std::string& username, const std::string& password);

@@ -91,6 +91,11 @@ void RedisBatch::add(const std::vector<std::string_view>& arguments) {
   ++count_;
 }
 
+void RedisBatch::add_encoded(std::string_view command) {
+  encoded_.append(command);
+  ++count_;
+}
+
 void RedisParser::Free::operator()(redisReader* reader) const {
   redisReaderFree(reader);
 }

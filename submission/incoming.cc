@@ -302,7 +302,8 @@ net::Task<void> Incoming::release_lock(bool forget_entries) {
 
 net::Task<void> Incoming::settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries) {
   const auto held = std::move(token);
-  if (self->lock_ && self->ledger_failures_.empty() && !self->activity_->cancelled()) {
+  const bool at_once = self->services_.directory.keeps_order() && self->ledger_failures_.empty();
+  if (self->lock_ && at_once && !self->activity_->cancelled()) {
     // In one trip with the entries: Redis carries out the release after what was sent before it.
     const mapping::Transaction transaction = *self->lock_;
     const auto released = co_await self->services_.directory.finish(transaction, forget_entries);

@@ -28,10 +28,10 @@ PhantomWrite phantom(const Member* member, std::string_view spelling) {
 }
 
 std::string ledger_key() {
-  return "kage:l:" + hex(std::string_view(kMessage.data(), kMessage.size()));
+  return "kage:l:{" + hex(std::string_view(kMessage.data(), kMessage.size())) + "}";
 }
 std::string lock_key() {
-  return "kage:k:" + hex(std::string_view(kMessage.data(), kMessage.size()));
+  return "kage:k:{" + hex(std::string_view(kMessage.data(), kMessage.size())) + "}";
 }
 
 /// A Redis with small_spec() and one node that is ready.

@@ -82,7 +82,7 @@ TEST_CASE("a Redis that refuses to write refuses the message and keeps no lock")
 TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back") {
   World world;
   // A key of the wrong type in the ledger's place.
-  const std::string ledger = "kage:l:" + hex(std::string(1, 'w') + std::string(15, '\0'));
+  const std::string ledger = "kage:l:{" + hex(std::string(1, 'w') + std::string(15, '\0')) + "}";
   world.client.command({"SET", ledger, "text"});
   const auto refused = world.begin('w');
   REQUIRE_FALSE(refused);
