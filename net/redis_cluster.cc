@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/redis_connect.h"
+#include "net/redis_rounds.h"
 
 namespace kage::net {
 namespace {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "net/redis.h"
+#include "net/redis_rounds.h"
 #include "net/redis_slots.h"
 
 namespace kage::net {

@@ -1,10 +1,11 @@
-// A batch cut by server, and its answers put together again.
+// What a batch has encoded is read again, to tell keys and reading commands.
+#include "net/redis_rounds.h"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "base/text.h"
-#include "net/redis_slots.h"
 
 namespace kage::net {
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "net/redis_protocol.h"
+#include "net/redis_rounds.h"
 #include "net/redis_slots.h"
 #include "tests/fuzz/fuzz.h"
 
