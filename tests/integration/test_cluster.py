@@ -185,11 +185,14 @@ class Moving(InCluster):
 
     def test_a_ledger_moves(self):
         """Wherever the ledger of a message is, a retry finds it (contract R3.7)."""
-        known = {key for master in self.cluster.masters for key in master.call("KEYS", "kage:l:*")}
+        def ledgers():
+            return {key for master in self.cluster.masters for key in master.call("KEYS", "kage:l:*")}
+        known = ledgers()
         text = message(STRANGER, PUBLIC, message_id="ledger@stranger.test")
         self.assertReply(self.inbound(text), 250)
         self.copies(len(self.members))
-        ledger, = {key for master in self.cluster.masters for key in master.call("KEYS", "kage:l:*")} - known
+        # The answer does not wait for its last entry.
+        ledger, = wait_for(lambda: ledgers() - known, 10, "the ledger")
         slot = self.cluster.slot(ledger)
         source, target = self.masters(ledger)
 
