@@ -13,7 +13,7 @@ import ssl
 import sys
 import time
 
-from common import machine
+from common import end_at_signals, machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -123,6 +123,7 @@ class Bench:
 
 
 def main():
+    end_at_signals()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kagemusha", required=True)
     parser.add_argument("--load", help="smtp_load, whose sink takes the copies")

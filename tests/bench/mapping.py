@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from common import machine
+from common import end_at_signals, machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -161,6 +161,7 @@ def print_forget(results):
 
 
 def main():
+    end_at_signals()
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
     parser.add_argument("--load", required=True)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from statistics import median
 
-from common import machine
+from common import end_at_signals, machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -323,6 +323,7 @@ def table(numbers):
 
 
 def main():
+    end_at_signals()
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
     parser.add_argument("--load", required=True)

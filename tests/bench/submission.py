@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from common import machine
+from common import end_at_signals, machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -184,6 +184,7 @@ def table(title, kagemusha, postfix):
 
 
 def main():
+    end_at_signals()
     parser = argparse.ArgumentParser()
     parser.add_argument("--kagemusha", required=True)
     parser.add_argument("--load", required=True)
