@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "proxy/fetch/fetch.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
@@ -56,27 +56,6 @@ void read_esearch(std::string_view text, FoundNumbers& found) {
   }
 }
 
-/// Waits until the upstream is ready for a literal. A status: it refused the command instead.
-net::Task<Result<std::optional<ImapStatus>>> await_go_ahead(ImapCore& core, std::string tag) {
-  while (true) {
-    expect_answer(core);
-    const auto response = co_await core.in.next();
-    if (!response) co_return std::unexpected(response.error());
-    if (response->kind == ImapResponse::Kind::continuation) co_return std::nullopt;
-    if (response->kind == ImapResponse::Kind::tagged) {
-      if (response->tag != tag) co_return fail(Errc::protocol, "a tag of another command");
-      co_return ImapStatus{response->name, pass_status_text(response->text)};
-    }
-    if (response->name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
-    if (response->name == "FETCH") {
-      const auto passed = co_await pass_unsolicited_fetch(core, response->number);
-      if (!passed) co_return std::unexpected(passed.error());
-    } else {
-      pass_untagged(core, *response);
-    }
-  }
-}
-
 /// Puts the parts of the command behind each other on the wire. A status: the upstream refused one.
 net::Task<Result<std::optional<ImapStatus>>> send(ImapCore& core, std::string tag, UpstreamCommand command) {
   const std::string text = tag + " " + command.text() + "\r\n";
@@ -87,7 +66,7 @@ net::Task<Result<std::optional<ImapStatus>>> send(ImapCore& core, std::string ta
     const auto written = co_await core.upstream->write(std::string_view(text).substr(begin, end - begin));
     if (!written) co_return std::unexpected(written.error());
     begin = end;
-    auto refused = co_await await_go_ahead(core, tag);
+    auto refused = co_await await_continuation(core, tag);
     if (!refused || *refused) co_return refused;
   }
   expect_answer(core);
