@@ -45,7 +45,8 @@ void Answerer::Message::begin(std::uint32_t its_number) {
   uid = 0;
   begun = any = has_header = too_large = needs_whole = false;
   viewer = {};
-  for (std::string* some : {&text, &original, &told, &visible, &held.text, &held.envelope}) some->clear();
+  for (std::string* some : {&text, &news, &original, &told, &visible, &held.text, &held.envelope})
+    some->clear();
   held.key = 0;
   held.structures.clear();
   held.needed.clear();
@@ -97,6 +98,7 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
     const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
     if (passes && !item.streams) append_item(m_.text, name, item.value);
+    if (passes && !item.streams && wanted == items_.end()) append_item(m_.news, name, item.value);
     return Result<>();
   }
   switch (wanted->kind) {
@@ -369,15 +371,19 @@ void Answerer::finish() {
   resolve_held();
   const std::uint32_t key = uid_ ? m_.uid : m_.number;
   if (m_.needs_whole) {
-    // All of it is told then.
+    // What was asked for is told then.
     if (key == 0) {
       missed = true;
     } else {
       again.push_back(key);
       metrics::add(metrics::Counter::headers_asked_again);
     }
-    if (!m_.begun) return;
     m_.held.envelope.clear();
+    if (!m_.begun) {
+      if (m_.news.empty()) return;
+      if (tells_uid_ && m_.uid != 0) append_item(m_.news, "UID", std::to_string(m_.uid));
+      m_.text = m_.news;
+    }
   }
   if (!m_.held.structures.empty() || !m_.held.envelope.empty()) {
     m_.held.key = key;

@@ -38,6 +38,7 @@ class Answerer final : public FetchSink {
     std::uint32_t number = 0;
     std::uint32_t uid = 0;
     std::string text;    // gathered for the client
+    std::string news;    // of it, what was not asked for: the upstream says it once
     bool begun = false;  // the client has its first part
     bool any = false;    // and there was something in it
     bool has_header = false;

@@ -175,6 +175,21 @@ TEST_CASE("lists of messages are told from the fields that decide, or from all w
   }
 }
 
+TEST_CASE("news beside a header that is asked for again are not lost") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7)};
+  rig.upstream.messages[0].sections["HEADER"] = "From: a@b.example\r\n\r\n";
+  rig.upstream.script = [](std::string_view tag, std::string_view command) -> std::optional<std::string> {
+    if (command.find("HEADER.FIELDS") == std::string_view::npos) return std::nullopt;
+    return "* 1 FETCH (UID 7 MODSEQ (12) RFC822.SIZE 42 FLAGS (\\Seen) BODY[HEADER.FIELDS (FROM)] {21}\r\n"
+           "From: a@b.example\r\n\r\n)\r\n" +
+           std::string(tag) + " OK\r\n";
+  };
+  CHECK(rig.run("UID FETCH 7 (RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM)]) (CHANGEDSINCE 5)") == "OK");
+  CHECK(rig.raw().starts_with("* 1 FETCH (MODSEQ (12) FLAGS (\\Seen) UID 7)\r\n* 1 FETCH (UID 7 "));
+  CHECK(rig.value("RFC822.SIZE") == "42");
+}
+
 TEST_CASE("what asks for more of a header than fields is told from all of it") {
   FetchRig rig;
   rig.upstream.messages = {nested_message(7)};
