@@ -20,6 +20,7 @@ using metrics::Counter;
 
 constexpr std::size_t kLongestName = 60;   ///< of a trace field
 constexpr std::size_t kFieldsRoom = 1024;  ///< what the fields of most lists of messages fit into
+constexpr std::size_t kBlockRoom = 8192;   ///< what most header blocks fit into
 
 /// A field by which the mail system shows that it handled a message.
 bool is_trace(const FieldRule& rule) {
@@ -241,6 +242,7 @@ std::size_t HeaderView::show_front(const Viewer& viewer, BlockKind kind, std::st
   if (viewer.own || may_show_authors(viewer.member->address->spec)) return 0;
   const std::size_t base = out.size();
   const std::size_t known = fresh.size();
+  if (out.empty()) out.reserve(std::min(text.size(), kBlockRoom));
   const std::size_t size = state_->quick.show_front(state_->deriver, viewer, kind, text, out, fresh, content);
   if (size != 0) {
     metrics::add(Counter::headers_shown);

@@ -41,6 +41,16 @@ void shape_line(char* line, std::size_t size, bool first, LineEnds ends) {
   }
 }
 
+/// The same for `count` lines behind the first: one is shaped, and copied.
+void shape_lines(char* lines, std::size_t size, std::size_t count, LineEnds ends) {
+  if (count == 0) return;
+  shape_line(lines, size, false, ends);
+  const std::size_t all = size * count;
+  for (std::size_t done = size; done < all; done *= 2) {
+    std::copy_n(lines, std::min(done, all - done), lines + done);
+  }
+}
+
 /// Whether a fold may be made before the white space at `at`: text on both sides, and the field's first word
 /// stays beside its name.
 bool may_split(std::string_view text, std::size_t at, std::size_t colon) {
@@ -144,11 +154,8 @@ void append_filler(std::string& out, Extent room, LineEnds ends) {
   if (others == 0) return;
   const std::size_t each = (room.octets - first) / others;
   const std::size_t longer = (room.octets - first) % others;  // so many lines have an octet more
-  for (std::size_t i = 0; i < others; ++i) {
-    const std::size_t size = each + (i >= others - longer ? 1 : 0);
-    shape_line(out.data() + at, size, false, ends);
-    at += size;
-  }
+  shape_lines(out.data() + at, each, others - longer, ends);
+  shape_lines(out.data() + at + each * (others - longer), each + 1, longer, ends);
 }
 
 bool fit(Draft& draft, Extent used, Extent room, LineEnds ends) {
