@@ -9,7 +9,7 @@
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "base/clock.h"
-#include "mapping/phantom_list.h"
+#include "mapping/store/phantom_list.h"
 #include "message/address.h"
 
 namespace kage::app {

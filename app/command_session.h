@@ -9,8 +9,8 @@
 
 #include "app/config.h"
 #include "app/redis_access.h"
-#include "mapping/phantom_scan.h"
-#include "mapping/route_store.h"
+#include "mapping/store/phantom_scan.h"
+#include "mapping/store/route_store.h"
 #include "net/loop.h"
 
 namespace kage::app {

@@ -7,7 +7,7 @@
 #include "app/command_session.h"
 #include "app/commands.h"
 #include "app/terminal.h"
-#include "mapping/address_policy.h"
+#include "mapping/routes/address_policy.h"
 #include "message/address.h"
 
 namespace kage::app {

@@ -6,7 +6,7 @@
 
 #include "app/settings.h"
 #include "base/metrics.h"
-#include "mapping/field_policy.h"
+#include "mapping/rewrite/field_policy.h"
 
 int main(int argc, char** argv) {
   const std::string_view page = argc == 2 ? argv[1] : "";

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 #include "message/address.h"
 
 namespace kage::app {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "http/server.h"
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "net/cidr.h"
 #include "net/rate_limit.h"
 #include "submission/local_mail.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/keys.h"
+#include "mapping/keys/keys.h"
 
 namespace kage::app {
 

@@ -8,7 +8,7 @@
 
 #include "app/process.h"
 #include "base/random.h"
-#include "mapping/route_store.h"
+#include "mapping/store/route_store.h"
 #include "tls/client_context.h"
 #include "tls/tls_stream.h"
 

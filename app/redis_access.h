@@ -7,7 +7,7 @@
 
 #include "app/config.h"
 #include "app/embedded_redis.h"
-#include "mapping/keys.h"
+#include "mapping/keys/keys.h"
 #include "net/redis.h"
 
 namespace kage::app {

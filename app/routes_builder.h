@@ -12,8 +12,8 @@
 
 #include "app/problems.h"
 #include "app/routes_file.h"
-#include "mapping/address_policy.h"
-#include "mapping/route_table.h"
+#include "mapping/routes/address_policy.h"
+#include "mapping/routes/table.h"
 
 namespace kage::app {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "app/problems.h"
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 
 namespace kage::app {
 

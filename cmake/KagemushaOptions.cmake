@@ -79,7 +79,7 @@ endif()
 # Nothing in app runs for each message or command, and the libraries of headers are dear to optimise.
 set(KAGEMUSHA_SELDOM $<$<CONFIG:RelWithDebInfo>:-O1>)
 
-set(core_headers ${CMAKE_SOURCE_DIR}/base/text.h ${CMAKE_SOURCE_DIR}/mapping/directory.h)
+set(core_headers ${CMAKE_SOURCE_DIR}/base/text.h ${CMAKE_SOURCE_DIR}/mapping/store/directory.h)
 kagemusha_precompiled(kagemusha_headers)
 kagemusha_precompiled(kagemusha_core_headers HEADERS ${core_headers})
 kagemusha_precompiled(kagemusha_app_headers HEADERS <fmt/format.h> ${CMAKE_SOURCE_DIR}/app/config.h

@@ -8,7 +8,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "mapping/openssl_support.h"
+#include "mapping/keys/openssl_support.h"
 
 namespace kage::mapping {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 
 namespace kage::mapping {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "net/stream.h"
 #include "net/task.h"
 

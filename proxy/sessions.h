@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mapping/directory.h"
-#include "mapping/visible_header.h"
+#include "mapping/store/directory.h"
+#include "mapping/visible/header.h"
 #include "net/cidr.h"
 #include "net/login_throttle.h"
 #include "net/stream.h"

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "base/sasl.h"
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 #include "net/stream.h"
 #include "tls/provider.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "base/sasl.h"
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "tls/provider.h"

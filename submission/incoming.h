@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "message/header.h"
 #include "net/task.h"
 #include "submission/activity.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "message/address.h"
 #include "net/task.h"
 #include "submission/outcome.h"

@@ -2,7 +2,7 @@
 // else (contract R6.2, R6.3).
 #include <algorithm>
 
-#include "mapping/rewrite_writer.h"
+#include "mapping/rewrite/writer.h"
 #include "message/header.h"
 #include "submission/transaction.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "mapping/keys.h"
+#include "mapping/keys/keys.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 
 namespace kage::submission {
 

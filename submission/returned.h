@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/rewrite.h"
-#include "mapping/route_table.h"
+#include "mapping/rewrite/rewrite.h"
+#include "mapping/routes/table.h"
 
 namespace kage::submission {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "net/cidr.h"
 #include "net/login_throttle.h"
 #include "net/stream.h"

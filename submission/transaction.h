@@ -11,9 +11,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "mapping/directory.h"
-#include "mapping/rewrite.h"
-#include "mapping/route_table.h"
+#include "mapping/rewrite/rewrite.h"
+#include "mapping/routes/table.h"
+#include "mapping/store/directory.h"
 #include "message/address.h"
 #include "net/stream.h"
 #include "submission/answer.h"

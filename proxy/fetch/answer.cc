@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "mapping/anonymity.h"
+#include "mapping/routes/anonymity.h"
 #include "proxy/fetch/answerer.h"
 #include "proxy/imap/command.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 #include "proxy/fetch/fetch.h"
 #include "proxy/fetch/request.h"
 #include "proxy/imap/core.h"

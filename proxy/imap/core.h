@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/directory.h"
-#include "mapping/visible_message.h"
+#include "mapping/store/directory.h"
+#include "mapping/visible/message.h"
 #include "net/buffered_reader.h"
 #include "net/stream.h"
 #include "proxy/client_out.h"

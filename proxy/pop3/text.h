@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 #include "message/dot_codec.h"
 
 namespace kage::proxy {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/text.h"
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 #include "message/boundary_scanner.h"
 #include "message/encoded_word.h"
 #include "message/header.h"

@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "base/text.h"
-#include "mapping/field_policy.h"
-#include "mapping/visible_message.h"
+#include "mapping/rewrite/field_policy.h"
+#include "mapping/visible/message.h"
 #include "message/header.h"
 #include "proxy/imap/command.h"
 

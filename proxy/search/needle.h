@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/directory.h"
-#include "mapping/visible_message.h"
+#include "mapping/store/directory.h"
+#include "mapping/visible/message.h"
 
 namespace kage::proxy {
 

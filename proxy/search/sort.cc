@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "mapping/visible_header.h"
+#include "mapping/visible/header.h"
 #include "message/address.h"
 #include "message/encoded_word.h"
 #include "message/header.h"

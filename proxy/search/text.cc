@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "mapping/field_policy.h"
+#include "mapping/rewrite/field_policy.h"
 #include "message/address.h"
 #include "message/encoded_word.h"
 

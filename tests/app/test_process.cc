@@ -15,7 +15,7 @@
 #include "app/signals.h"
 #include "app/terminal.h"
 #include "base/log.h"
-#include "mapping/route_store.h"
+#include "mapping/store/route_store.h"
 #include "tests/app/files.h"
 #include "tests/net/test_streams.h"
 #include "tests/temporary_folder.h"

@@ -15,9 +15,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "mapping/directory.h"
-#include "mapping/phantom_scan.h"
-#include "mapping/route_store.h"
+#include "mapping/store/directory.h"
+#include "mapping/store/phantom_scan.h"
+#include "mapping/store/route_store.h"
 
 using namespace kage;
 using namespace kage::mapping;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "mapping/rewrite.h"
+#include "mapping/rewrite/rewrite.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"
 

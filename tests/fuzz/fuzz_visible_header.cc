@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "mapping/visible_header.h"
+#include "mapping/visible/header.h"
 #include "message/header.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"
 

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/text.h"
-#include "mapping/field_policy.h"
+#include "mapping/rewrite/field_policy.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
-#include "mapping/address_policy.h"
+#include "mapping/routes/address_policy.h"
 
 namespace kage::mapping::test {
 

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mapping/rewrite.h"
+#include "mapping/rewrite/rewrite.h"
 
 namespace kage::mapping::test {
 

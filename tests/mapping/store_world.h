@@ -11,8 +11,8 @@
 
 #include "../net/test_streams.h"
 #include "base/text.h"
-#include "mapping/directory.h"
-#include "mapping/route_store.h"
+#include "mapping/store/directory.h"
+#include "mapping/store/route_store.h"
 #include "redis_server.h"
 #include "tests/temporary_folder.h"
 

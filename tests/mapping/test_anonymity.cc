@@ -1,8 +1,8 @@
 // 184 and 186 before the subject, and the table of policies.
 #include <catch2/catch.hpp>
 
-#include "mapping/address_policy.h"
-#include "mapping/anonymity.h"
+#include "mapping/routes/address_policy.h"
+#include "mapping/routes/anonymity.h"
 
 using namespace kage::mapping;
 

@@ -2,7 +2,7 @@
 // Redis.
 #include <catch2/catch.hpp>
 
-#include "mapping/route_codec.h"
+#include "mapping/store/route_codec.h"
 #include "store_world.h"
 
 using namespace kage;

@@ -1,7 +1,7 @@
 // Phantoms that an answer of the proxy shows: stored first, with no trip when Redis has them (contract R4.4).
 #include <catch2/catch.hpp>
 
-#include "mapping/route_codec.h"
+#include "mapping/store/route_codec.h"
 #include "store_world.h"
 
 using namespace kage;

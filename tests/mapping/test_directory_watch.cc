@@ -1,7 +1,7 @@
 // What is changed on one node is known on another at once: told by Redis, or asked for (contract R3.5).
 #include <catch2/catch.hpp>
 
-#include "mapping/route_codec.h"
+#include "mapping/store/route_codec.h"
 #include "store_world.h"
 
 using namespace kage;

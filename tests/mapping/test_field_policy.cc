@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "mapping/field_policy.h"
+#include "mapping/rewrite/field_policy.h"
 
 namespace kage::mapping {
 

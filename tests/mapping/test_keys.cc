@@ -14,7 +14,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "mapping/keys.h"
+#include "mapping/keys/keys.h"
 #include "tests/temporary_folder.h"
 
 using namespace kage;

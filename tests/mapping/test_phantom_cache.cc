@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "mapping/phantom_cache.h"
+#include "mapping/store/phantom_cache.h"
 
 using kage::mapping::PhantomCache;
 using kage::net::Millis;

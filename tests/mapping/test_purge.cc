@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "mapping/phantom_scan.h"
-#include "mapping/route_codec.h"
+#include "mapping/store/phantom_scan.h"
+#include "mapping/store/route_codec.h"
 #include "store_world.h"
 #include "tests/net/real_redis.h"
 

@@ -1,5 +1,5 @@
 // What is kept of late derivations: never a wrong answer, however small the room and whatever the order.
-#include "mapping/visible_header_cache.h"
+#include "mapping/visible/cache.h"
 
 #include <catch2/catch.hpp>
 #include <random>

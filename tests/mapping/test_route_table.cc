@@ -1,7 +1,7 @@
 // The routes in memory: lookups, defaults, and what cannot be a table.
 #include <catch2/catch.hpp>
 
-#include "mapping/route_table.h"
+#include "mapping/routes/table.h"
 
 using namespace kage;
 using namespace kage::mapping;

@@ -1,6 +1,6 @@
 // What a member sees of a header block: constant size, phantoms in place, and what gives way (contract R8.1,
 // R8.2).
-#include "mapping/visible_header.h"
+#include "mapping/visible/header.h"
 
 #include <catch2/catch.hpp>
 
@@ -8,11 +8,11 @@
 #include "canary.h"
 #include "delivered.h"
 #include "mapping/phantom.h"
-#include "mapping/visible_header_cache.h"
-#include "mapping/visible_header_fit.h"
-#include "mapping/visible_header_quick.h"
-#include "mapping/visible_header_scan.h"
-#include "mapping/visible_header_write.h"
+#include "mapping/visible/cache.h"
+#include "mapping/visible/fit.h"
+#include "mapping/visible/quick.h"
+#include "mapping/visible/scan.h"
+#include "mapping/visible/write.h"
 #include "message/header.h"
 #include "rewrite_world.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 #include "canary.h"
-#include "mapping/visible_header.h"
-#include "mapping/visible_header_fit.h"
+#include "mapping/visible/fit.h"
+#include "mapping/visible/header.h"
 #include "message/header.h"
 #include "rewrite_world.h"
 

@@ -11,9 +11,9 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "delivered.h"
-#include "mapping/field_policy.h"
-#include "mapping/rewrite_ids.h"
-#include "mapping/visible_header.h"
+#include "mapping/rewrite/field_policy.h"
+#include "mapping/rewrite/ids.h"
+#include "mapping/visible/header.h"
 #include "message/header.h"
 #include "rewrite_world.h"
 

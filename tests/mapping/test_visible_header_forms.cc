@@ -1,5 +1,5 @@
 // What is kept of fields: packed and read again.
-#include "mapping/visible_header_forms.h"
+#include "mapping/visible/forms.h"
 
 #include <catch2/catch.hpp>
 #include <utility>

@@ -1,8 +1,8 @@
 // Authors whom the policy shows, in fetched mail (contract R7.1, R7.2), at constant size.
 #include <catch2/catch.hpp>
 
-#include "mapping/visible_header.h"
-#include "mapping/visible_header_fit.h"
+#include "mapping/visible/fit.h"
+#include "mapping/visible/header.h"
 #include "message/header.h"
 #include "rewrite_world.h"
 

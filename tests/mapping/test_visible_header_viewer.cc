@@ -1,7 +1,7 @@
 // Which member a message is shown to, and which messages are its own.
 #include <catch2/catch.hpp>
 
-#include "mapping/visible_header.h"
+#include "mapping/visible/header.h"
 #include "rewrite_world.h"
 
 namespace kage::mapping::test {

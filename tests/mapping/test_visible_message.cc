@@ -6,7 +6,7 @@
 #include <iterator>
 
 #include "base/text.h"
-#include "mapping/visible_message_report.h"
+#include "mapping/visible/report.h"
 #include "message/boundary_scanner.h"
 #include "message/header.h"
 #include "visible_message_seam.h"

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/text.h"
-#include "mapping/visible_message_cid.h"
+#include "mapping/visible/cid.h"
 #include "visible_message_seam.h"
 
 using namespace kage::mapping;

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 
 using namespace kage::mapping;
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 
 namespace kage::mapping::test {
 

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "../mapping/rewrite_world.h"
-#include "mapping/visible_message.h"
+#include "mapping/visible/message.h"
 #include "proxy/search/needle.h"
 #include "proxy/search/sort.h"
 #include "proxy/search/text.h"

@@ -8,7 +8,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "mapping/route_store.h"
+#include "mapping/store/route_store.h"
 #include "net/tcp_stream.h"
 
 namespace kage::submission::test {

@@ -10,7 +10,7 @@
 
 #include "../net/real_redis.h"
 #include "delivery_rig.h"
-#include "mapping/directory.h"
+#include "mapping/store/directory.h"
 #include "smtp_sink.h"
 #include "submission/auth.h"
 #include "submission/session.h"

@@ -1,0 +1,191 @@
+// What is derived from keys (RFC 5869), and the master key file.
+//
+// Keys are wiped when their owner goes.
+#include "mapping/keys/keys.h"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "mapping/keys/openssl_support.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr std::size_t kHashSize = 32;
+constexpr std::size_t kMasterKeySize = 32;
+
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+}
+
+struct FileDescriptor {
+  int fd;
+  ~FileDescriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+Error file_error(Errc code, const std::string& path, std::string_view reason) {
+  return Error{code, "master key file " + path + ": " + std::string(reason)};
+}
+
+std::optional<std::string> hex_decode(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() / 2);
+  unsigned held = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = to_lower(text[i]);
+    const bool letter = c >= 'a' && c <= 'f';
+    if (!letter && !is_digit(c)) return std::nullopt;
+    held = (held << 4U) | static_cast<unsigned>(letter ? c - 'a' + 10 : c - '0');
+    if (i % 2 == 1) {
+      out.push_back(static_cast<char>(static_cast<unsigned char>(held)));
+      held = 0;
+    }
+  }
+  return out;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+/// So that the new name itself survives a power cut.
+void sync_folder(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const FileDescriptor handle{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (handle.fd >= 0) ::fsync(handle.fd);
+}
+
+}  // namespace
+
+std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length) {
+  Mac extracted = hmac_sha256({}, key);  // RFC 5869 §2.2, no salt
+  Mac block{};
+  std::string out;
+  for (char counter = 1; out.size() < length; ++counter) {
+    require(counter != 0, "HKDF length");
+    const std::string_view before = out.empty() ? std::string_view() : std::string_view(block);
+    block = hmac_sha256(extracted, {before, info, {&counter, 1}});
+    out.append(block);
+  }
+  OPENSSL_cleanse(extracted.octets.data(), kMacSize);
+  OPENSSL_cleanse(block.octets.data(), kMacSize);
+  OPENSSL_cleanse(out.data() + length, out.size() - length);
+  out.resize(length);
+  return out;
+}
+
+std::string sha256(std::string_view data) {
+  std::string out(kHashSize, '\0');
+  unsigned written = 0;
+  require(EVP_Digest(data.data(), data.size(), octets(out), &written, EVP_sha256(), nullptr) == 1, "SHA-256");
+  return out;
+}
+
+namespace {
+/// A derived key that is gone when what needs it is made.
+class Derived {
+ public:
+  Derived(std::string_view key, std::string_view info, std::size_t size)
+      : key_(hkdf_sha256(key, info, size)) {}
+  ~Derived() { wipe(key_); }
+  Derived(const Derived&) = delete;
+  Derived& operator=(const Derived&) = delete;
+  operator std::string_view() const { return key_; }
+
+ private:
+  std::string key_;
+};
+}  // namespace
+
+MemberKeys::MemberKeys(std::string_view member_key)
+    : phantom_key_(hkdf_sha256(member_key, "kagemusha phantom v1", kHashSize)),
+      seal_(Derived(member_key, "kagemusha seal v1", kSivKeySize)) {}
+MemberKeys::~MemberKeys() {
+  wipe(phantom_key_);
+}
+MemberKeys::MemberKeys(MemberKeys&&) noexcept = default;
+MemberKeys& MemberKeys::operator=(MemberKeys&&) noexcept = default;
+
+MasterKeys::MasterKeys(std::string_view master_key)
+    : record_(Derived(master_key, "kagemusha record v1", kSivKeySize)),
+      tag_(Derived(master_key, "kagemusha tag v1", BlockCipher::kKeySize)),
+      bounce_(Derived(master_key, "kagemusha bounce v1", BlockCipher::kKeySize)),
+      index_key_(hkdf_sha256(master_key, "kagemusha index v1", kHashSize)) {}
+MasterKeys::~MasterKeys() {
+  wipe(index_key_);
+}
+
+std::string MasterKeys::log_tag(std::string_view canonical_address) const {
+  constexpr std::string_view kLabel("log\0", 4);
+  return base32(hmac_sha256(index_key_, {kLabel, canonical_address}).first(5));
+}
+
+Result<std::string> read_master_key(const std::string& path) {
+  // O_NONBLOCK: a FIFO in the file's place must not stop the caller.
+  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) {
+    if (errno == ENOENT) return std::unexpected(file_error(Errc::not_found, path, "does not exist"));
+    const Errc code = errno == EACCES ? Errc::denied : Errc::io;
+    return std::unexpected(file_error(code, path, "cannot be opened"));
+  }
+  struct stat about{};
+  if (::fstat(file.fd, &about) != 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
+  if (!S_ISREG(about.st_mode))
+    return std::unexpected(file_error(Errc::invalid, path, "is not a regular file"));
+  if (about.st_uid != ::geteuid() && about.st_uid != 0) {
+    return std::unexpected(file_error(Errc::denied, path, "belongs to another user"));
+  }
+  if ((about.st_mode & 077U) != 0) {
+    return std::unexpected(file_error(Errc::denied, path, "is open to others; its mode must be 0600"));
+  }
+  std::string text(256, '\0');
+  const ssize_t count = ::read(file.fd, text.data(), text.size());
+  if (count < 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
+  const std::string_view digits = trim(std::string_view(text).substr(0, static_cast<std::size_t>(count)));
+  std::optional<std::string> key;
+  if (digits.size() == 2 * kMasterKeySize) key = hex_decode(digits);
+  wipe(text);
+  if (!key) return std::unexpected(file_error(Errc::invalid, path, "does not hold 64 hexadecimal digits"));
+  return std::move(*key);
+}
+
+Result<std::string> create_master_key(const std::string& path) {
+  const FileDescriptor file{
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+  if (file.fd < 0) {
+    if (errno == EEXIST) return std::unexpected(file_error(Errc::conflict, path, "exists already"));
+    return std::unexpected(file_error(Errc::io, path, "cannot be created"));
+  }
+  std::string key = random_bytes(kMasterKeySize);
+  std::string text = hex(key) + "\n";
+  const bool good = write_all(file.fd, text) && ::fsync(file.fd) == 0;
+  wipe(text);
+  if (!good) {
+    ::unlink(path.c_str());
+    return std::unexpected(file_error(Errc::io, path, "cannot be written"));
+  }
+  sync_folder(path);
+  return key;
+}
+
+}  // namespace kage::mapping

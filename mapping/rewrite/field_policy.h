@@ -1,0 +1,59 @@
+// Which header fields cross, as data (headers.md). The rule is default-deny: what the table does not name is
+// dropped.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace kage::mapping {
+
+enum class FieldClass : std::uint8_t {
+  addresses,   ///< an address list whose addresses are rewritten
+  ids,         ///< msg-ids that are sealed or opened
+  text,        ///< free text in which addresses are replaced
+  parameters,  ///< a value with parameters (Content-Type, Content-Disposition)
+  pass,        ///< crosses as it is, unless something in it reads as an address
+  drop,        ///< named only so that tests and documentation can
+};
+
+struct FieldRule {
+  std::string_view name;  ///< lower-case; may end with '*' (a family of vendor fields)
+  FieldClass towards_member;
+  FieldClass towards_correspondent;
+  bool single;             ///< at most one may cross; the first counts (RFC 5322 §3.6)
+  std::string_view group;  ///< heading in the documentation: "trace", "authentication", …
+};
+
+std::span<const FieldRule> field_rules();
+/// The rule for a name, any case; the default rule (drop) for an unknown one. Constant time in the number of
+/// rules.
+const FieldRule& find_rule(std::string_view name);
+
+/// Whether a field of this name surely does not cross towards a member: quicker, and wrong in one direction
+/// only.
+bool is_surely_dropped(std::string_view name);
+
+/// Some of the fields that cross towards a member.
+class FieldSet {
+ public:
+  /// A name of any case. One that does not cross is in no set.
+  void add(std::string_view name);
+  /// `rule`: what find_rule() gave.
+  [[nodiscard]] bool has(const FieldRule& rule) const;
+
+ private:
+  static constexpr std::size_t kMaxRules = 255;
+  std::bitset<kMaxRules> rules_;
+};
+
+/// The field that takes the room which dropped fields leave in fetched mail. Where there is hardly room for
+/// its name, "X" stands for it.
+inline constexpr std::string_view kFillerField = "X-Filler";
+
+/// docs/header-fields.md, written from the table.
+std::string field_rules_markdown();
+
+}  // namespace kage::mapping

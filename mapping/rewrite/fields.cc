@@ -1,0 +1,357 @@
+// Scanning one field of each class. What a scan leaves out is what may not cross.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/text.h"
+#include "mapping/rewrite/header.h"
+#include "message/encoded_word.h"
+#include "message/mime.h"
+
+namespace kage::mapping {
+namespace {
+
+using Kind = message::ListItem::Kind;
+
+constexpr std::size_t kFirstIds = 10;  ///< ids of a long References that are kept: these and
+constexpr std::size_t kLastIds = 90;   ///< the last ones, which are nearest to the message
+
+constexpr std::array<std::string_view, 34> kExtensions = {
+    ".asc", ".avi",  ".bmp", ".csv",  ".doc", ".docx", ".eml", ".gif", ".gz",   ".heic", ".htm", ".html",
+    ".ics", ".jpeg", ".jpg", ".log",  ".mp3", ".mp4",  ".odp", ".ods", ".odt",  ".p7m",  ".p7s", ".pdf",
+    ".pgp", ".png",  ".ppt", ".pptx", ".rtf", ".txt",  ".vcf", ".xls", ".xlsx", ".xml"};
+
+/// Without white space: two spellings of one list that differ in folding only are equal.
+std::string squeezed(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  std::ranges::copy_if(text, std::back_inserter(out), [](char c) { return !is_wsp(c); });
+  return out;
+}
+
+/// The place behind the two-byte state of ISO-2022-JP that begins at `at`; npos when something in it is no
+/// half of a character, or nothing ends it: readers then disagree about what is ASCII.
+std::size_t behind_two_byte_state(std::string_view text, std::size_t at) {
+  for (std::size_t i = at + 2; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const std::string_view next = text.substr(i + 1, 2);
+      if (next.size() == 2 && next[0] == '(') return i + 3;
+      if (next.size() != 2 || next[0] != '$') return std::string_view::npos;
+      ++i;
+    } else if (text[i] <= ' ' || text[i] == 0x7f || !is_ascii(text[i])) {
+      return std::string_view::npos;
+    }
+  }
+  return std::string_view::npos;
+}
+
+/// Whether a phrase can stand before '<' as it is: quotes closed, no specials outside of them. Two-byte
+/// ISO-2022-JP is opaque.
+bool is_safe_phrase(std::string_view phrase) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < phrase.size(); ++i) {
+    const char c = phrase[i];
+    if (c == '\x1b' && phrase.substr(i + 1).starts_with('$')) {
+      i = behind_two_byte_state(phrase, i);
+      if (i == std::string_view::npos) return false;
+      --i;
+    } else if (quoted && c == '\\') {
+      if (++i == phrase.size()) return false;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && std::string_view("<>()[]:;@\\,").find(c) != std::string_view::npos) {
+      return false;
+    }
+  }
+  return !quoted;
+}
+
+bool is_safe_comment(std::string_view comment) {
+  std::size_t depth = 0;
+  for (std::size_t i = 0; i < comment.size(); ++i) {
+    if (comment[i] == '\x1b' && comment.substr(i + 1).starts_with('$')) {
+      i = behind_two_byte_state(comment, i);
+      if (i == std::string_view::npos) return false;
+      --i;
+    } else if (comment[i] == '\\') {
+      if (++i == comment.size()) return false;
+    } else if (comment[i] == '(') {
+      ++depth;
+    } else if (comment[i] == ')' && depth-- == 0) {
+      return false;
+    }
+  }
+  return depth == 0;
+}
+
+/// The list as it is usually spelled, white space apart.
+std::string usual_spelling(const std::vector<message::ListItem>& items) {
+  std::string out;
+  bool comma = false;
+  for (const message::ListItem& item : items) {
+    if (item.kind == Kind::group_end) {
+      out += ";";
+      comma = true;
+      continue;
+    }
+    if (comma) out += ",";
+    comma = item.kind != Kind::group_start;
+    out += item.phrase;
+    if (item.kind == Kind::group_start) out += ":";
+    if (item.kind == Kind::junk) out += item.raw;
+    if (item.kind != Kind::mailbox || !item.address) continue;
+    // "<a@b>" alone is as usual as "a@b"; the raw bytes tell which it was.
+    const bool angle = !item.phrase.empty() || item.raw.starts_with('<');
+    out += angle ? "<" + item.address->spelling + ">" : item.address->spelling;
+    for (const std::string& comment : item.comments) out += "(" + comment + ")";
+  }
+  return squeezed(out);
+}
+
+/// Without the backslashes of quoted-pairs.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size()) ++i;
+    out.push_back(text[i]);
+  }
+  return out;
+}
+
+/// An '@' beside the addresses that were found, in text that names a host: parts of a broken list that ended
+/// up in quotes, most probably. There is no telling what to replace.
+bool is_garbled(std::string_view decoded, const ScannedText& scan) {
+  auto span = scan.spans.begin();
+  for (std::size_t at = decoded.find('@'); at != std::string_view::npos; at = decoded.find('@', at + 1)) {
+    while (span != scan.spans.end() && span->offset + span->length <= at) ++span;
+    const bool covered = span != scan.spans.end() && span->offset <= at;
+    if (!covered && (!scan.harmless() || names_host(decoded))) return true;
+  }
+  return false;
+}
+
+WrittenText scan_phrase(std::string phrase, AddressIndex& index) {
+  WrittenText text;
+  text.scan = scan_text(phrase, true, Care::text, index);
+  const bool has_sign = phrase.find('@') != std::string::npos;
+  if (!text.scan.harmless() || has_sign || !is_safe_phrase(phrase)) {
+    std::string decoded = message::decode_words(phrase, true);
+    if (phrase.find('\\') != std::string::npos) {
+      // Of broken quotes it is not clear what a backslash does.
+      ScannedText bare = scan_decoded(unescaped(decoded), Care::text, index);
+      if (bare.spans.size() > text.scan.spans.size()) text.scan = std::move(bare);
+    }
+    if (is_garbled(text.scan.harmless() ? decoded : text.scan.decoded, text.scan)) return {};
+    if (!is_safe_phrase(phrase)) phrase = message::encode_phrase(decoded);
+  }
+  text.written = std::move(phrase);
+  return text;
+}
+
+AddressItem scan_item(message::ListItem& item, AddressIndex& index) {
+  AddressItem result;
+  result.kind = item.kind;
+  result.phrase = scan_phrase(std::move(item.phrase), index);
+  for (std::string& comment : item.comments) {
+    if (!is_safe_comment(comment)) continue;
+    WrittenText text{.written = {}, .scan = scan_text(unescaped(comment), false, Care::text, index)};
+    text.written = std::move(comment);
+    result.comments.push_back(std::move(text));
+  }
+  if (item.address) {
+    result.spelling = item.address->spelling;
+    result.found = index.add(std::move(*item.address));
+  }
+  return result;
+}
+
+/// Comments gone (RFC 5322 §3.2.2); one that does not end takes the rest with it.
+std::string without_comments(std::string_view text) {
+  std::string out;
+  std::size_t depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\\' && i + 1 < text.size() && (quoted || depth > 0)) {
+      if (depth == 0) out.append(text, i, 2);
+      ++i;
+    } else if (c == '"' && depth == 0) {
+      quoted = !quoted;
+      out.push_back(c);
+    } else if (!quoted && c == '(') {
+      ++depth;
+    } else if (!quoted && c == ')' && depth > 0) {
+      --depth;
+    } else if (depth == 0) {
+      out.push_back(c);
+    }
+  }
+  return std::string(trim(out));
+}
+
+bool is_harmless(std::string_view text) {
+  AddressIndex scratch;
+  return scan_text(text, false, Care::strict, scratch).harmless() &&
+         scan_text(unescaped(text), false, Care::strict, scratch).harmless();
+}
+
+bool may_pass(std::string_view text) {
+  return is_harmless(text) && !names_host(message::decode_words(text));
+}
+
+bool is_file_name(const message::Parameter& parameter) {
+  return parameter.name == "name" || parameter.name == "filename";
+}
+
+/// The file name's last part, when it is one that says what the file is. None of these is a top-level domain:
+/// no mail domain ends so.
+std::string_view extension_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return {};
+  const std::string_view extension = name.substr(dot);
+  return std::ranges::find(kExtensions, lower(extension)) == kExtensions.end() ? std::string_view()
+                                                                               : extension;
+}
+
+/// File names are people's text; "Taro@Sales.pdf" and "icon@2x.png" are no addresses.
+ScannedText scan_file_name(std::string_view name, AddressIndex& index) {
+  name.remove_suffix(extension_of(name).size());
+  return scan_decoded(std::string(name), Care::text, index);
+}
+
+/// In other values than file names an '@' is an address or an id.
+bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
+  if (is_file_name(parameter)) return scan_file_name(parameter.value, index).harmless();
+  AddressIndex scratch;
+  return scan_decoded(parameter.value, Care::strict, scratch).harmless();
+}
+
+bool is_parameter_name(std::string_view name) {
+  return !name.empty() && name.size() <= 60 &&
+         std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+}
+
+std::optional<ParameterScan::Parameter> scan_parameter(const message::Parameter& parameter,
+                                                       bool keep_boundary, AddressIndex& index) {
+  if (!is_parameter_name(parameter.name)) return std::nullopt;
+  ParameterScan::Parameter result;
+  result.name = parameter.name;
+  const bool plain = !parameter.raw.empty() && parameter.intact;
+  if (keep_boundary || is_harmless_value(parameter, index)) {
+    const bool keep = plain && (keep_boundary || is_file_name(parameter) || is_harmless(parameter.raw));
+    result.value =
+        keep ? std::string(trim(parameter.raw)) : message::write_parameter(parameter.name, parameter.value);
+    return result;
+  }
+  if (!is_file_name(parameter)) return std::nullopt;
+  // "report-taro@school.example.pdf" keeps its ".pdf".
+  result.kind = ParameterScan::Parameter::Kind::rewritten;
+  result.text = scan_file_name(parameter.value, index);
+  result.extension = extension_of(parameter.value);
+  return result;
+}
+
+/// The field without its well-formed parameters, which are looked at one by one: comments and debris. The
+/// boundary is not looked at even when it is broken.
+std::string without_parameters(std::string text, bool boundary,
+                               const std::vector<message::Parameter>& parameters) {
+  for (const message::Parameter& parameter : parameters) {
+    if (!parameter.intact && !(boundary && parameter.name == "boundary")) continue;
+    const std::string_view piece = parameter.raw.empty() ? std::string_view(parameter.pieces) : parameter.raw;
+    const std::size_t at = piece.empty() ? std::string::npos : text.find(piece);
+    if (at != std::string::npos) text.replace(at, piece.size(), " ");
+  }
+  return text;
+}
+
+}  // namespace
+
+AddressScan scan_addresses(std::string_view body, AddressIndex& index, Result<>& status) {
+  AddressScan scan;
+  const std::string line = flat(body);
+  auto items = message::parse_address_list(line);
+  if (!items) {
+    status = std::unexpected(items.error());
+    return scan;
+  }
+  scan.faithful = usual_spelling(*items) == squeezed(line);
+  for (message::ListItem& item : *items) {
+    scan.faithful = scan.faithful && item.intact;
+    if (item.kind == Kind::junk || (item.kind == Kind::mailbox && !item.address)) {
+      scan.faithful = false;
+      continue;
+    }
+    const std::string phrase = item.phrase;
+    const std::size_t comments = item.comments.size();
+    scan.items.push_back(scan_item(item, index));
+    const AddressItem& scanned = scan.items.back();
+    // What the scan would not write as it stands may not leave as it came either.
+    if (scanned.phrase.written != phrase || scanned.comments.size() != comments) scan.faithful = false;
+    if (index.full()) break;
+  }
+  return scan;
+}
+
+IdScan scan_ids(std::string_view body) {
+  IdScan scan;
+  const std::string line = flat(body);
+  const std::vector<std::string_view> ids = message::find_msg_ids(line);
+  std::string spelling;
+  for (const std::string_view id : ids) spelling.append("<").append(id).append(">");
+  scan.faithful = squeezed(spelling) == squeezed(line);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i >= kFirstIds && i + kLastIds < ids.size()) {
+      scan.faithful = false;
+      continue;
+    }
+    scan.ids.emplace_back(ids[i]);
+  }
+  return scan;
+}
+
+ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex& index) {
+  ParameterScan scan;
+  const auto is_boundary = [&](const message::Parameter& parameter) {
+    return boundary && parameter.name == "boundary";
+  };
+  const std::string line = flat(body);
+  const auto parsed = message::parse_parameters(line);
+  if (!parsed) {
+    scan.harmless = is_harmless(line);
+    return scan;
+  }
+  const std::string rest = without_parameters(line, boundary, parsed->parameters);
+  AddressIndex scratch;  // comments and encoded pieces: nothing in them is replaced
+  scan.harmless = scan_text(rest, false, Care::text, scratch).harmless() &&
+                  scan_text(unescaped(rest), false, Care::text, scratch).harmless();
+  for (const message::Parameter& parameter : parsed->parameters) {
+    if (!is_boundary(parameter) && !is_harmless_value(parameter, index)) scan.harmless = false;
+  }
+  if (scan.harmless || !is_harmless(parsed->value)) return scan;
+  scan.value = parsed->value;
+  for (const message::Parameter& parameter : parsed->parameters) {
+    const bool seen = std::ranges::any_of(
+        scan.parameters, [&](const ParameterScan::Parameter& other) { return other.name == parameter.name; });
+    if (seen) continue;
+    if (auto result = scan_parameter(parameter, is_boundary(parameter), index))
+      scan.parameters.push_back(std::move(*result));
+  }
+  return scan;
+}
+
+PassScan scan_pass(std::string_view body) {
+  PassScan scan;
+  const std::string line = flat(body);
+  scan.harmless = may_pass(line);
+  if (scan.harmless) return scan;
+  std::string value = without_comments(line);
+  // "Auto-Submitted: auto-notified; owner-email=…" (RFC 5436 §2.7.1): the keyword still means something.
+  if (!may_pass(value)) {
+    value = trim(std::string_view(value).substr(0, value.find(';')));
+    if (!std::ranges::all_of(value, [](char c) { return is_alnum(c) || c == '-'; })) value.clear();
+  }
+  if (may_pass(value)) scan.value = std::move(value);
+  return scan;
+}
+
+}  // namespace kage::mapping

@@ -1,0 +1,220 @@
+// Correspondent → member: every outside address becomes this member's phantom for it (contract R5.1).
+#include "base/text.h"
+#include "mapping/rewrite/ids.h"
+#include "mapping/rewrite/rewrite.h"
+#include "mapping/rewrite/writer.h"
+#include "message/encoded_word.h"
+
+namespace kage::mapping {
+namespace {
+
+using Kind = message::ListItem::Kind;
+
+/// Whether an address crosses inward as it is: a public address of ours, or the member's own mailbox.
+bool stays_inward(const RouteTable& routes, const Member& member, const std::string& canonical) {
+  return canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr;
+}
+
+/// The first Subject as a reader sees it.
+std::string decoded_subject(const ParsedHeader::Impl& header) {
+  for (const ScannedField& field : header.scanned) {
+    if (field.rule->name == "subject") return message::decode_words(flat(field.field->body));
+  }
+  return {};
+}
+
+class InwardCopy {
+ public:
+  InwardCopy(const ParsedHeader::Impl& header, const Inward& to) : header_(header), to_(to) {
+    stand_ins_.reserve(header.index.all().size());
+    for (const ParsedHeader::Found& found : header.index.all())
+      stand_ins_.push_back(stand_in(found.canonical));
+    subject_ = decoded_subject(header);
+    // What a member writes is no message to the public address: no marker is looked for.
+    if (!to.shared) anonymity_ = judge_anonymity(to.member.address->spec, subject_);
+  }
+
+  std::string write() {
+    out_.reserve(header_.block.size() + 1024);
+    if (!to_.received.empty()) message::write_field(out_, "Received", to_.received);
+    if (!has_readable_from()) write_made_from();
+    for (const ScannedField& field : header_.scanned) {
+      if (field.rule->towards_member != FieldClass::drop) write_one(field);
+    }
+    if (header_.message_id.empty() && !to_.message_id.empty()) {
+      write_ids(out_, "Message-ID", {std::string(to_.message_id)});
+    }
+    return std::move(out_);
+  }
+
+ private:
+  using Action = StandIn::Action;
+
+  [[nodiscard]] StandIn stand_in(const std::string& canonical) const {
+    if (stays_inward(to_.routes, to_.member, canonical)) return {Action::keep, {}};
+    const auto phantom = to_.phantoms.find(canonical);
+    // Without a phantom nothing can stand for it: it vanishes (contract R3.8).
+    if (phantom == to_.phantoms.end()) return {Action::remove, {}};
+    return {Action::replace, phantom->second + "@" + to_.member.address->domain->phantom_domain};
+  }
+
+  [[nodiscard]] bool hides_names() const { return to_.member.address->spec.name == NamePolicy::hide; }
+
+  [[nodiscard]] bool has_readable_from() const {
+    const AddressScan* from = header_.addresses_of("from");
+    if (from == nullptr) return false;
+    for (const AddressItem& item : from->items) {
+      if (item.found != kNoAddress && stand_ins_[item.found].action != Action::remove) return true;
+    }
+    return false;
+  }
+
+  void write_made_from() {
+    std::string address = "postmaster@" + to_.member.address->domain->name;
+    if (to_.envelope_from) {
+      const std::string canonical = to_.envelope_from->canonical();
+      const StandIn sender = stand_in(canonical);
+      if (sender.action == Action::replace) address = sender.text;
+      if (sender.action == Action::keep) {
+        const PublicAddress* known = to_.routes.find_address(canonical);
+        address = (known != nullptr ? known : to_.member.address)->spec.address.spelling;
+      }
+    }
+    ListWriter list;
+    list.mailbox({}, address, {});
+    list.write(out_, "From");
+  }
+
+  void write_one(const ScannedField& field) {
+    if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) {
+      if (field.rule->name != "from" || has_readable_from()) write_addresses(field, *addresses);
+    } else if (const auto* ids = std::get_if<IdScan>(&field.scan)) {
+      write_changed_ids(out_, field, *ids, [&](std::string_view id) { return shown_id(field, id); });
+    } else if (field.rule->name == "subject" && anonymity_.marker_size > 0) {
+      write_subject(field);
+    } else {
+      write_other(out_, field, stand_ins_);
+    }
+  }
+
+  [[nodiscard]] std::string shown_id(const ScannedField& field, std::string_view id) const {
+    if (to_.shared && field.rule->name == "message-id") {
+      return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
+    }
+    return id_towards_member(to_.routes, to_.member, id);
+  }
+
+  /// Without the 184 or 186 that the sender put before it (contract R7.1).
+  void write_subject(const ScannedField& field) {
+    const auto* text = std::get_if<TextScan>(&field.scan);
+    // The marker stands before every address, so that its place is the same in the text with stand-ins.
+    const bool same = text == nullptr || all_stay(text->text, stand_ins_);
+    const std::string subject =
+        without_marker(anonymity_, same ? subject_ : replaced(text->text, stand_ins_));
+    if (!subject.empty()) message::write_field(out_, field.field->name, message::encode_words(subject));
+  }
+
+  /// An author who is not anonymous (contract R7.2).
+  [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const {
+    return anonymity_.shows_author && field.rule->name == "from" && item.found != kNoAddress &&
+           stand_ins_[item.found].action == Action::replace && header_.author &&
+           header_.index.all()[item.found].canonical == header_.author->canonical() && may_be_shown();
+  }
+
+  [[nodiscard]] bool may_be_shown() const {
+    return !to_.hides_author && !to_.routes.stands_behind(*to_.member.address, header_.author->canonical());
+  }
+
+  [[nodiscard]] std::string author_phrase(const AddressItem& item) const {
+    std::string name;
+    if (!hides_names() && item.phrase.scan.harmless())
+      name = message::decode_words(item.phrase.written, true);
+    return message::encode_phrase(shown_author_name(name, header_.author->spelling));
+  }
+
+  /// The header From has to be of our domains (contract R5.4): a member's own mailbox there is shown as the
+  /// public address.
+  [[nodiscard]] bool is_own_author(const ScannedField& field, const AddressItem& item) const {
+    return field.rule->name == "from" && item.found != kNoAddress &&
+           header_.index.all()[item.found].canonical == to_.member.mailbox_canonical &&
+           to_.routes.find_address(to_.member.mailbox_canonical) == nullptr;
+  }
+
+  [[nodiscard]] bool needs_no_change(const ScannedField& field, const AddressScan& scan) const {
+    if (!scan.faithful) return false;
+    for (const AddressItem& item : scan.items) {
+      if (item.found != kNoAddress && stand_ins_[item.found].action != Action::keep) return false;
+      if (is_own_author(field, item) || !all_stay(item.phrase.scan, stand_ins_)) return false;
+      if (hides_names() && (!item.phrase.written.empty() || !item.comments.empty())) return false;
+      for (const WrittenText& comment : item.comments) {
+        if (!all_stay(comment.scan, stand_ins_)) return false;
+      }
+    }
+    return !scan.items.empty();
+  }
+
+  void write_addresses(const ScannedField& field, const AddressScan& scan) {
+    if (needs_no_change(field, scan)) return write_as_it_came(out_, *field.field);
+    ListWriter list;
+    const bool groups = field.rule->name != "from";  // readers of From expect an address (RFC 6854 §4)
+    for (const AddressItem& item : scan.items) {
+      if (!groups && item.kind != Kind::mailbox) continue;
+      switch (item.kind) {
+        case Kind::mailbox:
+          write_mailbox(list, field, item);
+          break;
+        case Kind::group_start:
+          list.group_start(hides_names() ? "" : shown_phrase(item.phrase, stand_ins_));
+          break;
+        case Kind::group_end:
+          list.group_end();
+          break;
+        case Kind::junk:
+          break;
+      }
+    }
+    list.write(out_, field.field->name);
+  }
+
+  void write_mailbox(ListWriter& list, const ScannedField& field, const AddressItem& item) const {
+    const StandIn& stand_in = stand_ins_[item.found];
+    if (stand_in.action == Action::remove) return;
+    std::string_view address =
+        stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
+    if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
+    if (shows_author(field, item)) return list.mailbox(author_phrase(item), address, {});
+    if (hides_names()) return list.mailbox({}, address, {});
+    list.mailbox(shown_phrase(item.phrase, stand_ins_), address, shown_comments(item, stand_ins_));
+  }
+
+  const ParsedHeader::Impl& header_;
+  const Inward& to_;
+  StandIns stand_ins_;
+  std::string subject_;  ///< decoded
+  Anonymity anonymity_;
+  std::string out_;
+};
+
+}  // namespace
+
+Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address) {
+  return judge_anonymity(address, decoded_subject(header.impl()));
+}
+
+PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes, const Member& member,
+                           const std::optional<message::Address>& envelope_from) {
+  PhantomMap phantoms;
+  const auto derive = [&](const std::string& canonical) {
+    if (!stays_inward(routes, member, canonical))
+      phantoms.try_emplace(canonical, phantom_local(member, canonical));
+  };
+  for (const ParsedHeader::Found& found : header.addresses()) derive(found.canonical);
+  if (envelope_from) derive(envelope_from->canonical());
+  return phantoms;
+}
+
+std::string rewrite_inward(const ParsedHeader& header, const Inward& to) {
+  return InwardCopy(header.impl(), to).write();
+}
+
+}  // namespace kage::mapping

@@ -1,0 +1,318 @@
+// Text scanning: decoding, a second look through percent-encoding and its like, and the widening of what
+// find_addresses() found, so that no half of an address stays behind.
+#include "mapping/rewrite/scan.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/text.h"
+#include "message/encoded_word.h"
+#include "message/header.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr char kEscape = '\x1b';
+
+/// Cheap and never wrong when it says no: without one of these octets nothing decodes to an '@'.
+bool may_hold_address(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return c == '@' || c == kEscape || !is_ascii(c); }) ||
+         text.find("=?") != std::string_view::npos || text.find("%40") != std::string_view::npos ||
+         text.find("=40") != std::string_view::npos || text.find("&#") != std::string_view::npos;
+}
+
+std::optional<unsigned> hex_pair(std::string_view text) {
+  if (text.size() < 2) return std::nullopt;
+  unsigned value = 0;
+  for (const char c : text.substr(0, 2)) {
+    const char l = to_lower(c);
+    if (!is_digit(c) && (l < 'a' || l > 'f')) return std::nullopt;
+    value = value * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : l - 'a' + 10);
+  }
+  return value;
+}
+
+/// Text with leftovers of quoted-printable ("=40") and character references ("&#64;") decoded, and for each
+/// octet where it came from. Percent-encoding is find_addresses()'s own business.
+struct Unescaped {
+  std::string text;
+  std::vector<std::size_t> origin;  ///< one more than octets: the last is the end
+
+  explicit Unescaped(std::string_view source) {
+    text.reserve(source.size());
+    origin.reserve(source.size() + 1);
+    for (std::size_t at = 0; at < source.size();) {
+      const auto [c, length] = next(source.substr(at));
+      text.push_back(c);
+      origin.push_back(at);
+      at += length;
+    }
+    origin.push_back(source.size());
+  }
+
+  static bool needed(std::string_view source) {
+    return source.find("=40") != std::string_view::npos || source.find("&#") != std::string_view::npos;
+  }
+
+ private:
+  static std::pair<char, std::size_t> next(std::string_view source) {
+    if (source[0] == '=') {
+      const auto value = hex_pair(source.substr(1));
+      if (value && *value > 0x20 && *value < 0x7f) return {static_cast<char>(*value), 3};
+    }
+    if (source[0] == '&') {
+      for (const std::string_view form : {"&#64;", "&#x40;", "&#X40;"}) {
+        if (source.starts_with(form)) return {'@', form.size()};
+      }
+    }
+    return {source[0], 1};
+  }
+};
+
+struct Hit {
+  std::size_t begin;
+  std::size_t end;
+  message::Address address;
+};
+
+bool ends_word(char c) {
+  return is_wsp(c) || c == ',' || c == ';' || c == '<' || c == '>' || c == '(' || c == ')' || c == '"' ||
+         c == '[' || c == ']' || static_cast<unsigned char>(c) < 0x20;
+}
+
+std::size_t word_begin(std::string_view text, std::size_t at) {
+  while (at > 0 && !ends_word(text[at - 1])) --at;
+  return at;
+}
+
+std::size_t word_end(std::string_view text, std::size_t at) {
+  while (at < text.size() && !ends_word(text[at])) ++at;
+  return at;
+}
+
+/// Stands for what reads as an address and is none: nobody's, so it never stays as it is.
+message::Address unreadable() {
+  return {.local = "unreadable", .domain = "invalid", .spelling = "unreadable@invalid"};
+}
+
+/// "a@b.example@c.example" is found as one address and a rest; the rest belongs to it.
+void widen(std::string_view text, std::vector<Hit>& hits) {
+  for (Hit& hit : hits) {
+    const bool before = hit.begin > 0 && text[hit.begin - 1] == '@';
+    const bool behind = hit.end < text.size() && text[hit.end] == '@';
+    if (before) hit.begin = word_begin(text, hit.begin - 1);
+    if (behind) hit.end = word_end(text, hit.end);
+    if (before || behind) hit.address = unreadable();
+  }
+}
+
+bool covered(const std::vector<Hit>& hits, std::size_t& hint, std::size_t at) {
+  while (hint < hits.size() && hits[hint].end <= at) ++hint;
+  return hint < hits.size() && hits[hint].begin <= at;
+}
+
+/// Whether a word ends in something like ".example".
+bool has_domain(std::string_view word) {
+  const std::size_t dot = word.rfind('.');
+  return dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
+         std::ranges::all_of(word.substr(dot + 1), [](char c) { return is_alpha(c) || !is_ascii(c); });
+}
+
+/// Words with an '@' that find_addresses() took for no address.
+class OddWords {
+ public:
+  OddWords(std::string_view text, Care care, const AddressIndex& index)
+      : text_(text), care_(care), index_(index) {}
+
+  std::vector<Hit> find(const std::vector<Hit>& hits) {
+    std::size_t hint = 0;
+    for (std::size_t at = text_.find('@'); at != std::string_view::npos; at = text_.find('@', at + 1)) {
+      if (covered(hits, hint, at)) continue;
+      const std::size_t begin = word_begin(text_, at);
+      const std::size_t end = word_end(text_, at);
+      if (begin < at && end > at + 1) {
+        add_word(begin, end);
+      } else if (care_ != Care::text) {
+        add_beside(at, begin, end);
+      }
+      at = end - 1;
+    }
+    return std::move(odd_);
+  }
+
+ private:
+  void add_word(std::size_t begin, std::size_t end) {
+    auto address = message::parse_address(text_.substr(begin, end - begin));
+    const bool known = address && index_.find(address->canonical()) != kNoAddress;
+    if (!known && care_ != Care::strict) return;
+    odd_.push_back({begin, end, address ? std::move(*address) : unreadable()});
+  }
+
+  /// "user @host.example", "user@ host.example": one address, if the white space is a fold.
+  void add_beside(std::size_t at, std::size_t begin, std::size_t end) {
+    if (begin == at && end == at + 1) return;
+    if (begin == at) {
+      while (begin > 0 && is_wsp(text_[begin - 1])) --begin;
+      begin = word_begin(text_, begin);
+    } else {
+      while (end < text_.size() && is_wsp(text_[end])) ++end;
+      end = word_end(text_, end);
+    }
+    if (has_domain(text_.substr(at + 1, end - at - 1))) odd_.push_back({begin, end, unreadable()});
+  }
+
+  std::string_view text_;
+  Care care_;
+  const AddressIndex& index_;
+  std::vector<Hit> odd_;
+};
+
+std::vector<Hit> find_hits(std::string_view text, Care care, const AddressIndex& index) {
+  std::vector<Hit> hits;
+  for (message::TextAddress& hit : message::find_addresses(text)) {
+    hits.push_back({hit.offset, hit.offset + hit.length, std::move(hit.address)});
+  }
+  const auto by_begin = [](const Hit& a, const Hit& b) { return a.begin < b.begin; };
+  std::ranges::sort(hits, by_begin);
+  widen(text, hits);
+  std::vector<Hit> odd = OddWords(text, care, index).find(hits);
+  std::ranges::move(odd, std::back_inserter(hits));
+  std::ranges::sort(hits, by_begin);
+  return hits;
+}
+
+/// In the middle of an escape there is no text: a place moves to the edge of what it came from.
+void map_back(const Unescaped& unescaped, std::vector<Hit>& hits) {
+  for (Hit& hit : hits) {
+    hit.begin = unescaped.origin[hit.begin];
+    hit.end = unescaped.origin[hit.end];
+  }
+}
+
+bool is_utf8(std::string_view text) {
+  return message::to_utf8(text, "utf-8").find("\xEF\xBF\xBD") == std::string::npos;
+}
+
+}  // namespace
+
+std::size_t AddressIndex::add(message::Address address) {
+  std::string canonical = address.canonical();
+  const auto [place, fresh] = numbers_.try_emplace(std::move(canonical), found_.size());
+  if (fresh) {
+    if (full()) {  // bounded here, refused by the caller
+      numbers_.erase(place);
+      return kMax;
+    }
+    found_.push_back({std::move(address), place->first});
+  }
+  return place->second;
+}
+
+std::size_t AddressIndex::find(std::string_view canonical) const {
+  const auto place = numbers_.find(std::string(canonical));
+  return place == numbers_.end() ? kNoAddress : place->second;
+}
+
+bool names_host(std::string_view text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t end = begin;
+    while (end < text.size() && (is_alnum(text[end]) || text[end] == '-' || text[end] == '.')) ++end;
+    std::string_view word = text.substr(begin, end - begin);
+    while (word.ends_with('.')) word.remove_suffix(1);
+    const std::size_t dot = word.rfind('.');
+    const bool top = dot != std::string_view::npos && dot > 0 && word.size() - dot > 2 &&
+                     std::ranges::all_of(word.substr(dot + 1), is_alpha);
+    if (top) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+std::string flat(std::string_view body) {
+  if (body.find(kEscape) == std::string_view::npos) return message::unfold(body);
+  std::string closed;
+  closed.reserve(body.size() + 16);
+  bool two_byte = false;
+  for (std::size_t at = 0; at < body.size(); ++at) {
+    if (body[at] == kEscape && at + 1 < body.size()) two_byte = body[at + 1] == '$';
+    if (body[at] == '\n' && two_byte) {
+      closed += "\x1b(B";
+      two_byte = false;
+    }
+    closed.push_back(body[at]);
+  }
+  return message::unfold(closed);
+}
+
+Care care_of(std::string_view body) {
+  for (std::size_t at = body.find('@'); at != std::string_view::npos; at = body.find('@', at + 1)) {
+    std::size_t before = at;
+    while (before > 0 && is_wsp(body[before - 1])) --before;
+    std::size_t behind = at + 1;
+    while (behind < body.size() && is_wsp(body[behind])) ++behind;
+    const bool fold_before = before > 0 && body[before - 1] == '\n';
+    const bool fold_behind = behind < body.size() && (body[behind] == '\r' || body[behind] == '\n');
+    if (fold_before || fold_behind) return Care::folded;
+  }
+  return Care::text;
+}
+
+ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index) {
+  std::vector<Hit> hits;
+  if (Unescaped::needed(utf8)) {
+    const Unescaped unescaped(utf8);
+    hits = find_hits(unescaped.text, care, index);
+    map_back(unescaped, hits);
+  } else {
+    hits = find_hits(utf8, care, index);
+  }
+  ScannedText result;
+  if (hits.empty()) return result;
+  for (Hit& hit : hits) {
+    if (!result.spans.empty()) {
+      ScannedText::Span& last = result.spans.back();
+      if (hit.begin < last.offset + last.length) {
+        last.length = std::max(last.offset + last.length, hit.end) - last.offset;
+        last.found = index.add(unreadable());
+        continue;
+      }
+    }
+    result.spans.push_back({hit.begin, hit.end - hit.begin, index.add(std::move(hit.address))});
+  }
+  result.decoded = std::move(utf8);
+  return result;
+}
+
+ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
+  if (!may_hold_address(written)) return {};
+  ScannedText result = scan_decoded(message::decode_words(written, phrase), care, index);
+  const bool unclear =
+      !all_ascii(written) && written.find('@') != std::string_view::npos && !is_utf8(written);
+  if (!result.harmless() || !unclear) return result;
+  // Octets of no known charset: a guess can swallow an '@' as the second half of a character.
+  return scan_decoded(message::to_utf8(written, "iso-8859-1"), Care::text, index);
+}
+
+bool all_stay(const ScannedText& text, const StandIns& stand_ins) {
+  return std::ranges::all_of(text.spans, [&](const ScannedText::Span& span) {
+    return stand_ins[span.found].action == StandIn::Action::keep;
+  });
+}
+
+std::string replaced(const ScannedText& text, const StandIns& stand_ins) {
+  std::string out;
+  std::size_t at = 0;
+  for (const ScannedText::Span& span : text.spans) {
+    out.append(text.decoded, at, span.offset - at);
+    const StandIn& stand_in = stand_ins[span.found];
+    if (stand_in.action == StandIn::Action::keep) out.append(text.decoded, span.offset, span.length);
+    if (stand_in.action == StandIn::Action::replace) out += stand_in.text;
+    at = span.offset + span.length;
+  }
+  out.append(text.decoded, at);
+  return out;
+}
+
+}  // namespace kage::mapping

@@ -1,0 +1,168 @@
+// Output of single fields. Everything goes through message::write_field or is a field that came in whole.
+#include "mapping/rewrite/writer.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "message/encoded_word.h"
+#include "message/header.h"
+#include "message/mime.h"
+
+namespace kage::mapping {
+namespace {
+
+constexpr std::size_t kMaxLine = 998;       // RFC 5322 §2.1.1
+constexpr std::size_t kMaxIdOctets = 7500;  ///< of one id field
+constexpr std::size_t kFirstIds = 2;        ///< kept of References that are too long: the thread's beginning
+constexpr std::string_view kNamelessGroup = "undisclosed-recipients";
+constexpr std::size_t kMaxFileName = 200;  ///< octets of a file name that is written anew
+
+/// Every line has at most 998 octets and something on it.
+bool has_good_lines(std::string_view raw) {
+  while (!raw.empty()) {
+    const std::size_t end = raw.find("\r\n");
+    if (end == std::string_view::npos || end > kMaxLine || trim(raw.substr(0, end)).empty()) return false;
+    raw.remove_prefix(end + 2);
+  }
+  return true;
+}
+
+/// At most `size` octets, not cut inside a character, nor inside what would then be another address.
+std::string_view shortened(std::string_view utf8, std::size_t size) {
+  if (utf8.size() <= size) return utf8;
+  while (size > 0 && (static_cast<unsigned char>(utf8[size]) & 0xC0U) == 0x80U) --size;
+  const std::string_view cut = utf8.substr(0, size);
+  const std::string_view word = cut.substr(cut.find_last_of(" \t") + 1);
+  return word.contains('@') ? trim(cut.substr(0, cut.size() - word.size())) : cut;
+}
+
+void write_text(std::string& out, const ScannedField& field, const TextScan& scan,
+                const StandIns& stand_ins) {
+  if (all_stay(scan.text, stand_ins)) return write_as_it_came(out, *field.field);
+  message::write_field(out, field.field->name, message::encode_words(replaced(scan.text, stand_ins)));
+}
+
+std::string written(const ParameterScan::Parameter& parameter, const StandIns& stand_ins) {
+  if (parameter.kind == ParameterScan::Parameter::Kind::as_written) return parameter.value;
+  const std::string name = replaced(parameter.text, stand_ins);
+  return message::write_parameter(parameter.name,
+                                  std::string(shortened(name, kMaxFileName)) + parameter.extension);
+}
+
+void write_parameters(std::string& out, const ScannedField& field, const ParameterScan& scan,
+                      const StandIns& stand_ins) {
+  if (scan.harmless) return write_as_it_came(out, *field.field);
+  if (scan.value.empty()) return;
+  std::string value = scan.value;
+  for (const ParameterScan::Parameter& parameter : scan.parameters) {
+    value += "; ";
+    value += written(parameter, stand_ins);
+  }
+  message::write_field(out, field.field->name, value);
+}
+
+void write_pass(std::string& out, const ScannedField& field, const PassScan& scan) {
+  if (scan.harmless) return write_as_it_came(out, *field.field);
+  if (!scan.value.empty()) message::write_field(out, field.field->name, scan.value);
+}
+
+}  // namespace
+
+void write_as_it_came(std::string& out, const message::Field& field) {
+  if (has_good_lines(field.raw)) {
+    out += field.raw;
+  } else {
+    // Folds must not get into the two-byte states of raw ISO-2022-JP.
+    const std::string line = flat(field.body);
+    const bool states = line.find('\x1b') != std::string::npos;
+    message::write_field(out, field.name, states ? message::encode_words(message::decode_words(line)) : line);
+  }
+}
+
+void write_other(std::string& out, const ScannedField& field, const StandIns& stand_ins) {
+  if (const auto* text = std::get_if<TextScan>(&field.scan)) write_text(out, field, *text, stand_ins);
+  if (const auto* scan = std::get_if<ParameterScan>(&field.scan))
+    write_parameters(out, field, *scan, stand_ins);
+  if (const auto* pass = std::get_if<PassScan>(&field.scan)) write_pass(out, field, *pass);
+}
+
+void write_ids(std::string& out, std::string_view name, const std::vector<std::string>& ids) {
+  if (ids.empty()) return;
+  std::size_t size = 0;
+  std::vector<std::string> tokens;
+  const std::size_t first = std::min(kFirstIds, ids.size());
+  const auto add = [&](const std::string& id) {
+    size += id.size() + 5;
+    if (size > kMaxIdOctets) return false;
+    tokens.push_back("<" + id + ">");
+    return true;
+  };
+  for (std::size_t i = 0; i < first; ++i) add(ids[i]);
+  for (std::size_t i = ids.size(); i-- > first && add(ids[i]);) {
+  }
+  std::reverse(tokens.begin() + static_cast<std::ptrdiff_t>(std::min(first, tokens.size())), tokens.end());
+  if (!tokens.empty()) message::write_field(out, name, tokens);
+}
+
+void ListWriter::begin_item() {
+  if (comma_) tokens_.back() += ",";
+  comma_ = false;
+}
+
+/// Words become tokens, so that long names can be folded; runs of white space stay in one piece.
+void ListWriter::words(std::string_view text) {
+  if (text.find("  ") != std::string_view::npos) {
+    tokens_.emplace_back(text);
+    return;
+  }
+  while (!text.empty()) {
+    const std::size_t end = text.find(' ');
+    tokens_.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
+}
+
+void ListWriter::mailbox(std::string_view phrase, std::string_view address,
+                         const std::vector<std::string>& comments) {
+  begin_item();
+  words(phrase);
+  tokens_.push_back(phrase.empty() ? std::string(address) : "<" + std::string(address) + ">");
+  for (const std::string& comment : comments) words("(" + comment + ")");
+  comma_ = true;
+}
+
+void ListWriter::group_start(std::string_view phrase) {
+  group_end();
+  begin_item();
+  words(phrase.empty() ? kNamelessGroup : phrase);
+  tokens_.back() += ":";
+  in_group_ = true;
+}
+
+void ListWriter::group_end() {
+  if (!in_group_) return;
+  tokens_.back() += ";";
+  in_group_ = false;
+  comma_ = true;
+}
+
+void ListWriter::write(std::string& out, std::string_view name) {
+  group_end();
+  if (!tokens_.empty()) message::write_field(out, name, tokens_);
+}
+
+std::string shown_phrase(const WrittenText& phrase, const StandIns& stand_ins) {
+  if (all_stay(phrase.scan, stand_ins)) return phrase.written;
+  return message::encode_phrase(replaced(phrase.scan, stand_ins));
+}
+
+std::vector<std::string> shown_comments(const AddressItem& item, const StandIns& stand_ins) {
+  std::vector<std::string> comments;
+  for (const WrittenText& comment : item.comments) {
+    if (all_stay(comment.scan, stand_ins)) comments.push_back(comment.written);
+  }
+  return comments;
+}
+
+}  // namespace kage::mapping
