@@ -98,6 +98,14 @@ net::Task<void> check_masters(net::Redis& redis, Report& report) {
   }
 }
 
+void check_addresses(const mapping::RouteTable& routes, Report& report) {
+  for (const auto& address : routes.addresses()) {
+    if (!address->members.empty()) continue;
+    report.line("public address " + address->spec.address.spelling,
+                fail(Errc::invalid, "nobody stands behind it; who writes to it is told to try again later"));
+  }
+}
+
 net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
   const bool there = ::access(config.master_key.c_str(), F_OK) == 0 || errno != ENOENT;
   const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
@@ -116,6 +124,7 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
                   routes ? fmt::format("{}, {}", count_of((*routes)->addresses().size(), "public address"),
                                        count_of((*routes)->member_count(), "member"))
                          : "");
+      if (routes) check_addresses(**routes, report);
     } else if (master) {
       report.line("routes", {}, "none yet; apply brings them");
     }

@@ -13,6 +13,7 @@ namespace {
 struct Target {
   std::string words;  ///< empty: there is no such thing
   std::vector<mapping::MemberId> members;
+  std::string deserted;  ///< the public address that nobody would stand behind; empty: somebody does
 };
 
 Target find_target(const mapping::RouteTable& routes, const Command& command) {
@@ -29,7 +30,9 @@ Target find_target(const mapping::RouteTable& routes, const Command& command) {
   const auto mailbox = message::parse_address(command.mailbox);
   for (const mapping::Member* member : address->members) {
     if (mailbox && member->mailbox_canonical == mailbox->canonical()) {
-      return {fmt::format("{} behind {}", printable(member->spec.mailbox.spelling), shown), {member->id}};
+      return {fmt::format("{} behind {}", printable(member->spec.mailbox.spelling), shown),
+              {member->id},
+              address->members.size() == 1 ? shown : ""};
     }
   }
   return target;
@@ -75,6 +78,10 @@ net::Task<int> forget_target(CommandSession& session, const Command& command) {
     co_return 1;
   }
   print(fmt::format("Forgot {}. The phantoms are dead.\n", target.words));
+  if (!target.deserted.empty()) {
+    print(fmt::format("Nobody stands behind {} now: who writes to it is told to try again later (450).\n",
+                      target.deserted));
+  }
   co_return co_await purge_forgotten(session) ? 0 : 1;
 }
 

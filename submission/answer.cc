@@ -34,6 +34,7 @@ constexpr std::array<Row, kCount> kTable = {{
     {Answer::too_many_logins, false, "421 4.7.0 Too many failed logins\r\n"},
     {Answer::no_mapping, false, "451 4.3.0 Temporary failure: mapping not available\r\n"},
     {Answer::try_again, false, "451 4.3.2 Not now, try again later\r\n"},
+    {Answer::nobody_behind, false, "450 4.2.1 Mailbox not in use now, try again later\r\n"},
     {Answer::delivery_deferred, false, "451 4.4.0 Delivery deferred, try again later\r\n"},
     {Answer::auth_unavailable, false, "454 4.7.0 Temporary authentication failure\r\n"},
     {Answer::auth_throttled, false, "454 4.7.0 Too many failed logins, try again later\r\n"},
@@ -121,6 +122,7 @@ void count_refusal(Answer answer) {
     case Answer::auth_no_mapping:
       return metrics::add(Counter::refusals_mapping);
     case Answer::try_again:
+    case Answer::nobody_behind:
     case Answer::delivery_deferred:
       return metrics::add(Counter::refusals_again);
     case Answer::too_many_recipients:

@@ -28,6 +28,7 @@ enum class Answer : std::uint8_t {
   too_many_logins,
   no_mapping,
   try_again,
+  nobody_behind,
   delivery_deferred,
   auth_unavailable,
   auth_throttled,

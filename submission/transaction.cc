@@ -24,6 +24,15 @@ bool sends_bounces(const std::optional<message::Address>& sender) {
          equals_nocase(sender->local, "postmaster");
 }
 
+/// Its last member may be forgotten, and the next one not there yet: the sender's queue waits (contract R3.7).
+std::expected<Recipient, Answer> classify_public(Recipient recipient, const mapping::PublicAddress* address) {
+  if (address == nullptr) return std::unexpected(Answer::no_such_user);
+  if (address->members.empty()) return std::unexpected(Answer::nobody_behind);
+  recipient.kind = Recipient::Kind::public_address;
+  recipient.key = address->canonical;
+  return recipient;
+}
+
 std::expected<Recipient, Answer> classify_bounce(const RouteTable& routes, Recipient recipient,
                                                  std::int64_t now) {
   const auto bounce = mapping::open_bounce(routes, lower(recipient.address.local), now);
@@ -41,15 +50,11 @@ std::expected<Recipient, Answer> classify(const RouteTable& routes, Face face,
                                           const message::Address& address, std::int64_t now) {
   Recipient recipient;
   recipient.address = address;
-  recipient.kind = Recipient::Kind::public_address;
-  if (address.domain.empty()) {
-    const auto* postmaster = find_postmaster(routes);
-    if (postmaster == nullptr) return std::unexpected(Answer::no_such_user);
-    recipient.key = postmaster->canonical;
-    return recipient;
-  }
+  if (address.domain.empty()) return classify_public(std::move(recipient), find_postmaster(routes));
   recipient.key = address.canonical();
-  if (routes.find_address(recipient.key) != nullptr) return recipient;
+  if (const auto* found = routes.find_address(recipient.key)) {
+    return classify_public(std::move(recipient), found);
+  }
 
   const std::string domain = address.canonical_domain();
   if (routes.find_phantom_domain(domain) != nullptr) {

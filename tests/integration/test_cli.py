@@ -105,6 +105,15 @@ class Commands(Small):
         self.assertIn(reply.code, (550, 451))
         self.assertEqual(self.sink.messages, [])
 
+    def test_the_last_member_is_forgotten(self):
+        self.assertNotIn("Nobody", self.gateway.forget(PUBLIC, TEACHER).stdout)
+        self.assertIn("Nobody stands behind " + PUBLIC, self.gateway.forget(PUBLIC, OFFICER).stdout)
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 450)
+        self.assertEqual(self.sink.messages, [])
+        result = self.gateway.check()
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn(PUBLIC + ": nobody stands behind it", result.stdout)
+
     def test_check(self):
         result = self.gateway.check()
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
