@@ -34,7 +34,7 @@ Tag tag_of(const RouteTable& routes, std::string_view text) {
   return tag;
 }
 
-/// The first mailbox in the header's first From field, with its display name as written.
+/// What the header's first From field lists, with display names as written.
 std::vector<message::ListItem> from_items(const ParsedHeader& header) {
   for (const message::Field& field : header.fields()) {
     if (!field.is("From")) continue;
@@ -100,7 +100,7 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
   if (const auto refusal = plan.judge_return(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
-  plan.add_inside(header, envelope);
+  if (!plan.add_inside(header, envelope)) return std::unexpected(Answer::header_too_large);
   plan.add_phantoms(header, envelope);
   plan.add_tags();
   for (const mapping::PublicAddress* address : plan.public_) {
@@ -115,7 +115,7 @@ std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
   if (bounce == copies_.end()) return std::nullopt;
   if (copies_.size() > 1) return Answer::no_such_user;
   if (!is_delivery_report(header)) return std::nullopt;
-  auto ours = ParsedHeader::parse(returned_header(header, *routes_, *bounce->member));
+  auto ours = header.derive(returned_header(header, *routes_, *bounce->member));
   if (!ours) return Answer::header_too_large;
   returned_.emplace(std::move(*ours));
   return std::nullopt;
@@ -135,6 +135,7 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
     case Recipient::Kind::public_address: {
       const auto* address = routes_->find_address(recipient.key);
       if (address == nullptr) return Answer::no_such_user;
+      if (address->members.empty()) return Answer::nobody_behind;
       shown_.push_back(address->canonical);
       has_public_ = true;
       for (const Member* member : address->members) add_inward_copy(*member, recipient.notify);

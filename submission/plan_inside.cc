@@ -97,8 +97,8 @@ void Plan::leave_out_doubles() {
   correspondents_ -= left_out;
 }
 
-void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
-  if (writer_ == nullptr || !has_public_) return;
+bool Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
+  if (writer_ == nullptr || !has_public_) return true;
   Meant meant;
   for (const Recipient& recipient : envelope.recipients) {
     const Member* member = routes_->find_member(recipient.member);
@@ -106,9 +106,10 @@ void Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope
     meant.insert_or_assign(recipient.key + "@" + member->address->domain->phantom_domain,
                            recipient.correspondent->quoted());
   }
-  auto inside = ParsedHeader::parse(header_from_mailbox(header, *routes_, *writer_, meant));
-  // It passed the bounds before; an address more cannot be refused for its size.
-  if (inside) inside_.emplace(std::move(*inside));
+  auto inside = header.derive(header_from_mailbox(header, *routes_, *writer_, meant));
+  if (!inside) return false;
+  inside_.emplace(std::move(*inside));
+  return true;
 }
 
 }  // namespace kage::submission

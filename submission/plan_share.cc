@@ -77,13 +77,13 @@ std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const Pars
                                         {},
                                         id,
                                         true});
-  auto parsed = ParsedHeader::parse(text);
+  auto parsed = header.derive(text);
   if (!parsed) return std::nullopt;
   const auto named = named_correspondents(*parsed, copies_, writer);
   if (named.empty()) return std::move(*parsed);
   std::string with_reply;
   message::write_field(with_reply, "Reply-To", named);
-  parsed = ParsedHeader::parse(with_reply + text);
+  parsed = header.derive(with_reply + text);
   if (!parsed) return std::nullopt;
   return std::move(*parsed);
 }

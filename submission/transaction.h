@@ -134,7 +134,7 @@ class Plan {
   [[nodiscard]] bool share(const mapping::Member& writer, const mapping::ParsedHeader& header);
   [[nodiscard]] std::optional<mapping::ParsedHeader> shared_header(const mapping::Member& writer,
                                                                    const mapping::ParsedHeader& header) const;
-  void add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  [[nodiscard]] bool add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
                                                           const mapping::Member& member) const;

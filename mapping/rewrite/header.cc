@@ -176,6 +176,7 @@ Result<ParsedHeader> ParsedHeader::parse(std::string block, const message::Heade
   if (block.size() > limits.max_octets) return fail(Errc::limit, "header block is too large");
   auto impl = std::make_unique<Impl>();
   impl->block = std::move(block);
+  impl->limits = limits;
   normalise(impl->block);
   message::HeaderLimits widened = limits;
   widened.max_octets = std::max(limits.max_octets, impl->block.size());  // line ends may have grown
@@ -184,6 +185,10 @@ Result<ParsedHeader> ParsedHeader::parse(std::string block, const message::Heade
   impl->fields = std::move(*fields);
   if (auto scanned = Scanner(*impl).run(); !scanned) return std::unexpected(scanned.error());
   return ParsedHeader(std::move(impl));
+}
+
+Result<ParsedHeader> ParsedHeader::derive(std::string block) const {
+  return parse(std::move(block), {2 * impl_->limits.max_octets, 2 * impl_->limits.max_fields});
 }
 
 std::span<const message::Field> ParsedHeader::fields() const {

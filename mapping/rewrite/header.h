@@ -71,6 +71,7 @@ struct ScannedField {
 
 struct ParsedHeader::Impl {
   std::string block;
+  message::HeaderLimits limits;  ///< that it was parsed with
   std::vector<message::Field> fields;
   std::vector<ScannedField> scanned;  ///< in the order of the message, dropped fields left out
   AddressIndex index;

@@ -99,6 +99,30 @@ TEST_CASE("recipients of the inbound face") {
   CHECK(sorted(Face::inbound, "a@elsewhere.example") == "550 5.7.1");
 }
 
+TEST_CASE("a public address that nobody stands behind is not in use for now") {
+  std::vector<mapping::AddressSpec> addresses(2);
+  addresses[0].address = parse("pta@school.example");
+  addresses[1].address = parse("postmaster@school.example");
+  const auto deserted =
+      mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses), {},
+                                 std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
+          .value();
+  const auto sender = parse("a@out.example");
+  for (const Face face : {Face::inbound, Face::submission}) {
+    CHECK(classify(*deserted, face, sender, parse("pta@school.example"), kNow).error() ==
+          Answer::nobody_behind);
+  }
+  message::Address postmaster;
+  postmaster.local = postmaster.spelling = "postmaster";
+  CHECK(classify(*deserted, Face::inbound, sender, postmaster, kNow).error() == Answer::nobody_behind);
+
+  // Forgotten between RCPT and the end of the data.
+  Scene scene(Face::inbound, "From: stranger@out.example\r\nMessage-ID: <1@out.example>\r\n");
+  scene.add("pta@school.example");
+  scene.envelope.routes = deserted;
+  CHECK(Plan::make(*scene.header, scene.envelope, scene.origin, kNow).error() == Answer::nobody_behind);
+}
+
 TEST_CASE("recipients of the submission faces") {
   CHECK(sorted(Face::submission, "pta@school.example") == "public pta@school.example");
   CHECK(sorted(Face::submission, "nobody@school.example") == "550 5.1.1");
@@ -207,6 +231,22 @@ TEST_CASE("a member's message to the own public address is delivered inside, und
       CHECK(copy.header.find(scene.phantom(1, "a@out.example")) == std::string::npos);
     }
   }
+}
+
+TEST_CASE("a colleague sees phantoms of their own in a header of any size that was let in") {
+  Scene scene(Face::inbound, "Subject: another\r\n");
+  std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " + scene.phantom(1, "a@out.example") +
+                      "\r\nMessage-ID: <1@gmail.example>\r\n";
+  for (int i = 0; i < 2500; ++i) block += "X-Padding: " + std::string(150, 'x') + "\r\n";
+  scene.header.emplace(mapping::ParsedHeader::parse(block, {1 << 20, 3000}).value());
+  scene.add("pta@school.example");
+  scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
+  const Plan plan = scene.plan();
+  REQUIRE(plan.copies().size() == 3);
+  REQUIRE(plan.copies()[1].member->id == 2);
+  const std::string header = plan.write(1, *scene.header, scene.envelope, "by mx").header;
+  CHECK(header.find(scene.phantom(2, "officer@gmail.example")) != std::string::npos);
+  CHECK(header.find(scene.phantom(2, "a@out.example")) != std::string::npos);
 }
 
 TEST_CASE("a message without an id gets one for each member, equal in an inbound retry") {
