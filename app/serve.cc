@@ -22,6 +22,7 @@
 #include "app/serve_worker.h"
 #include "app/signals.h"
 #include "base/log.h"
+#include "net/listener.h"
 #include "net/worker.h"
 
 namespace kage::app {
@@ -114,7 +115,10 @@ Result<> Process::start_redis() {
 }
 
 Result<> Process::start_workers() {
-  for (const ListenConfig& listen : config_.listen) ports_.push_back(listen.port);
+  for (const ListenConfig& listen : config_.listen) {
+    if (auto free = net::Listener::check_free(listen.address, listen.port); !free) return free;
+    ports_.push_back(listen.port);
+  }
   for (unsigned i = 0; i < config_.workers; ++i) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
     Result<> bound;

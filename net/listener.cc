@@ -46,21 +46,43 @@ bool set_option(int fd, int level, int option) {
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
-/// A socket that listens, or -1 with errno.
-int open_socket(SocketAddress& address) {
+enum class Sharing : bool { alone, with_workers };
+
+/// A socket that is bound, or -1 with errno. `alone`: fails where any other listens.
+int bind_socket(SocketAddress& address, Sharing sharing) {
   const int family = address.storage.ss_family;
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) && set_option(fd, SOL_SOCKET, SO_REUSEPORT) &&
+  if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) &&
+      (sharing == Sharing::alone || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) &&
       (family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
-      ::bind(fd, address.get(), address.size) == 0 && ::listen(fd, kBacklog) == 0 &&
-      ::getsockname(fd, address.get(), &address.size) == 0) {
+      ::bind(fd, address.get(), address.size) == 0) {
     return fd;
   }
   const int reason = errno;
   ::close(fd);
   errno = reason;
   return -1;
+}
+
+/// A socket that listens, or -1 with errno.
+int open_socket(SocketAddress& address) {
+  const int fd = bind_socket(address, Sharing::with_workers);
+  if (fd < 0) return -1;
+  if (::listen(fd, kBacklog) == 0 && ::getsockname(fd, address.get(), &address.size) == 0) return fd;
+  const int reason = errno;
+  ::close(fd);
+  errno = reason;
+  return -1;
+}
+
+std::unexpected<Error> cannot_listen(const std::string& address, std::uint16_t port, int status) {
+  return fail(Errc::io,
+              "cannot listen on " + format_endpoint(address, port) + ": " + uv_strerror(status));
+}
+
+std::unexpected<Error> not_an_address(const std::string& address) {
+  return fail(Errc::invalid, "cannot listen on " + address + ": not an IP address");
 }
 
 bool out_of_resources(int reason) {
@@ -129,22 +151,29 @@ Listener::Listener(Socket* socket, std::uint16_t port) : socket_(socket), port_(
 Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::string& address, std::uint16_t port,
                                                  Accept accept) {
   auto bound = socket_address(address, port);
-  if (!bound) return fail(Errc::invalid, "cannot listen on " + address + ": not an IP address");
+  if (!bound) return not_an_address(address);
   const int fd = open_socket(*bound);
-  if (fd < 0) {
-    return fail(Errc::io, "cannot listen on " + format_endpoint(address, port) + ": " +
-                              uv_strerror(uv_translate_sys_error(errno)));
-  }
+  if (fd < 0) return cannot_listen(address, port, uv_translate_sys_error(errno));
   auto* socket = new Socket(loop, fd, std::move(accept));
   const int status = uv_poll_init_socket(loop.uv(), &socket->poll, fd);
   if (status != 0) {
     ::close(fd);
     delete socket;
-    return fail(Errc::io, "cannot listen on " + format_endpoint(address, port) + ": " + uv_strerror(status));
+    return cannot_listen(address, port, status);
   }
   socket->poll.data = static_cast<HandleOwner*>(socket);
   socket->watch();
   return std::unique_ptr<Listener>(new Listener(socket, peer_address_of(bound->get()).port));
+}
+
+Result<> Listener::check_free(const std::string& address, std::uint16_t port) {
+  if (port == 0) return {};
+  auto bound = socket_address(address, port);
+  if (!bound) return not_an_address(address);
+  const int fd = bind_socket(*bound, Sharing::alone);
+  if (fd < 0) return cannot_listen(address, port, uv_translate_sys_error(errno));
+  ::close(fd);
+  return {};
 }
 
 Listener::~Listener() {

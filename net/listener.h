@@ -22,6 +22,9 @@ class Listener {
   /// Errc::io or Errc::invalid, naming the address and the reason.
   static Result<std::unique_ptr<Listener>> open(Loop& loop, const std::string& address, std::uint16_t port,
                                                 Accept accept);
+  /// Whether nobody listens there yet. With SO_REUSEPORT another process of the same user could: connections
+  /// would then come to both. Fails as open() does.
+  static Result<> check_free(const std::string& address, std::uint16_t port);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

@@ -114,6 +114,14 @@ class Commands(Small):
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn(PUBLIC + ": nobody stands behind it", result.stdout)
 
+    def test_a_second_process_does_not_share_the_ports_of_the_first(self):
+        second = Gateway(self.space, name="second", next_hop_port=self.sink.port)
+        second.config["listen"] = [dict(face="inbound", address="127.0.0.1", port=self.gateway.inbound)]
+        second.write_config()
+        result = second.command("serve", "--config", second.config_path)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(f"cannot listen on 127.0.0.1:{self.gateway.inbound}", result.stdout + result.stderr)
+
     def test_check(self):
         result = self.gateway.check()
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
