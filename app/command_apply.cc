@@ -170,14 +170,17 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
 
 int apply(const Config& config, const Command& command) {
   Problems problems(command.routes);
-  const auto spec =
+  auto file =
       load_routes_file(command.routes, provider_names(config), problems, routes_encoding(command.encoding));
-  if (!spec) {
+  if (!file) {
     print_error(problems.text() + "\n");
     return 2;
   }
-  return run_command(config, "apply", !command.dry_run,
-                     [&](CommandSession& session) { return apply_spec(session, command, *spec); });
+  mapping::RouteSpec spec;  // outlives what run_command() waits for
+  return run_command(config, "apply", !command.dry_run, [&](CommandSession& session) {
+    spec = complete(std::move(*file), *session.routes);
+    return apply_spec(session, command, spec);
+  });
 }
 
 }  // namespace kage::app

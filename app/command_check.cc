@@ -69,14 +69,14 @@ void check_routes_file(const Config& config, const Command& command, Report& rep
   const std::string& path = command.routes;
   if (path.empty()) return;
   Problems problems(path);
-  const auto spec =
+  const auto file =
       load_routes_file(path, provider_names(config), problems, routes_encoding(command.encoding));
   Result<> result;
-  if (!spec) {
+  if (!file) {
     print_error(problems.text() + "\n");
     result = fail(Errc::invalid, fmt::format("{} problems", problems.size()));
   }
-  report.line("routes file " + path, result, spec ? count_of(spec->addresses.size(), "public address") : "");
+  report.line("routes file " + path, result, file ? count_of(file->spec.addresses.size(), "public address") : "");
 }
 
 net::Task<void> check_masters(net::Redis& redis, Report& report) {

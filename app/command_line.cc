@@ -31,7 +31,8 @@ constexpr const char* kServeMore =
     "the certificates again. A second SIGTERM ends it at once. Log lines go to standard error.";
 
 constexpr const char* kApply =
-    "Makes the routes equal to a routes file: TOML, or CSV when its name ends in .csv.";
+    "Makes the routes equal to a routes file: TOML, or CSV when its name ends in .csv. What a CSV has no\n"
+    "column for stays as it is.";
 constexpr const char* kApplyMore =
     "Shows the difference first, with how many phantoms die. Members that are no longer in the file\n"
     "are forgotten for good: their phantoms cannot be brought back. It asks before that on a\n"

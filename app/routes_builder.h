@@ -101,7 +101,7 @@ class RoutesBuilder {
 };
 
 /// The other reader; TOML's is in routes_file.cc.
-void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
-                     Problems& problems);
+LeftOut read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
+                        Problems& problems);
 
 }  // namespace kage::app

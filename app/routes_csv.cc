@@ -150,12 +150,33 @@ bool fits(const CsvRow& row, std::size_t columns, Problems& problems) {
   return false;
 }
 
+/// `columns`: as read_header() gave them.
+LeftOut left_out_of(const std::vector<std::size_t>& columns) {
+  const auto lacks = [&columns](std::size_t column) {
+    return std::ranges::find(columns, column) == columns.end();
+  };
+  const auto lacks_name = [&](std::string_view name) {
+    return lacks(static_cast<std::size_t>(std::ranges::find(kColumns, name) - kColumns.begin()));
+  };
+  LeftOut left_out{.display_name = lacks_name("display_name"),
+                   .phantom_domain = lacks_name("phantom_domain"),
+                   .name = lacks_name("name"),
+                   .login = lacks_name("login"),
+                   .password_hash = lacks_name("password_hash"),
+                   .provider = lacks_name("provider"),
+                   .policies = {}};
+  for (std::size_t i = 0; i < mapping::address_policies().size(); ++i) {
+    left_out.policies.push_back(lacks(kColumns.size() + i));
+  }
+  return left_out;
+}
+
 }  // namespace
 
-void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
-                     Problems& problems) {
+LeftOut read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuilder& builder,
+                        Problems& problems) {
   const std::string decoded = decode(text, encoding, problems);
-  if (!problems.empty()) return;
+  if (!problems.empty()) return {};
   CsvReader reader(decoded);
   CsvRow row;
   std::vector<std::size_t> columns;
@@ -164,7 +185,7 @@ void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuild
     if (!more) {
       problems.add(reader.row(), "syntax", more.error().detail, "CSV as in RFC 4180");
       // A header that cannot be read, or a quote that took all the rest: no more is known of the others.
-      if (columns.empty() || !reader.skip_row()) return;
+      if (columns.empty() || !reader.skip_row()) return {};
       continue;
     }
     if (!*more) break;
@@ -173,7 +194,7 @@ void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuild
     if (empty) continue;  // spreadsheets write rows of nothing but commas
     if (columns.empty()) {
       columns = read_header(row, problems);
-      if (columns.empty()) return;
+      if (columns.empty()) return {};
     } else if (fits(row, columns.size(), problems)) {
       read_row(row, columns, builder, problems);
     }
@@ -181,6 +202,7 @@ void read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBuild
   if (columns.empty()) {
     problems.add(1, "header", "nothing", fmt::format("a header row of {}", fmt::join(columns_known(), ",")));
   }
+  return left_out_of(columns);
 }
 
 }  // namespace kage::app

@@ -7,10 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <unordered_map>
+#include <utility>
 
 #include "app/routes_builder.h"
 #include "app/toml_file.h"
 #include "base/text.h"
+#include "mapping/routes/address_policy.h"
 
 namespace kage::app {
 namespace {
@@ -107,29 +110,69 @@ RoutesEncoding routes_encoding(std::string_view name) {
   return name == "shift_jis" ? RoutesEncoding::shift_jis : RoutesEncoding::utf8;
 }
 
-std::optional<mapping::RouteSpec> parse_routes(std::string_view text, RoutesFormat format,
-                                               const std::vector<std::string>& providers, Problems& problems,
-                                               RoutesEncoding encoding) {
+std::optional<RoutesFile> parse_routes(std::string_view text, RoutesFormat format,
+                                       const std::vector<std::string>& providers, Problems& problems,
+                                       RoutesEncoding encoding) {
   if (format == RoutesFormat::csv) {
     problems.count_rows();
     RoutesBuilder builder({"", "", "", "name_policy"}, providers, problems);
-    read_csv_routes(text, encoding, builder, problems);
-    return builder.finish();
+    LeftOut left_out = read_csv_routes(text, encoding, builder, problems);
+    auto spec = builder.finish();
+    if (!spec) return std::nullopt;
+    return RoutesFile{std::move(*spec), std::move(left_out)};
   }
   const auto root = parse_toml(text, problems);
   if (!root) return std::nullopt;
   RoutesBuilder builder({"domain.", "address.", "address.member.", "name"}, providers, problems);
   read_toml(*root, builder, problems);
-  return builder.finish();
+  auto spec = builder.finish();
+  if (!spec) return std::nullopt;
+  return RoutesFile{std::move(*spec), {}};
 }
 
-std::optional<mapping::RouteSpec> load_routes_file(const std::string& path,
-                                                   const std::vector<std::string>& providers,
-                                                   Problems& problems, RoutesEncoding encoding) {
+std::optional<RoutesFile> load_routes_file(const std::string& path, const std::vector<std::string>& providers,
+                                           Problems& problems, RoutesEncoding encoding) {
   const auto text = read_file(path, kMaxFile, problems);
   if (!text) return std::nullopt;
   const auto format = lower(path).ends_with(".csv") ? RoutesFormat::csv : RoutesFormat::toml;
   return parse_routes(*text, format, providers, problems, encoding);
+}
+
+namespace {
+
+void keep_member(mapping::MemberSpec& member, const LeftOut& left_out, const mapping::MemberSpec& now) {
+  if (left_out.name) member.name = now.name;
+  if (left_out.login) member.login = now.login;
+  if (left_out.password_hash) member.password_hash = now.password_hash;
+  if (left_out.provider) member.provider = now.provider;
+}
+
+void keep_address(mapping::AddressSpec& spec, const LeftOut& left_out, const mapping::PublicAddress& now) {
+  if (left_out.display_name) spec.display_name = now.spec.display_name;
+  const auto policies = mapping::address_policies();
+  for (std::size_t i = 0; i < left_out.policies.size(); ++i) {
+    if (left_out.policies[i]) policies[i].set(spec, policies[i].get(now.spec));
+  }
+  std::unordered_map<std::string_view, const mapping::Member*> members;
+  for (const mapping::Member* member : now.members) members.emplace(member->mailbox_canonical, member);
+  for (mapping::MemberSpec& member : spec.members) {
+    const auto stays = members.find(member.mailbox.canonical());
+    if (stays != members.end()) keep_member(member, left_out, stays->second->spec);
+  }
+}
+
+}  // namespace
+
+mapping::RouteSpec complete(RoutesFile file, const mapping::RouteTable& now) {
+  for (mapping::DomainSpec& domain : file.spec.domains) {
+    const auto* known = now.find_public_domain(domain.name);
+    if (file.left_out.phantom_domain && known != nullptr) domain.phantom_domain = known->phantom_domain;
+  }
+  for (mapping::AddressSpec& address : file.spec.addresses) {
+    const auto* known = now.find_address(address.address.canonical());
+    if (known != nullptr) keep_address(address, file.left_out, *known);
+  }
+  return std::move(file.spec);
 }
 
 }  // namespace kage::app

@@ -150,6 +150,14 @@ class Scripts(Case):
         self.assertEqual(sorted(m["mailbox"] for m in after.pop("members")), sorted([TEACHER, NEXT]))
         self.assertEqual(after, {k: v for k, v in before.items() if k != "members"})
 
+        # Names and mailboxes alone: no setting of the address or of who stays is touched.
+        third = self.space.write("gateway/third.csv", f"address,mailbox\n{PUBLIC},{OFFICER}\n{PUBLIC},{TEACHER}\n")
+        done = self.script("new-year", "--yes", third)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual({k: v for k, v in self.shown()[0].items() if k != "members"}, after)
+        self.assertEqual({m["mailbox"]: m["name"] for m in self.shown()[0]["members"]},
+                         {OFFICER: "", TEACHER: "佐藤,\u30000"})
+
     def test_all_problems_at_once_and_nothing_done(self):
         before = self.gateway.show("--format", "json").stdout
         path = self.table("bad.csv", ["ｏｆｆｉｃｅｒ＠gmail.test", TEACHER, "nobody", TEACHER])
