@@ -2,10 +2,11 @@
 #include "message/address.h"
 
 #include <idn2.h>
+#include <unicode/uchar.h>
 #include <unicode/unorm2.h>
-#include <unicode/ustring.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "base/text.h"
@@ -67,26 +68,40 @@ std::u16string normalized(const UNormalizer2* form, const std::u16string& text) 
   return out;
 }
 
-std::u16string case_folded(const std::u16string& text) {
-  std::u16string out(text.size() * 3 + 8, u'\0');  // Unicode: at most three characters for one
-  UErrorCode error = U_ZERO_ERROR;
-  const std::int32_t length =
-      u_strFoldCase(out.data(), static_cast<std::int32_t>(out.size()), text.data(),
-                    static_cast<std::int32_t>(text.size()), U_FOLD_CASE_DEFAULT, &error);
-  if (U_FAILURE(error)) return text;
-  out.resize(static_cast<std::size_t>(length));
+/// Whether some character beside ASCII is one of ASCII in another form of the text: the Kelvin sign is a K.
+bool hides_ascii(std::string_view utf8, const UNormalizer2* nfd) {
+  for (std::size_t at = 0; at < utf8.size();) {
+    const UChar32 c = next_code_point(utf8, at);
+    if (c < 0x80) continue;
+    std::array<UChar, 32> parts{};
+    UErrorCode error = U_ZERO_ERROR;
+    const std::int32_t size = unorm2_getDecomposition(nfd, c, parts.data(), parts.size(), &error);
+    if ((U_SUCCESS(error) && size == 1 && parts[0] < 0x80) || u_tolower(c) < 0x80) return true;
+  }
+  return false;
+}
+
+/// Character by character: "ß" does not become "ss".
+std::string lower_case(std::string_view utf8) {
+  std::string out;
+  out.reserve(utf8.size());
+  for (std::size_t at = 0; at < utf8.size();) {
+    const std::int32_t c = next_code_point(utf8, at);
+    append_utf8(out, c < 0 ? 0xFFFD : u_tolower(c));
+  }
   return out;
 }
 
-/// Canonical caseless form (Unicode §3.13 D145), composed.
+/// Composed and in lower case. Not folded: "strasse" and "straße", "fisher" and "ﬁsher" can be two people,
+/// and one of them may be somebody who wants to be taken for the other (contract R3.3).
 std::string fold_local(std::string_view local) {
   if (all_ascii(local)) return lower(local);
   UErrorCode error = U_ZERO_ERROR;
   const UNormalizer2* const nfd = unorm2_getNFDInstance(&error);
   const UNormalizer2* const nfc = unorm2_getNFCInstance(&error);
-  if (U_FAILURE(error)) return lower(local);
-  const std::u16string folded = case_folded(normalized(nfd, case_folded(normalized(nfd, to_utf16(local)))));
-  return from_utf16(normalized(nfc, folded));
+  if (U_FAILURE(error) || hides_ascii(local, nfd)) return lower(local);
+  const std::string composed = from_utf16(normalized(nfc, to_utf16(local)));
+  return from_utf16(normalized(nfc, to_utf16(lower_case(composed))));
 }
 
 /// The full stops that people type in a domain (UTS 46 §4.5 maps all of them to '.').
@@ -252,8 +267,10 @@ Result<Address> parse_address(std::string_view text) {
                                            return is_host_char(c) || c == '.' || !is_ascii(c);
                                          });
   if (!named && !is_literal(domain)) return fail(Errc::invalid, "not an address: domain");
-  address.domain = std::string(domain);
-  address.spelling = std::string(text);
+  // What goes out again (contract R4.2) has to be a domain that mail systems take.
+  address.domain =
+      is_literal(domain) ? std::string(domain) : std::string(without_final_dot(with_plain_dots(domain)));
+  address.spelling = std::string(text.substr(0, at_sign + 1)) + address.domain;
   return address;
 }
 

@@ -18,11 +18,13 @@ namespace kage::message {
 /// One addr-spec. `local` is the meaning, without quotes and escapes; `spelling` is what was written.
 struct Address {
   std::string local;   ///< unquoted, case kept
-  std::string domain;  ///< as written, comments and white space removed; may be a literal "[192.0.2.1]"
+  std::string domain;  ///< as written, comments and white space removed; may be a literal "[192.0.2.1]". Of
+                       ///< parse_address(): dots of other kinds are '.', none at the end
   /// local@domain as it was written; comments and white space around '@' and dots removed, quotes kept.
   std::string spelling;
 
-  /// The form that is compared (contract R4.2): local part case-folded (NFC), domain as lower-case A-labels
+  /// The form that is compared (contract R4.2): local part composed and in lower case, character by
+  /// character, domain as lower-case A-labels
   /// (IDNA 2008); a domain that IDNA refuses keeps its octets, ASCII in lower case. The local part is
   /// unquoted: "a..b"@x and a..b@x are one person.
   [[nodiscard]] std::string canonical() const;
