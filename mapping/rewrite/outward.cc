@@ -50,26 +50,28 @@ class OutwardCopy {
  private:
   using Action = StandIn::Action;
 
+  static bool is_mailbox(const Outward& to, const std::string& canonical) {
+    return !to.routes.find_mailbox(canonical).empty();
+  }
+
   /// A copy that a colleague gets as a correspondent names nobody else: real addresses are not for members
   /// (contract R3.1).
   static bool is_open(const Outward& to, const std::string& correspondent) {
     if (to.for_colleagues) return true;
-    return to.member.address->spec.recipients == RecipientPolicy::open &&
-           !to.routes.stands_behind(*to.member.address, correspondent);
+    return to.member.address->spec.recipients == RecipientPolicy::open && !is_mailbox(to, correspondent);
   }
 
   /// Whether only ids that seem to be the correspondent's own are opened. Whom the member knows by a real
   /// address may be an accomplice, or the member: an id names a host, and would tell where others are.
   [[nodiscard]] bool opens_only_own(const Outward& to) const {
     if (to.for_colleagues) return false;
-    return (to.several && !open_) || to.phantom.empty() ||
-           to.routes.stands_behind(*to.member.address, correspondent_);
+    return (to.several && !open_) || to.phantom.empty() || is_mailbox(to, correspondent_);
   }
 
-  /// Whether other correspondents may see this recipient: `open` shows no mailbox behind the public address,
-  /// neither the writer's own nor a colleague's (contract R3.2).
+  /// Whether other correspondents may see this recipient: `open` shows no member's mailbox, be it the
+  /// writer's own or one behind another public address (contract R3.2).
   [[nodiscard]] bool may_be_named(const std::string& canonical) const {
-    return open_ && (to_.for_colleagues || !to_.routes.stands_behind(*to_.member.address, canonical));
+    return open_ && (to_.for_colleagues || !is_mailbox(to_, canonical));
   }
 
   /// Decides for one address what stands for it in To and Cc (`in_lists_`) and in text (`in_text_`).
@@ -103,7 +105,8 @@ class OutwardCopy {
   [[nodiscard]] const message::Address* behind_phantom(std::string_view canonical) const {
     const std::size_t at = canonical.rfind('@');
     if (at == std::string_view::npos) return nullptr;
-    if (to_.routes.find_phantom_domain(canonical.substr(at + 1)) == nullptr) return nullptr;
+    if (to_.routes.find_phantom_domain(canonical.substr(at + 1)) != to_.member.address->domain)
+      return nullptr;
     const std::string local = lower(canonical.substr(0, at));
     if (!phantom_.empty() && local == phantom_) return &to_.correspondent;
     const auto real = to_.resolved.find(local);

@@ -24,8 +24,8 @@ class ParsedHeader {
  public:
   /// Errc::limit when a bound of HeaderLimits or AddressLimits is exceeded.
   static Result<ParsedHeader> parse(std::string block, const message::HeaderLimits& limits = {});
-  /// Another header made from this one, which may be larger by what was written into it: twice the bounds that
-  /// this one kept.
+  /// Another header made from this one, which may be larger by what was written into it: twice the bounds
+  /// that this one kept.
   [[nodiscard]] Result<ParsedHeader> derive(std::string block) const;
   ParsedHeader(ParsedHeader&&) noexcept;
   ParsedHeader& operator=(ParsedHeader&&) noexcept;

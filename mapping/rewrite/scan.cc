@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 
@@ -285,9 +286,29 @@ ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index) {
   return result;
 }
 
+std::size_t count_signs(std::string_view text) {
+  message::TwoByteStates states(text);
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (const std::size_t end = text[at] == kEscape ? states.skip(at) : at; end > at) {
+      at = end - 1;
+      continue;
+    }
+    const std::string_view rest = text.substr(at);
+    if (text[at] == '@' || rest.starts_with("\xEF\xBC\xA0") || rest.starts_with("\xEF\xB9\xAB")) ++count;
+  }
+  return count;
+}
+
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
   if (!may_hold_address(written)) return {};
-  ScannedText result = scan_decoded(message::decode_words(written, phrase), care, index);
+  std::string decoded = message::decode_words(written, phrase);
+  // What only looks like an encoded-word is read as it stands by who does not decode it.
+  const bool swallowed = count_signs(decoded) < count_signs(written);
+  ScannedText result = scan_decoded(std::move(decoded), care, index);
+  if (result.harmless() && swallowed) {
+    return scan_decoded(std::string(written), Care::strict, index);
+  }
   const bool unclear =
       !all_ascii(written) && written.find('@') != std::string_view::npos && !is_utf8(written);
   if (!result.harmless() || !unclear) return result;

@@ -65,6 +65,10 @@ Care care_of(std::string_view body);
 /// Whether there is something like a host name in a value that has no reason to hold one.
 bool names_host(std::string_view text);
 
+/// How many '@' in any width (U+FF20, U+FE6B), but for halves of two-byte characters. Fewer in decoded text
+/// than in what it was decoded from: something that was no encoded-word was taken for one.
+std::size_t count_signs(std::string_view text);
+
 /// Scans text as it was written. `phrase`: quoted-strings lose their quotes first.
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index);
 

@@ -215,7 +215,8 @@ bool is_surely_harmless(FieldClass what, std::string_view body) {
     return decodes_to_harmless(body);
   }
   if (equals && has_escape(body)) return false;
-  return what != FieldClass::pass || (seen & kDot) == 0 || !names_host(body);
+  const bool may_name_host = what == FieldClass::pass || what == FieldClass::parameters;
+  return !may_name_host || (seen & kDot) == 0 || !names_host(body);
 }
 
 }  // namespace kage::mapping

@@ -142,6 +142,49 @@ TEST_CASE("From that is made") {
   CHECK(count(inward(world, 1, "From: x\nFrom: y\n"), "From") == 1);
 }
 
+TEST_CASE("what only looks like an encoded-word hides no address", "[R3.1]") {
+  const World world = small_world();
+  for (const std::string_view text :
+       {"=?UTF-8?B?taro@leak.example?=", "=?UTF-8?B?44GK taro@leak.example 44GK?=",
+        "=?taro@leak.example?B?YWJj?=", "=?utf-8*taro@leak.example?B?YWJj?=",
+        "=?ISO-2022-JP?B?GyRC taro@leak.example GyhC?=", "=?UTF-8?B?YQ==<taro@leak.example>?=",
+        "=?utf-8?B?taro@leak.example YQ==?= ok", "=?UTF-8?X?taro@leak.example?=",
+        "=?x-none?B?taro@leak.example?=", "\x1b$B@h@8\x1b(B =?UTF-8?B?taro@leak.example?="}) {
+    for (const std::string& field :
+         {"Subject: " + std::string(text), "Comments: " + std::string(text),
+          "Content-Description: " + std::string(text), "From: " + std::string(text) + " <y@x.example>",
+          "Cc: y@x.example (" + std::string(text) + ")", "Cc: " + std::string(text) + ": y@x.example;",
+          "Content-Disposition: attachment; filename=\"" + std::string(text) + "\""}) {
+      INFO(field);
+      CHECK(inward(world, 1, field + "\n").find("leak.example") == std::string::npos);
+    }
+  }
+  CHECK(value(inward(world, 1, "Subject: =?UTF-8?Q?Lunch_@_noon?=\n"), "Subject") ==
+        "=?UTF-8?Q?Lunch_@_noon?=");
+}
+
+TEST_CASE("parameters and comments of Content-Type name no host", "[R3.1]") {
+  const World world = small_world();
+  for (const std::string_view field :
+       {"Content-Type: message/external-body; access-type=anon-ftp; site=\"ftp.leak.example\"; "
+        "name=\"a.txt\"",
+        "Content-Type: text/plain; charset=utf-8; x-mail-host=mail.leak.example",
+        "Content-Type: text/plain (made at mail.leak.example); charset=utf-8",
+        "Content-Disposition: attachment; filename=a.pdf; x-host=\"mail.leak.example\""}) {
+    INFO(field);
+    const std::string out = inward(world, 1, std::string(field) + "\n");
+    CHECK(out.find("leak.example") == std::string::npos);
+    CHECK(out.find("Content-") != std::string::npos);
+  }
+  for (const std::string_view field :
+       {"Content-Type: multipart/signed; protocol=\"application/vnd.oasis.text\"; micalg=sha-256; "
+        "boundary=\"a.b.cd\"\n",
+        "Content-Type: application/vnd.oasis.opendocument.text; name=\"report.final.odt\"\n",
+        "Content-Disposition: attachment; filename=archive.tar.gz; size=12\n"}) {
+    CHECK(with_lf(inward(world, 1, std::string(field))).find(field) != std::string::npos);
+  }
+}
+
 TEST_CASE("what needs no change leaves byte for byte") {
   const World world = small_world();
   const std::string_view fields[] = {
@@ -341,6 +384,14 @@ TEST_CASE("To and Cc outward, open") {
         "carol@work.example");
   CHECK(value(copy("To: dave@work.example\n", "bob@home.example"), "To") == "undisclosed-recipients:;");
   CHECK(value(copy("To: dave@work.example\nCc: carol@work.example\n", "bob@home.example"), "To") == "(none)");
+  // Members' mailboxes are for nobody, those behind other public addresses neither (contract R3.2); and who
+  // has one is told of nobody else.
+  const Sent with_member{.phantoms = {}, .direct = {"carol@work.example", "officer@home.example"}};
+  const std::string both = "To: carol@work.example, officer@home.example\n";
+  CHECK(value(outward(world, 3, kFrom + both, "carol@work.example", with_member), "To") ==
+        "carol@work.example");
+  CHECK(value(outward(world, 3, kFrom + both, "officer@home.example", with_member), "To") ==
+        "officer@home.example");
   CHECK(with_lf(copy("To:  carol@work.example ,\n  pta@school.example\n", "carol@work.example"))
             .find("To:  carol@work.example ,\n  pta@school.example\n") != std::string::npos);
 }
