@@ -30,6 +30,12 @@ std::string reason_of(const Error& error) {
   return reached && error.code != Errc::timed_out ? error.detail : "Redis is not reachable";
 }
 
+/// A phantom whose value is damaged, or of a newer version: it is not gone (contract R3.8).
+std::unexpected<Error> unreadable() {
+  log::error("phantom.unreadable");
+  return fail(Errc::corrupt, "a phantom's value cannot be read");
+}
+
 }  // namespace
 
 Decoy::Decoy() : siv(random_bytes(64)), sealed(random_bytes(16 + 24)) {}
@@ -135,8 +141,10 @@ net::Task<Result<Directory::Resolved>> Directory::resolve(std::vector<std::strin
       const auto member = phantom_value_member(sealed);
       if (member && (*known)->find_member(*member) != nullptr) {
         value = open_phantom_value(**known, local, sealed);
+        if (!value) co_return unreadable();
       } else {
         state_->decoy.open(local);
+        if (!member && !sealed.empty()) co_return unreadable();
       }
     }
     co_return resolved;
