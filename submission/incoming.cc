@@ -156,7 +156,7 @@ net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
   for (Recipient& to : envelope_.recipients) {
     if (to.kind != Recipient::Kind::phantom) continue;
     auto& found = *value++;
-    if (!found) co_return Answer::no_such_user;
+    if (!found || !is_at_home(to, *found->member)) co_return Answer::no_such_user;
     to.member = found->member->id;
     to.correspondent = std::move(found->correspondent);
   }

@@ -162,7 +162,8 @@ net::Task<void> SmtpSession::resolve_entries(std::vector<std::string> locals) {
       continue;
     }
     auto& value = resolved->values[next++];
-    if (!value || !owns(*envelope_->routes, login_, value->member->id)) {
+    if (!value || !owns(*envelope_->routes, login_, value->member->id) ||
+        !is_at_home(*entry.recipient, *value->member)) {
       entry.answer = Answer::no_such_user;
       continue;
     }

@@ -24,7 +24,8 @@ bool sends_bounces(const std::optional<message::Address>& sender) {
          equals_nocase(sender->local, "postmaster");
 }
 
-/// Its last member may be forgotten, and the next one not there yet: the sender's queue waits (contract R3.7).
+/// Its last member may be forgotten, and the next one not there yet: the sender's queue waits (contract
+/// R3.7).
 std::expected<Recipient, Answer> classify_public(Recipient recipient, const mapping::PublicAddress* address) {
   if (address == nullptr) return std::unexpected(Answer::no_such_user);
   if (address->members.empty()) return std::unexpected(Answer::nobody_behind);
@@ -72,6 +73,10 @@ std::expected<Recipient, Answer> classify(const RouteTable& routes, Face face,
   if (face == Face::inbound) return std::unexpected(Answer::relaying_denied);
   recipient.kind = Recipient::Kind::direct;
   return recipient;
+}
+
+bool is_at_home(const Recipient& phantom, const mapping::Member& member) {
+  return phantom.address.canonical_domain() == member.address->domain->phantom_domain;
 }
 
 bool owns(const RouteTable& routes, std::string_view login, mapping::MemberId member) {

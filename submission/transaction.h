@@ -66,6 +66,10 @@ std::expected<Recipient, Answer> classify(const mapping::RouteTable& routes, Fac
                                           const std::optional<message::Address>& sender,
                                           const message::Address& address, std::int64_t now);
 
+/// Whether a phantom's local part belongs to the domain that it was written with: at another phantom domain
+/// it never existed (contract R3.3).
+bool is_at_home(const Recipient& phantom, const mapping::Member& member);
+
 /// Whether the login's members include this one.
 bool owns(const mapping::RouteTable& routes, std::string_view login, mapping::MemberId member);
 

@@ -23,7 +23,8 @@ class Attack(Small):
         hashed = cls.gateway.hash_password(PASSWORD)
         add = lambda mailboxes: [member(m, password_hash=hashed) for m in mailboxes]
         return toml({"address": [{"address": PUBLIC, "display_name": "PTA", **cls.settings, "member": add(cls.members)},
-                                 {"address": OFFICE, **cls.settings, "member": add([CLERK])}]})
+                                 {"address": OFFICE, **cls.settings, "member": add([CLERK])},
+                                 {"address": "club@other.example", "member": add([CLERK])}]})
 
     @classmethod
     def prepare(cls, space):
@@ -220,6 +221,13 @@ class Private(Attack):
                 self.assertReply(self.inbound(front_fields(TEACHER) + text, target, TEACHER), 5)
                 self.assertReply(self.inbound(front_fields("x@outside.test") + text, target, OFFICER), 5)
                 self.assertEqual(self.sink.messages, [])
+
+    def test_a_phantom_is_nobody_at_another_phantom_domain(self):
+        other = self.phantom.split("@")[0] + "@p.other.example"
+        for reply in (self.submit(OFFICER, other, self.write(OFFICER, other)),
+                      self.inbound(front_fields(OFFICER) + self.write(OFFICER, other), other, OFFICER)):
+            self.assertReply(reply, 550, "5.1.1")
+        self.assertReply(self.submit(OFFICER, self.phantom, self.write(OFFICER, self.phantom)), 250)
 
     def test_nobody_logs_in_as_somebody_else(self):
         """An authorization identity that is another person's, and names that look like another login."""
