@@ -11,9 +11,12 @@ namespace kage::mapping {
 namespace {
 
 /// White space that phones and word processors put in; what nobody sees counts as well.
-constexpr std::array<std::string_view, 20> kSpaces = {
-    " ",      "\t",     "\r",     "\n",     "\u3000", "\u00a0", "\u2000", "\u2001", "\u2002", "\u2003",
-    "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a", "\u200b", "\u202f", "\ufeff"};
+constexpr auto kSpaces = std::to_array<std::string_view>(
+    {" ", "\t", "\r", "\n", "\u3000", "\u00a0", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005",
+     "\u2006", "\u2007", "\u2008", "\u2009", "\u200a", "\u200b", "\u202f", "\ufeff",
+     // Joiners, directions, soft hyphen.
+     "\u200c", "\u200d", "\u200e", "\u200f", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2060",
+     "\u2066", "\u2067", "\u2068", "\u2069", "\u00ad"});
 
 /// Length of the white space at the front.
 std::size_t white_space(std::string_view text) {
@@ -75,7 +78,8 @@ std::size_t number_at(std::string_view text, std::string_view number) {
   return at;
 }
 
-constexpr std::array<std::string_view, 7> kReplies = {"re", "fwd", "fw", "aw", "sv", "返信", "転送"};
+constexpr auto kReplies =
+    std::to_array<std::string_view>({"re", "fwd", "fw", "aw", "antwort", "wg", "sv", "vs", "返信", "転送"});
 
 /// Octets of "Re:", "Re[2]:", "返信：" and their kin at the front, with the white space behind; 0 when there
 /// is none.
@@ -83,11 +87,12 @@ std::size_t reply_prefix(std::string_view text) {
   for (const std::string_view word : kReplies) {
     std::size_t at = word_at(text, word);
     if (at == 0) continue;
-    if (text.substr(at).starts_with('[') || text.substr(at).starts_with('^')) {
+    if (text.substr(at).starts_with('[') || text.substr(at).starts_with('(') ||
+        text.substr(at).starts_with('^')) {
       const std::size_t begin = ++at;
       while (at < text.size() && is_digit(text[at])) ++at;
       if (at == begin) continue;
-      if (text.substr(at).starts_with(']')) ++at;
+      if (text.substr(at).starts_with(']') || text.substr(at).starts_with(')')) ++at;
     }
     at += white_space(text.substr(at));
     if (text.substr(at).starts_with(':')) {
