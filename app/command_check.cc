@@ -76,7 +76,8 @@ void check_routes_file(const Config& config, const Command& command, Report& rep
     print_error(problems.text() + "\n");
     result = fail(Errc::invalid, fmt::format("{} problems", problems.size()));
   }
-  report.line("routes file " + path, result, file ? count_of(file->spec.addresses.size(), "public address") : "");
+  report.line("routes file " + path, result,
+              file ? count_of(file->spec.addresses.size(), "public address") : "");
 }
 
 net::Task<void> check_masters(net::Redis& redis, Report& report) {

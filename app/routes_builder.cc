@@ -143,6 +143,12 @@ std::size_t RoutesBuilder::add_address(const RawAddress& raw, bool again_allowed
   spec.address = std::move(*address);
   merge(known, spec, raw);
   const std::string domain = spec.address.canonical_domain();
+  if (!all_ascii(spec.address.domain)) {
+    // It goes out in fields and envelopes of messages that need no SMTPUTF8 (contract R5.4).
+    spec.address.spelling.replace(spec.address.spelling.size() - spec.address.domain.size(),
+                                  std::string::npos, domain);
+    spec.address.domain = domain;
+  }
   domains_.try_emplace(domain, RawDomain{raw.line, {domain, text.line}, {}});
   return at->second;
 }

@@ -21,6 +21,7 @@ TEST_CASE("routes in TOML") {
   REQUIRE(file->spec.addresses.size() == 2);
   const auto& pta = file->spec.addresses[0];
   CHECK(pta.address.canonical() == "pta@xn--48s290a.example");
+  CHECK(pta.address.spelling == "pta@xn--48s290a.example");  // what messages show
   CHECK(pta.display_name == "PTA 保護者会");
   CHECK(pta.name == NamePolicy::hide);
   CHECK(pta.recipients == RecipientPolicy::open);
@@ -81,8 +82,9 @@ TEST_CASE("what a spreadsheet has no column for stays as it is") {
   for (const auto& member : before->spec.addresses[0].members) {
     rows.push_back({rows.size() + 1, std::string(32, 'k'), "a@x.example", member});
   }
-  const auto now = mapping::RouteTable::build(before->spec.domains, before->spec.addresses, std::move(rows),
-                                              std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1);
+  const auto now =
+      mapping::RouteTable::build(before->spec.domains, before->spec.addresses, std::move(rows),
+                                 std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1);
   REQUIRE(now);
   const auto after = [&](const std::string& csv) {
     auto file = parse_routes(csv, RoutesFormat::csv, {"gmail"}, problems);
