@@ -77,8 +77,7 @@ int open_socket(SocketAddress& address) {
 }
 
 std::unexpected<Error> cannot_listen(const std::string& address, std::uint16_t port, int status) {
-  return fail(Errc::io,
-              "cannot listen on " + format_endpoint(address, port) + ": " + uv_strerror(status));
+  return fail(Errc::io, "cannot listen on " + format_endpoint(address, port) + ": " + uv_strerror(status));
 }
 
 std::unexpected<Error> not_an_address(const std::string& address) {

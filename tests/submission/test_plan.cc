@@ -235,8 +235,8 @@ TEST_CASE("a member's message to the own public address is delivered inside, und
 
 TEST_CASE("a colleague sees phantoms of their own in a header of any size that was let in") {
   Scene scene(Face::inbound, "Subject: another\r\n");
-  std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " + scene.phantom(1, "a@out.example") +
-                      "\r\nMessage-ID: <1@gmail.example>\r\n";
+  std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " +
+                      scene.phantom(1, "a@out.example") + "\r\nMessage-ID: <1@gmail.example>\r\n";
   for (int i = 0; i < 2500; ++i) block += "X-Padding: " + std::string(150, 'x') + "\r\n";
   scene.header.emplace(mapping::ParsedHeader::parse(block, {1 << 20, 3000}).value());
   scene.add("pta@school.example");
