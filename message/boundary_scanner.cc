@@ -34,9 +34,7 @@ std::optional<BoundaryScanner::Hit> BoundaryScanner::judge(std::string_view line
       if (!better) continue;
     }
     if (!line.starts_with(level.boundary)) continue;
-    const std::string_view tail = line.substr(level.boundary.size());
-    const bool close = tail.starts_with("--");
-    if (close || tail.find_first_not_of(" \t\r") == std::string_view::npos) best = Hit{i, close};
+    best = Hit{i, line.substr(level.boundary.size()).starts_with("--")};
   }
   return best;
 }

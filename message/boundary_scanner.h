@@ -33,7 +33,8 @@ class BoundaryScanner {
   [[nodiscard]] bool empty() const { return levels_.empty(); }
 
   /// What a whole line, which begins with "--" and has no LF, delimits: the longest boundary that it names;
-  /// of equal ones the innermost that is open. White space may follow, and anything behind "--boundary--".
+  /// of equal ones the innermost that is open. Anything may follow: readers look at the beginning (RFC 2046
+  /// §5.1.2).
   [[nodiscard]] std::optional<Hit> judge(std::string_view line) const;
   /// Whether a line that begins so may become a delimiter.
   [[nodiscard]] bool may_be_delimiter(std::string_view beginning) const;

@@ -219,19 +219,11 @@ ScannedText scan_file_name(std::string_view name, AddressIndex& index) {
   return scan_decoded(std::string(name), Care::text, index);
 }
 
-/// A host in a value that could name one (contract R3.1, R3.2): "site" of message/external-body, what a
-/// mailer made up. Types have dots of their own.
-bool may_name_host(const message::Parameter& parameter) {
-  constexpr auto kTypes = std::to_array<std::string_view>(
-      {"boundary", "charset", "type", "start", "start-info", "protocol", "micalg", "report-type", "method"});
-  return std::ranges::find(kTypes, parameter.name) == kTypes.end() && names_host(parameter.value);
-}
-
 /// In other values than file names an '@' is an address or an id.
 bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
   if (parameter.intact && count_signs(parameter.value) < count_signs(parameter.raw)) return false;
   if (is_file_name(parameter)) return scan_file_name(parameter.value, index).harmless();
-  if (may_name_host(parameter)) return false;
+  if (parameter_names_host(parameter.name, parameter.value)) return false;
   AddressIndex scratch;
   return scan_decoded(parameter.value, Care::strict, scratch).harmless();
 }
@@ -332,9 +324,8 @@ ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex
   }
   const std::string rest = without_parameters(line, boundary, parsed->parameters);
   AddressIndex scratch;  // comments and encoded pieces: nothing in them is replaced
-  const std::size_t value = rest.find(parsed->value);
-  const std::size_t behind = value == std::string::npos ? 0 : value + parsed->value.size();
-  scan.harmless = !names_host(std::string_view(rest).substr(behind)) &&
+  const std::size_t comment = std::min(rest.find('('), rest.size());
+  scan.harmless = !names_host(std::string_view(rest).substr(comment)) &&
                   scan_text(rest, false, Care::text, scratch).harmless() &&
                   scan_text(unescaped(rest), false, Care::text, scratch).harmless();
   for (const message::Parameter& parameter : parsed->parameters) {

@@ -3,6 +3,7 @@
 #include "mapping/rewrite/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -229,6 +230,17 @@ bool names_host(std::string_view text) {
     begin = end + 1;
   }
   return false;
+}
+
+bool parameter_names_host(std::string_view name, std::string_view value) {
+  // File names and types have dots of their own; a boundary stays whatever it holds.
+  constexpr auto kOthers =
+      std::to_array<std::string_view>({"name", "filename", "boundary", "charset", "type", "start",
+                                       "start-info", "protocol", "micalg", "report-type", "method"});
+  const std::string_view base = name.substr(0, name.find('*'));
+  const bool other =
+      std::ranges::any_of(kOthers, [base](std::string_view each) { return equals_nocase(base, each); });
+  return !other && names_host(value);
 }
 
 std::string flat(std::string_view body) {

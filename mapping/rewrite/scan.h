@@ -64,6 +64,9 @@ Care care_of(std::string_view body);
 
 /// Whether there is something like a host name in a value that has no reason to hold one.
 bool names_host(std::string_view text);
+/// The same for a parameter of Content-Type or Content-Disposition that could name one (contract R3.1, R3.2):
+/// "site" of message/external-body, what a mailer made up. `name`: with the stars of RFC 2231, any case.
+bool parameter_names_host(std::string_view name, std::string_view value);
 
 /// How many '@' in any width (U+FF20, U+FE6B), but for halves of two-byte characters. Fewer in decoded text
 /// than in what it was decoded from: something that was no encoded-word was taken for one.

@@ -28,17 +28,39 @@ std::size_t behind_line(std::string_view block, std::size_t at) {
   return line_end == std::string_view::npos ? block.size() : line_end + 1;
 }
 
-/// The boundary as its octets stand in the delimiter lines: not decoded, unless RFC 2231 says so.
+/// Text up to its first white space or comment.
+std::string_view first_word(std::string_view text) {
+  return text.substr(0, text.find_first_of(" \t\r\n("));
+}
+
+/// Without white space and comments at its front (RFC 5322 §3.2.2).
+std::string_view behind_comments(std::string_view text) {
+  text = trim(text);
+  while (text.starts_with('(')) {
+    std::size_t depth = 0;
+    std::size_t at = 0;
+    do {
+      depth += text[at] == '(' ? 1 : 0;
+      depth -= text[at] == ')' ? 1 : 0;
+      if (text[at] == '\\') ++at;
+      ++at;
+    } while (at < text.size() && depth > 0);
+    text = trim(text.substr(std::min(at, text.size())));
+  }
+  return text;
+}
+
+/// The boundary as its octets stand in the delimiter lines: not decoded, unless RFC 2231 says so. Comments,
+/// and words behind it that nothing separates, are none of it.
 std::string boundary_of(const message::Parameter& parameter) {
   const std::size_t equals = parameter.raw.find('=');
   if (equals == std::string_view::npos) return parameter.value;
   if (parameter.raw.substr(0, equals).find('*') != std::string_view::npos) return parameter.value;
-  std::string_view written = trim(parameter.raw.substr(equals + 1));
-  const bool quoted = written.size() >= 2 && written.starts_with('"') && written.ends_with('"');
-  if (quoted) written = written.substr(1, written.size() - 2);
+  const std::string_view written = behind_comments(parameter.raw.substr(equals + 1));
+  if (!written.starts_with('"')) return std::string(first_word(written));
   std::string boundary;
-  for (std::size_t i = 0; i < written.size(); ++i) {
-    if (quoted && written[i] == '\\' && i + 1 < written.size()) ++i;
+  for (std::size_t i = 1; i < written.size() && written[i] != '"'; ++i) {
+    if (written[i] == '\\' && i + 1 < written.size()) ++i;
     if (written[i] != '\r' && written[i] != '\n') boundary.push_back(written[i]);
   }
   boundary.resize(boundary.find_last_not_of(" \t") + 1);  // white space may follow a delimiter
@@ -58,10 +80,23 @@ void read_multipart(const Result<message::ParameterizedValue>& value, bool diges
   kind.digest = digest;
 }
 
+/// "message / rfc822 x" is message/rfc822: some readers take it for that.
+std::string media_type(std::string_view body) {
+  const std::string value = lower(message::parse_value(body));
+  const std::size_t slash = value.find('/');
+  const std::string_view type = first_word(trim(std::string_view(value).substr(0, slash)));
+  if (slash == std::string::npos) return std::string(type);
+  return std::string(type).append("/").append(first_word(trim(std::string_view(value).substr(slash + 1))));
+}
+
+/// What is in a message/… that is not known could be a header.
 Kind kind_of_type(std::string_view type) {
   constexpr auto kTypes = std::to_array<std::pair<std::string_view, Kind>>({
       {"message/rfc822", Kind::message},
       {"message/global", Kind::message},                          // RFC 6532 §3.7
+      {"message/partial", Kind::message},                         // RFC 2046 §5.2.2
+      {"message/external-body", Kind::message},                   // RFC 2046 §5.2.3
+      {"message/news", Kind::message},                            // RFC 5537 §7.1
       {"text/rfc822-headers", Kind::headers},                     // RFC 6522 §4
       {"message/global-headers", Kind::headers},                  // RFC 6533 §6.3
       {"message/delivery-status", Kind::report},                  // RFC 3464
@@ -69,9 +104,11 @@ Kind kind_of_type(std::string_view type) {
       {"message/disposition-notification", Kind::report},         // RFC 8098
       {"message/global-disposition-notification", Kind::report},  // RFC 6533
       {"message/feedback-report", Kind::report},                  // RFC 5965
+      {"message/tracking-status", Kind::report},                  // RFC 3886
   });
   const auto* const found = std::ranges::find(kTypes, type, &std::pair<std::string_view, Kind>::first);
-  return found == kTypes.end() ? Kind::leaf : found->second;
+  if (found != kTypes.end()) return found->second;
+  return type.starts_with("message/") ? Kind::hidden : Kind::leaf;
 }
 
 }  // namespace
@@ -101,21 +138,24 @@ ContentKind content_kind(std::string_view header_block, bool in_digest) {
 ContentKind content_kind(const ContentFields& fields, bool in_digest) {
   ContentKind kind;
   if (fields.encoding) {
-    const std::string encoding =
+    const std::string value =
         lower(message::parse_value(fields.encoding->substr(0, fields.encoding->find(';'))));
+    const std::string_view encoding = first_word(value);
     if (encoding == "quoted-printable") kind.encoding = ContentKind::Encoding::quoted_printable;
     if (encoding == "base64") kind.encoding = ContentKind::Encoding::base64;
   }
   std::string type = in_digest ? "message/rfc822" : "text/plain";
   if (fields.type) {
-    type = lower(message::parse_value(*fields.type));
+    type = media_type(*fields.type);
     if (type.starts_with("multipart/")) {
       read_multipart(message::parse_parameters(*fields.type), type == "multipart/digest", kind);
       return kind;
     }
   }
   kind.html = type == "text/html";
-  if (kind.encoding == ContentKind::Encoding::identity) kind.kind = kind_of_type(type);
+  // Quoted-printable leaves a header readable, and servers read it so. In base64 it is an attachment as
+  // others.
+  if (kind.encoding != ContentKind::Encoding::base64) kind.kind = kind_of_type(type);
   return kind;
 }
 

@@ -27,7 +27,7 @@ struct ContentKind {
   enum class Kind : std::uint8_t {
     leaf,
     multipart,
-    message,  ///< message/rfc822, message/global
+    message,  ///< message/rfc822, message/global and their kin
     headers,  ///< text/rfc822-headers, message/global-headers: header blocks and nothing else
     report,   ///< message/delivery-status and its kin: blocks of fields that hold addresses
     hidden,   ///< unreadable: it could be any of the others, so it is blanked (contract R3.8)
@@ -38,8 +38,7 @@ struct ContentKind {
   enum class Encoding : std::uint8_t { identity, quoted_printable, base64 } encoding = Encoding::identity;
 };
 /// Reads Content-Type and Content-Transfer-Encoding of a block; the first of each counts. Anything but a
-/// multipart is a leaf when it is encoded (RFC 2046 §5.2.1): nobody sees through it. A multipart without a
-/// boundary is a leaf too.
+/// multipart is a leaf when it is in base64 (RFC 2046 §5.2.1). A multipart without a boundary is a leaf too.
 ContentKind content_kind(const ContentFields& fields, bool in_digest = false);
 ContentKind content_kind(std::string_view header_block, bool in_digest = false);
 

@@ -15,16 +15,7 @@ constexpr std::size_t kMaxRemembered = 16 * 1024;  // octets of a structure
 
 /// What mapping::content_kind() makes of a part, so that each way to its octets shows the same.
 ContentKind kind_of(const SectionContent& content, bool binary) {
-  std::string block = "Content-Type: " + content.type + "/" + content.subtype;
-  if (!content.boundary.empty()) {
-    block += "; boundary=\"";
-    for (const char c : content.boundary) {
-      if (c == '"' || c == '\\') block += '\\';
-      if (c != '\r' && c != '\n') block += c;
-    }
-    block += '"';
-  }
-  block += "\r\n";
+  std::string block = "Content-Type: " + content.type + "/" + content.subtype + content.boundary + "\r\n";
   // BINARY gives what was encoded (RFC 3516 §4.2).
   if (!binary && !content.encoding.empty())
     block += "Content-Transfer-Encoding: " + content.encoding + "\r\n";

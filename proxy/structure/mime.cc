@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "mapping/rewrite/scan.h"
 #include "message/mime.h"
 #include "proxy/structure/parameters.h"
 
@@ -133,10 +134,26 @@ Result<Body> describe_body(const ImapValue& value, const BodyPlace& place) {
   return body;
 }
 
+namespace {
+
+/// Whether a list of parameters, or a disposition with one, names a host where it may not.
+bool names_host(const ImapValue& value, std::uint32_t node) {
+  auto elements = value.elements(node);
+  if (elements.size() == 2 && value.is_list(elements[1])) elements = value.elements(elements[1]);
+  for (std::size_t i = 0; i + 1 < elements.size(); i += 2) {
+    if (mapping::parameter_names_host(value.text(elements[i]), value.text(elements[i + 1]))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 bool is_sensitive(const ImapValue& value, std::uint32_t node, Slot slot) {
   if (node == kNone || value.is_nil(node)) return false;
   // Fields that never cross (default-deny).
   if (slot == Slot::content_location || slot == Slot::content_md5) return true;
+  const bool parameters = slot == Slot::content_type || slot == Slot::content_disposition;
+  if (parameters && value.is_list(node) && names_host(value, node)) return true;
   const std::size_t end = value.node(node).begin + value.node(node).size;
   // What stands in a list comes right behind it.
   for (std::uint32_t i = node; i < value.size() && value.node(i).begin < end; ++i) {

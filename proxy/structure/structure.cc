@@ -1,6 +1,7 @@
 // BODY and BODYSTRUCTURE (RFC 9051 §7.5.2): which blocks they need, and how the member sees them.
 #include "proxy/structure/structure.h"
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <unordered_set>
@@ -169,6 +170,20 @@ std::optional<SectionName> read_section(std::string_view section) {
   return out;
 }
 
+/// Quoted where a header would have to.
+std::string parameter_value(std::string_view text) {
+  const auto plain = [](char c) {
+    return c > ' ' && c < 0x7f && !std::string_view("()<>@,;:\\\"/[]?=").contains(c);
+  };
+  if (!text.empty() && std::ranges::all_of(text, plain)) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c != '\r' && c != '\n') out += c;
+  }
+  return out + '"';
+}
+
 SectionContent content_of(const ImapValue& value, const Body& body) {
   SectionContent out;
   out.type = body.multipart ? "multipart" : lower(value.text(body.type));
@@ -177,9 +192,10 @@ SectionContent content_of(const ImapValue& value, const Body& body) {
   if (!body.multipart || body.parameters == kNone) return out;
   const auto parameters = value.elements(body.parameters);
   for (std::size_t i = 0; i + 1 < parameters.size(); i += 2) {
-    if (equals_nocase(value.text(parameters[i]), "boundary")) {
-      out.boundary = value.text(parameters[i + 1]);
-      break;
+    const std::string name = lower(value.text(parameters[i]));
+    // Servers tell "boundary*" and "boundary*0" (RFC 2231) as they came.
+    if (name == "boundary" || name.starts_with("boundary*")) {
+      out.boundary += "; " + name + "=" + parameter_value(value.text(parameters[i + 1]));
     }
   }
   return out;

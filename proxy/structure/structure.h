@@ -44,7 +44,7 @@ Result<std::string> visible_structure(std::string_view upstream, const std::vect
 struct SectionContent {
   std::string type;      ///< "multipart", "message", "text", …; lower case
   std::string subtype;   ///< lower case
-  std::string boundary;  ///< of a multipart
+  std::string boundary;  ///< of a multipart, as a Content-Type would say it: "; boundary=\"a b\""
   std::string encoding;  ///< lower case
 };
 Result<SectionContent> section_content(std::string_view structure, std::string_view section);

@@ -90,8 +90,10 @@ TEST_CASE("parts: their headers are shown, what lies around them passes") {
         .message(joined(eol, {"From: alice@corp.example", multipart("b1"), ""}))
         .pass(joined(eol, {"preamble: x@y.example", "--b", "--b2", "", "-", "--", "--b1 \t"}))
         .part(joined(eol, {"Content-Type: text/plain; name=x@y", ""}))
-        .pass(joined(eol, {"text: a@b", "", "-- ", "--b1x", " --b1", "--b1"}))
+        .pass(joined(eol, {"text: a@b", "", "-- ", " --b1", "--b1"}))
         .part(joined(eol, {"Content-Type: text/plain", ""}))
+        .pass(joined(eol, {"--b1 and more"}))
+        .part(joined(eol, {"Content-Type: text/plain; name=x@y", ""}))
         .pass(joined(eol, {"--b1"}))
         .pass(joined(eol, {"", "no header: a@b", "--b1--  "}))
         .pass(joined(eol, {"epilogue: x@y.example", "", "end: a@b"}));
@@ -169,7 +171,7 @@ TEST_CASE("parts of a digest are messages unless they say otherwise") {
 }
 
 TEST_CASE("encoded messages are leaves") {
-  for (const std::string encoding : {"base64", "Quoted-Printable", " quoted-printable (comment)"}) {
+  for (const std::string encoding : {"base64", "Base64", " base64 (comment)"}) {
     check(Script()
               .message("Content-Type: message/rfc822\r\nContent-Transfer-Encoding:" + encoding + "\r\n\r\n")
               .pass("From: alice@corp.example\r\n\r\n"));
@@ -252,19 +254,20 @@ TEST_CASE("reports: what happened stays, to whom does not") {
 
 TEST_CASE("content that is too deep is blanked") {
   Script script;
-  script.message(multipart("b0") + "\r\n\r\n");
+  script.message(multipart("b0.") + "\r\n\r\n");
   for (int i = 0; i < 31; ++i) {
-    script.pass("--b" + std::to_string(i) + "\r\n").part(multipart("b" + std::to_string(i + 1)) + "\r\n\r\n");
+    script.pass("--b" + std::to_string(i) + ".\r\n")
+        .part(multipart("b" + std::to_string(i + 1) + ".") + "\r\n\r\n");
   }
-  script.pass("--b31\r\n")
+  script.pass("--b31.\r\n")
       .part("Content-Type: message/rfc822\r\n\r\n")
       .blank("From: alice@corp.example\r\n\r\n-\r\n--\r\n--b\r\n--b3x\rz\r\n\r\r\n")
-      .pass("--b3 \r\n")
+      .pass("--b3. \r\n")
       .part("Content-Type: text/plain\r\n\r\n")
-      .pass("seen: a@b\r\n--b3\r\n")
+      .pass("seen: a@b\r\n--b3.\r\n")
       .part("Content-Type: message/rfc822\r\n\r\n")
       .message("From: alice@corp.example\r\n\r\n")
-      .pass("--b3--\r\n--b0--");
+      .pass("--b3.--\r\n--b0.--");
   check(script);
 
   Script messages;

@@ -20,6 +20,12 @@ TEST_CASE("what a header says about its content") {
   CHECK(boundary("; boundary*0=a; boundary*1=b") == "=ab");
   CHECK(boundary("; boundary*=us-ascii''a%20b") == "=a b");
   CHECK(boundary("; boundary=a; boundary=b") == "=a");
+  CHECK(boundary("; boundary=edge (comment)") == "=edge");
+  CHECK(boundary("; (a) boundary=(b (c) \\) d) edge") == "=edge");
+  CHECK(boundary("; boundary=(open") == "-");
+  CHECK(boundary("; boundary=\"a b\" (comment)") == "=a b");
+  CHECK(boundary("; boundary=edge charset=utf-8") == "=edge");
+  CHECK(boundary("; boundary=edge\r\n charset=utf-8") == "=edge");
   CHECK(boundary("; boundary=\"\"") == "-");
   CHECK(boundary("") == "-");
   CHECK(boundary("; boundary=" + std::string(998, 'x')) == "=" + std::string(998, 'x'));
@@ -40,9 +46,19 @@ TEST_CASE("what a header says about its content") {
   CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Type: text/plain\r\n") == Kind::message);
   CHECK(kind_of("Content-Types: message/rfc822\r\n") == Kind::leaf);
   CHECK(kind_of("X: a\r\n content-type: message/rfc822\r\n") == Kind::leaf);
-  CHECK(kind_of("X: a\nCONTENT-TYPE\t: message/\n rfc822") == Kind::leaf);
+  CHECK(kind_of("X: a\nCONTENT-TYPE\t: message/\n rfc822") == Kind::message);
+  CHECK(kind_of("Content-Type: message / rfc822 name=x") == Kind::message);
+  CHECK(kind_of("Content-Type: (a) message (b) / (c) rfc822 (d); x=y") == Kind::message);
+  CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable") ==
+        Kind::message);
+  CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64 (x)") == Kind::leaf);
+  CHECK(kind_of("Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: quoted-printable") ==
+        Kind::headers);
   CHECK(kind_of("X: a\nCONTENT-TYPE\t:\n message/rfc822;\n a=b") == Kind::message);
-  CHECK(kind_of("Content-Type: message/partial\r\n") == Kind::leaf);
+  for (const char* type : {"partial; number=1", "external-body; access-type=x", "news", "global"})
+    CHECK(kind_of("Content-Type: message/" + std::string(type) + "\r\n") == Kind::message);
+  CHECK(kind_of("Content-Type: message/tracking-status\r\n") == Kind::report);
+  CHECK(kind_of("Content-Type: message/x-unknown\r\n") == Kind::hidden);
   CHECK(kind_of("Content-Type: message/disposition-notification\n\n") == Kind::report);
   CHECK(kind_of("Content-Type: text/rfc822-headers; charset=x") == Kind::headers);
   const ContentKind html =

@@ -397,13 +397,16 @@ TEST_CASE("depth and number of parts are bounded") {
 }
 
 TEST_CASE("the kind of a section's content") {
-  CHECK(section(kNested, "TEXT") == "multipart/mixed  b@x.test");
+  CHECK(section(kNested, "TEXT") == "multipart/mixed  ; boundary=\"b@x.test\"");
   CHECK(section(kNested, "1") == "text/plain 7bit ");
   CHECK(section(kNested, "2") == "message/rfc822 7bit ");
   CHECK(section(kNested, "2.TEXT") == "image/png base64 ");
   CHECK(section(kNested, "2.1") == "image/png base64 ");
-  CHECK(section(kNested, "3.TEXT") == "multipart/alternative  zz");
+  CHECK(section(kNested, "3.TEXT") == "multipart/alternative  ; boundary=zz");
   CHECK(section(kNested, "3.2") == "text/plain 7bit ");
+  CHECK(section("((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1) \"mixed\" (\"boundary*0*\" \"us-ascii''i\" "
+                "\"BOUNDARY*1\" \"n n\"))",
+                "TEXT") == "multipart/mixed  ; boundary*0*=us-ascii''i; boundary*1=\"n n\"");
   for (const std::string_view none : {"", "0", "4", "1.1", "1.TEXT", "2.2", "2.1.1", "2.1.TEXT", "3.3",
                                       "HEADER", "2.MIME", "2..1", "99999999999"}) {
     CAPTURE(none);
