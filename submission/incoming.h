@@ -60,7 +60,6 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   [[nodiscard]] bool phantoms_vouched() const;
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
-  net::Task<bool> write_returned(const mapping::Member& member);
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
   net::Task<void> make_delivery();
@@ -77,6 +76,10 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void log_progress(net::TimePoint now);
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
   [[nodiscard]] std::string subject_tag() const;
+
+  // A mail system's report, which the member gets in our words (incoming_returned.cc).
+  net::Task<bool> write_returned();
+  net::Task<bool> store_returned(const Returned& returned);
 
   // Copies that were refused for good (incoming_report.cc).
   net::Task<std::string> judge(const std::vector<CopyResult>& results);

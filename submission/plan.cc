@@ -115,10 +115,16 @@ std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
   if (bounce == copies_.end()) return std::nullopt;
   if (copies_.size() > 1) return Answer::no_such_user;
   if (!is_delivery_report(header)) return std::nullopt;
-  auto ours = header.derive(returned_header(header, *routes_, *bounce->member));
-  if (!ours) return Answer::header_too_large;
-  returned_.emplace(std::move(*ours));
+  returned_to_ = bounce->member;
+  if (!tell_return(header, Returned::News::failed)) return Answer::header_too_large;
   return std::nullopt;
+}
+
+bool Plan::tell_return(const ParsedHeader& header, Returned::News news) {
+  auto ours = header.derive(returned_header(header, *routes_, *returned_to_, news));
+  if (!ours) return false;
+  returned_.emplace(std::move(*ours));
+  return true;
 }
 
 std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {

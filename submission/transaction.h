@@ -18,6 +18,7 @@
 #include "net/stream.h"
 #include "submission/answer.h"
 #include "submission/delivery.h"
+#include "submission/returned.h"
 #include "submission/session.h"
 
 namespace kage::submission {
@@ -106,9 +107,9 @@ class Plan {
   [[nodiscard]] bool reportable() const { return writer_ != nullptr && correspondents_ > 1; }
   /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
   /// a body of our own. Null otherwise.
-  [[nodiscard]] const mapping::Member* returned_to() const {
-    return returned_ ? copies_.front().member : nullptr;
-  }
+  [[nodiscard]] const mapping::Member* returned_to() const { return returned_to_; }
+  /// Before that copy is written: what the report was read to be. False: its header cannot be made.
+  [[nodiscard]] bool tell_return(const mapping::ParsedHeader& header, Returned::News news);
   /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
   /// message came to.
   [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
@@ -155,6 +156,7 @@ class Plan {
   std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
   /// What other members see of a writer's message: as the correspondents see it, with all of them named.
   std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
+  const mapping::Member* returned_to_ = nullptr;
   std::optional<mapping::ParsedHeader> returned_;  // in place of a report's own
   std::optional<mapping::ParsedHeader> inside_;    // to our own: the author is the writer's mailbox
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees

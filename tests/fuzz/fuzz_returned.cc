@@ -33,15 +33,16 @@ void check_copies(const Returned& returned) {
   }
 }
 
-/// Lines that come later add copies and the last one's status, and change nothing else.
+/// Lines that come later belong to the last copy, or add others.
 void check_prefix(std::string_view body, const Returned& all) {
   const std::size_t end = body.rfind('\n', body.size() / 2);
   if (end == std::string_view::npos) return;
   const Returned first = read_returned(body.substr(0, end + 1));
-  require(first.copies.size() <= all.copies.size(), "later lines take nothing away");
-  for (std::size_t i = 0; i < first.copies.size(); ++i) {
+  require(first.copies.size() <= all.copies.size() + 1, "later lines take no copy but the last away");
+  for (std::size_t i = 0; i + 1 < first.copies.size(); ++i) {
     require(first.copies[i].recipient.spelling == all.copies[i].recipient.spelling, "recipients stay");
-    require(i + 1 == first.copies.size() || first.copies[i].status == all.copies[i].status, "statuses stay");
+    require(first.copies[i].status == all.copies[i].status, "statuses stay");
+    require(first.copies[i].delayed == all.copies[i].delayed, "actions stay");
   }
 }
 

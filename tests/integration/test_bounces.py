@@ -4,8 +4,9 @@ import base64
 import json
 import re
 import unittest
+from email.header import decode_header, make_header
 
-from harness.mail import address, find_traces, message
+from harness.mail import address, field, find_traces, message
 from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small
 
 BOUNCE = re.compile(r"^b[0-9a-z]{26}@p\.school\.example$")
@@ -61,6 +62,37 @@ class Bounces(Small):
                 self.assertEqual(find_traces(copy.header, ["stranger", "yamada"]), [])
                 self.assertEqual(address(copy.data), PUBLIC)
                 self.assertIn(f"  {phantom}\r\n    5.2.2 The mailbox is full.", words)
+
+    def dsn(self, sender, *groups, name="dsn"):
+        """A report with a group of fields for each recipient."""
+        parts = ["--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.stranger.test\r\n\r\n",
+                 *("\r\n".join(group) + "\r\n\r\n" for group in groups), "--b--\r\n"]
+        return message("MAILER-DAEMON@mx.stranger.test", sender, "Report", "".join(parts), message_id=f"{name}@mx.stranger.test",
+                       extra='Content-Type: multipart/report; report-type=delivery-status; boundary="b"')
+
+    def test_a_delay_is_not_told_as_a_failure(self):
+        sender, phantom = self.outward()
+        group = f"Final-Recipient: rfc822; {STRANGER}", "Action: delayed", "Status: 4.4.1"
+        self.assertReply(self.inbound(self.dsn(sender, group, name="late"), sender, ""), 250)
+        copy, = self.copies(1)
+        words = base64.b64decode(copy.body).decode()
+        self.assertIn("Delayed", str(make_header(decode_header(field(copy.data, "Subject")))))
+        self.assertIn(f"  {phantom}\r\n    4.4.1 Not delivered yet", words)
+        self.assertNotIn("gave your message back", words)
+
+    def test_a_success_that_nobody_asked_for_is_told_to_nobody(self):
+        sender, _ = self.outward()
+        group = f"Final-Recipient: rfc822; {STRANGER}", "Action: delivered", "Status: 2.0.0"
+        self.assertReply(self.inbound(self.dsn(sender, group, name="there"), sender, ""), 250)
+        self.assertEqual(self.sink.messages, [])
+
+    def test_who_forwards_is_known_by_the_address_that_was_written_to(self):
+        sender, phantom = self.outward()
+        group = (f"Original-Recipient: rfc822; {STRANGER}", "Final-Recipient: rfc822; taro-private@elsewhere.test",
+                 "Action: failed", "Status: 5.1.1")
+        self.assertReply(self.inbound(self.dsn(sender, group, name="forwarded"), sender, ""), 250)
+        words = base64.b64decode(self.copies(1)[0].body).decode()
+        self.assertEqual(re.findall(r"\S+@\S+", words), [phantom])
 
     def test_an_absence_is_no_report(self):
         sender, phantom = self.outward()

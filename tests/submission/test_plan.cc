@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "submission/returned.h"
 #include "submission/transaction.h"
 
 using namespace kage;
@@ -235,8 +234,8 @@ TEST_CASE("a member's message to the own public address is delivered inside, und
 
 TEST_CASE("a colleague sees phantoms of their own in a header of any size that was let in") {
   Scene scene(Face::inbound, "Subject: another\r\n");
-  std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " + scene.phantom(1, "a@out.example") +
-                      "\r\nMessage-ID: <1@gmail.example>\r\n";
+  std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " +
+                      scene.phantom(1, "a@out.example") + "\r\nMessage-ID: <1@gmail.example>\r\n";
   for (int i = 0; i < 2500; ++i) block += "X-Padding: " + std::string(150, 'x') + "\r\n";
   scene.header.emplace(mapping::ParsedHeader::parse(block, {1 << 20, 3000}).value());
   scene.add("pta@school.example");
@@ -298,28 +297,6 @@ TEST_CASE("a bounce of what a member wrote goes to that member only; one of a me
   const Plan plan = scene.plan();
   CHECK(plan.copies().empty());
   CHECK(plan.subject()->id == 2);
-}
-
-TEST_CASE("reports of other mail systems are read line by line, whatever they hold") {
-  const auto read = [](std::string_view body) {
-    std::string out;
-    for (const auto& copy : read_returned(body).copies)
-      out += copy.recipient.canonical() + " " + copy.status + ";";
-    return out;
-  };
-  CHECK(read("") == "");
-  CHECK(read("Final-Recipient: rfc822; A@b.example\r\nStatus: 5.1.1\r\n") == "a@b.example 5.1.1;");
-  CHECK(read("final-recipient:<a@b.example>\nSTATUS: 4.2.2 (full)") == "a@b.example 4.2.2;");
-  CHECK(read("Final-Recipient: x\r\nStatus: 5.1.1\r\n") == "");
-  CHECK(read("Final-Recipient: rfc822; a@b.example\r\nStatus: 2.0.0\r\n") == "a@b.example 5.0.0;");
-  CHECK(
-      read(
-          "Final-Recipient: rfc822; a@b.example\r\nStatus: 5.1.1\nX: Final-Recipient: rfc822; c@d.example") ==
-      "a@b.example 5.1.1;");
-  std::string many;
-  for (int i = 0; i < 100; ++i) many += "Final-Recipient: rfc822; a@b.example\n";
-  CHECK(read_returned(many).copies.size() == 20);
-  CHECK(read(std::string(kReturnedRead, ' ') + "Final-Recipient: rfc822; a@b.example\n") == "");
 }
 
 TEST_CASE("our Received field names no client") {
