@@ -79,6 +79,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
 
   // A mail system's report, which the member gets in our words (incoming_returned.cc).
   net::Task<bool> write_returned();
+  net::Task<bool> keep_known(std::vector<message::Address>& mentioned);
   net::Task<bool> store_returned(const Returned& returned);
 
   // Copies that were refused for good (incoming_report.cc).

@@ -18,6 +18,7 @@ namespace kage::submission {
 namespace {
 
 constexpr std::size_t kMostCopies = 20;
+constexpr std::size_t kMostMentioned = 20;
 constexpr std::size_t kBase64Line = 76;  // RFC 2045 §6.8
 
 std::string_view body_of(const mapping::ParsedHeader& header, std::string_view name) {
@@ -113,6 +114,45 @@ class Groups {
   bool failed_ = false, delayed_ = false, arrived_ = false;
 };
 
+/// Where the message that is given back begins: its recipients are no failures. Ours begin with Received.
+bool begins_original(std::string_view line) {
+  while (line.starts_with('>')) line = trim(line.substr(1));
+  constexpr std::array<std::string_view, 6> kFields = {"Return-Path", "Received",       "From",
+                                                       "Message-ID",  "DKIM-Signature", "MIME-Version"};
+  if (std::ranges::any_of(kFields, [&](std::string_view name) { return value_of(line, name).has_value(); }))
+    return true;
+  if (const auto type = value_of(line, "Content-Type")) {
+    return starts_with_nocase(*type, "message/rfc822") || starts_with_nocase(*type, "text/rfc822-headers") ||
+           starts_with_nocase(*type, "message/global");
+  }
+  // qmail, Exim, sendmail
+  constexpr std::array<std::string_view, 4> kRules = {"--- Below this line", "------ This is a copy",
+                                                      "----- Unsent message", "----- Original message"};
+  return std::ranges::any_of(kRules, [&](std::string_view rule) { return starts_with_nocase(line, rule); });
+}
+
+std::string_view before_original(std::string_view body) {
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t end = std::min(body.find('\n', at), body.size());
+    if (begins_original(trim(body.substr(at, end - at)))) return body.substr(0, at);
+    at = end + 1;
+  }
+  return body;
+}
+
+std::vector<message::Address> mentioned_in(std::string_view text) {
+  std::vector<message::Address> mentioned;
+  std::vector<std::string> seen;
+  for (message::TextAddress& found : message::find_addresses(text)) {
+    std::string canonical = found.address.canonical();
+    if (std::ranges::find(seen, canonical) != seen.end()) continue;
+    seen.push_back(std::move(canonical));
+    mentioned.push_back(std::move(found.address));
+    if (mentioned.size() == kMostMentioned) break;
+  }
+  return mentioned;
+}
+
 constexpr std::string_view kFailed =
     "The mail system of a recipient gave your message back. What it wrote is not shown, since it may "
     "name\r\n"
@@ -124,6 +164,9 @@ constexpr std::string_view kDelayed =
     "again. What it wrote is not shown, since it may name addresses.\r\n\r\n"
     "まだ届いていませんが、宛先のメールシステムが再試行を続けています。送り直す必要はありません。アドレスが"
     "含まれることがあるため、元の文面は表示しません。\r\n";
+constexpr std::string_view kMentioned =
+    "Its text names these, without saying in a form that can be read what became of them:\r\n"
+    "次の宛先が文面に書かれていました（結果は読み取れません）。\r\n";
 /// Words for a status tell why somebody refused; who is tried again is not refused.
 constexpr Reason kStillTried{"Not delivered yet; it is tried again.",
                              "まだ届いていません。再試行が続いています。"};
@@ -166,7 +209,11 @@ std::string returned_header(const mapping::ParsedHeader& header, const mapping::
 }
 
 Returned read_returned(std::string_view body) {
-  return Groups().read(body.substr(0, kReturnedRead));
+  body = body.substr(0, kReturnedRead);
+  Returned returned = Groups().read(body);
+  if (returned.copies.empty() && returned.news == Returned::News::failed)
+    returned.mentioned = mentioned_in(before_original(body));
+  return returned;
 }
 
 std::string returned_body(const Returned& returned, const mapping::Member& member) {
@@ -177,6 +224,9 @@ std::string returned_body(const Returned& returned, const mapping::Member& membe
                         mapping::phantom_address(member, copy.recipient.canonical()), copy.status,
                         reason.english, reason.japanese);
   }
+  if (!returned.mentioned.empty()) text.append("\r\n").append(kMentioned);
+  for (const message::Address& address : returned.mentioned)
+    text.append("  ").append(mapping::phantom_address(member, address.canonical())).append("\r\n");
   std::string out;
   const std::string encoded = base64(text);
   for (std::size_t at = 0; at < encoded.size(); at += kBase64Line) {

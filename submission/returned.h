@@ -32,6 +32,10 @@ struct Returned {
   };
   News news = News::failed;
   std::vector<Copy> copies;  ///< at most 20; failed or delayed
+  /// Where no copy can be read, as in a carrier's report: what stands in its text before the message that is
+  /// given back, at most 20, each once. Anybody may be named there, so that only those are told of whose
+  /// phantom the member has; the text neither makes a phantom nor changes one.
+  std::vector<message::Address> mentioned;
 };
 Returned read_returned(std::string_view body);
 
@@ -39,7 +43,7 @@ Returned read_returned(std::string_view body);
 std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
                             const mapping::Member& member, Returned::News news);
 
-/// The text, in English and Japanese. 7-bit, CRLF.
+/// The text, in English and Japanese. 7-bit, CRLF. Of `mentioned` everybody is named.
 std::string returned_body(const Returned& returned, const mapping::Member& member);
 
 /// Octets of a report's body that are looked at.

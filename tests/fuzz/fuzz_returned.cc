@@ -24,6 +24,8 @@ const test::World& world() {
 
 void check_copies(const Returned& returned) {
   require(returned.copies.size() <= 20, "copies are bounded");
+  require(returned.mentioned.size() <= 20, "mentions are bounded");
+  require(returned.copies.empty() || returned.mentioned.empty(), "text is read where nothing else can be");
   for (const Returned::Copy& copy : returned.copies) {
     require(!copy.recipient.local.empty() && !copy.recipient.domain.empty(), "a recipient is an address");
     require(copy.status.size() >= 5 && copy.status.size() <= 9, "a status is short");
@@ -63,9 +65,10 @@ void check_letter(const Returned& returned) {
     require(std::string_view(*text).substr(at + 1).starts_with(kPhantoms), "addresses are phantoms");
     ++addresses;
   }
-  require(addresses == returned.copies.size(), "one for each copy");
-  require(std::ranges::count(*text, '\n') == 4 + 3 * static_cast<std::ptrdiff_t>(addresses),
-          "nothing adds lines");
+  require(addresses == returned.copies.size() + returned.mentioned.size(), "one for each copy");
+  const std::size_t mentions = returned.mentioned.empty() ? 0 : 3 + returned.mentioned.size();
+  const auto lines = static_cast<std::size_t>(std::ranges::count(*text, '\n'));
+  require(lines == 4 + 3 * returned.copies.size() + mentions, "nothing adds lines");
 }
 
 }  // namespace

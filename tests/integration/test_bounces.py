@@ -13,6 +13,13 @@ BOUNCE = re.compile(r"^b[0-9a-z]{26}@p\.school\.example$")
 
 
 class Bounces(Small):
+    settings = {"collect": True}
+
+    def known(self):
+        """All phantoms, also of who was only mentioned."""
+        listed = self.gateway.command("phantoms", "--config", self.gateway.config_path, "--address", PUBLIC, "--all", "--format", "csv")
+        return sorted(listed.stdout.splitlines())
+
     def outward(self):
         """Envelope sender of a message from the officer to the stranger, and the phantom."""
         phantom = self.phantom_of(STRANGER, OFFICER)
@@ -93,6 +100,22 @@ class Bounces(Small):
         self.assertReply(self.inbound(self.dsn(sender, group, name="forwarded"), sender, ""), 250)
         words = base64.b64decode(self.copies(1)[0].body).decode()
         self.assertEqual(re.findall(r"\S+@\S+", words), [phantom])
+
+    def test_a_plain_text_report_names_whom_the_member_knows(self):
+        """Carriers and qmail write no fields. Whoever else the text mentions becomes nobody's phantom."""
+        gone, there = "gone@carrier.test", "there@carrier.test"
+        phantoms = [self.phantom_of(stranger, OFFICER) for stranger in (gone, there)]
+        self.assertReply(self.submit(OFFICER, phantoms, message(OFFICER, ", ".join(phantoms))), 250)
+        sender = next(m.sender for m in self.copies(2) if m.recipient == gone)
+        body = (f"<{gone}>: 550 Unknown user {gone}\r\nAsk help@carrier.test.\r\n\r\n--- Below this line is a copy of the message.\r\n"
+                f"Received: by mx.school.example\r\nTo: {gone}, {there}\r\n")
+        before = self.known()
+        text = message("MAILER-DAEMON@carrier.test", sender, "Mail System Error", body, message_id="text@carrier.test")
+        self.assertReply(self.inbound(text, sender, ""), 250)
+        words = base64.b64decode(self.copies(1)[0].body).decode()
+        self.assertEqual(re.findall(r"\S+@\S+", words), phantoms[:1])
+        self.assertNotIn("carrier", words)
+        self.assertEqual(self.known(), before, "no phantom more, none changed")
 
     def test_an_absence_is_no_report(self):
         sender, phantom = self.outward()

@@ -106,3 +106,28 @@ TEST_CASE("a delay is told as one") {
   CHECK(has(subject_of(News::failed), "Returned"));
   CHECK(has(subject_of(News::delayed), "Delayed"));
 }
+
+TEST_CASE("a report in plain text names whom its own text mentions, not whom the message was for") {
+  const auto mentioned = [](std::string_view body) {
+    std::string out;
+    for (const auto& address : read_returned(body).mentioned) out += address.canonical() + ";";
+    return out;
+  };
+  const std::string text = "Unknown user\r\n\r\n<Aaa@b.example>: 550 Unknown user aaa@b.example\r\n\r\n";
+  CHECK(mentioned(text) == "aaa@b.example;");
+  for (const std::string_view original :
+       {"--- Below this line is a copy of the message.\r\n", "Received: by mx\r\n", "> return-path: <x>\r\n",
+        "----- Unsent message follows -----\n", "Content-Type: Message/RFC822\r\n"}) {
+    INFO(original);
+    CHECK(mentioned(text + std::string(original) + "To: c@d.example\r\n") == "aaa@b.example;");
+  }
+  CHECK(mentioned(text + "\r\nFinal-Recipient: rfc822; e@f.example\r\n") == "");
+  CHECK(mentioned("e@f.example\r\n\r\nFinal-Recipient: rfc822; e@f.example\r\nAction: delayed\r\n") == "");
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "a" + std::to_string(i) + "@b.example\n";
+  CHECK(read_returned(many).mentioned.size() == 20);
+  CHECK(has(told(text), "文面"));
+  CHECK_FALSE(has(told(text), "b.example"));
+  CHECK(has(told(text),
+            "  " + mapping::phantom_address(*make_routes()->find_member(1), "aaa@b.example") + "\r\n"));
+}
