@@ -101,10 +101,10 @@ class Plan {
   [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
   /// A bounce of a forwarded message: it would show the mailbox, and nobody gets it.
   [[nodiscard]] bool discards() const { return discarded_ != nullptr && copies_.empty(); }
-  /// A member's message to several correspondents: copies that are refused for good do not refuse the whole
-  /// message; the member gets a report of them (report.h). The ledger's entry of that report is then the last
-  /// of request().copies.
-  [[nodiscard]] bool reportable() const { return writer_ != nullptr && correspondents_ > 1; }
+  /// A member's message that has several copies: those that are refused for good do not refuse the whole
+  /// message, which others have; the member gets a report of them (report.h). The ledger's entry of that
+  /// report is then the last of request().copies.
+  [[nodiscard]] bool reportable() const { return writer_ != nullptr && copies_.size() > 1; }
   /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
   /// a body of our own. Null otherwise.
   [[nodiscard]] const mapping::Member* returned_to() const { return returned_to_; }
