@@ -352,6 +352,7 @@ net::Task<bool> Incoming::unserve_others() {
 }
 
 net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
+  log_refusals(results);
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);

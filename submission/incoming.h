@@ -74,6 +74,9 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<bool> unserve_others();
   net::Task<std::string> conclude(std::vector<CopyResult> results);
   void log_progress(net::TimePoint now);
+  void log_refusals(const std::vector<CopyResult>& results) const;
+  void log_refusal(const mapping::Member& member, bool inward, const message::Address& recipient,
+                   std::string_view status) const;
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
   [[nodiscard]] std::string subject_tag() const;
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "submission/hop_pool.h"
 #include "submission/incoming.h"
 
 namespace kage::submission {
@@ -61,6 +62,25 @@ void Incoming::log_progress(net::TimePoint now) {
                                  {"deferred", progress.deferred},
                                  {"refused", progress.refused},
                                  {"ms", (now - started_).count()}});
+}
+
+/// Whose mailbox takes no mail: the event `message` names one member, and there may be several copies.
+void Incoming::log_refusals(const std::vector<CopyResult>& results) const {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome != Outcome::refused) continue;
+    const PlannedCopy& copy = plan_->copies()[sent_[i]];
+    log_refusal(*copy.member, copy.inward, copy.recipient, results[i].status);
+  }
+}
+
+void Incoming::log_refusal(const mapping::Member& member, bool inward, const message::Address& recipient,
+                           std::string_view status) const {
+  const std::string tag = plan_->routes()->master().log_tag(member.mailbox_canonical);
+  const Hop* const hop = services_.hops.find(recipient.canonical_domain());
+  log::warn("copy.refused", {{"member", std::string_view(tag)},
+                             {"towards", inward ? "member" : "correspondent"},
+                             {"status", refused_status(status)},
+                             {"hop", hop != nullptr ? std::string_view(hop->options().name) : "-"}});
 }
 
 void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {

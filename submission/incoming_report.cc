@@ -150,6 +150,8 @@ net::Task<CopyResult> Incoming::send_report(Refusals refused) {
   co_await delivery_->open();
   co_await delivery_->write(mail->body);
   auto results = co_await delivery_->finish();
+  if (results.front().outcome == Outcome::refused)
+    log_refusal(writer, true, writer.spec.mailbox, results.front().status);
   reported_ = results.front().outcome == Outcome::delivered;
   if (reported_) metrics::add(metrics::Counter::reports_sent);
   co_return std::move(results.front());

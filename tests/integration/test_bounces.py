@@ -154,6 +154,20 @@ class Bounces(Small):
         self.assertEqual([m["mailbox"] for m in shown if m["log_tag"] == dropped["member"]], [TEACHER])
         self.assertEqual(self.gateway.metrics()["kagemusha_bounces_dropped_total"], 1)
 
+    def test_the_operator_can_tell_whose_copy_was_refused(self):
+        self.sink.fail("rcpt", match=TEACHER, reply=f"550 5.1.1 <{TEACHER}> is gone")
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 554, "5.1.1")
+        phantom = address(self.copies(1)[0].data)
+        self.sink.fail("rcpt", match=STRANGER, reply=f"550 5.7.1 <{STRANGER}> wants none")
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 554, "5.7.1")
+        shown = json.loads(self.gateway.show("--format", "json").stdout)["addresses"][0]["members"]
+        names = {m["log_tag"]: m["mailbox"] for m in shown}
+        hop = self.gateway.config["next_hop"][0]["name"]
+        self.assertEqual([(names[e["member"]], e["towards"], e["status"], e["hop"]) for e in self.gateway.events("copy.refused")[-2:]],
+                         [(TEACHER, "member", "5.1.1", hop), (OFFICER, "correspondent", "5.7.1", hop)])
+        for part in ("docomo", "stranger", "gmail"):
+            self.assertNotIn(part, self.gateway.log())
+
     def test_a_forgotten_members_bounces_are_dead(self):
         sender, _ = self.outward()
         self.assertEqual(self.gateway.forget(PUBLIC, OFFICER).returncode, 0)
