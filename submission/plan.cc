@@ -83,6 +83,13 @@ std::string failures_only(const std::string& notify) {
   return notify.find("FAILURE") == std::string::npos ? "NEVER" : "FAILURE";
 }
 
+bool has_field(std::string_view block, std::string_view name) {
+  while (!block.empty()) {
+    if (message::read_field(message::cut_field(block)).is(name)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientEnvelope& envelope,
@@ -316,6 +323,9 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     resolved == resolved_.end() ? kNone : resolved->second,
                                                     shown_, correspondents_ > 1, received, id});
   }
+  // The null sender, which kept automatic answers from being answered, is ours now.
+  if (!envelope.sender && !has_field(copy.header, "Auto-Submitted"))
+    message::write_field(copy.header, "Auto-Submitted", "auto-replied");  // RFC 3834 §5
   return copy;
 }
 

@@ -7,7 +7,7 @@ import unittest
 from email.header import decode_header, make_header
 
 from harness.mail import address, field, find_traces, message
-from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small
+from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small, front_fields
 
 BOUNCE = re.compile(r"^b[0-9a-z]{26}@p\.school\.example$")
 
@@ -156,7 +156,7 @@ class Bounces(Small):
 
     def test_the_operator_can_tell_whose_copy_was_refused(self):
         self.sink.fail("rcpt", match=TEACHER, reply=f"550 5.1.1 <{TEACHER}> is gone")
-        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 554, "5.1.1")
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC, message_id="gone@stranger.test")), 554, "5.1.1")
         phantom = address(self.copies(1)[0].data)
         self.sink.fail("rcpt", match=STRANGER, reply=f"550 5.7.1 <{STRANGER}> wants none")
         self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 554, "5.7.1")
@@ -175,6 +175,18 @@ class Bounces(Small):
         self.gateway.apply(self.routes())
         self.assertReply(reply, 550, "5.1.1")
         self.assertReply(self.inbound(message("MAILER-DAEMON@stranger.test", sender), sender, ""), 550, "5.1.1")
+
+    def test_two_absences_do_not_answer_each_other(self):
+        """Neither answers <> or what says that nobody wrote it (RFC 3834 §2); our copies have an envelope sender."""
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC)), 250)
+        phantom = address(self.copy_for(OFFICER, self.copies(2)).data)
+        away = front_fields(OFFICER) + message(OFFICER, phantom, "Away")
+        self.assertReply(self.inbound(away, phantom, ""), 250)
+        copy, = self.copies(1)
+        self.assertEqual(field(copy.data, "Auto-Submitted"), "auto-replied")
+        self.assertReply(self.inbound(message(STRANGER, address(copy.data), "Away too"), sender=""), 250)
+        for copy in self.copies(2):
+            self.assertEqual(field(copy.data, "Auto-Submitted"), "auto-replied")
 
     def test_no_bounce_of_a_bounce(self):
         # A message from <> to a public address crosses, and its copies carry an address of ours all the same.

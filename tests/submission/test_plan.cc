@@ -299,6 +299,40 @@ TEST_CASE("a bounce of what a member wrote goes to that member only; one of a me
   CHECK(plan.subject()->id == 2);
 }
 
+TEST_CASE("what came from the null sender and leaves with one of ours says that nobody wrote it") {
+  const auto field = [](Face face, std::string more, bool null_sender) {
+    Scene scene(face, "From: officer@gmail.example\r\nMessage-ID: <1@gmail.example>\r\n" + more);
+    if (null_sender) scene.envelope.sender.reset();
+    if (face == Face::inbound) scene.add("pta@school.example");
+    scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
+    const Plan plan = scene.plan();
+    std::string found;
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const Copy copy = plan.write(i, *scene.header, scene.envelope, "by mx");
+      for (const auto& each : message::tokenize(copy.header).value()) {
+        if (each.is("Auto-Submitted")) found.append(each.body);
+      }
+    }
+    return found;
+  };
+  CHECK(field(Face::inbound, "", true) == " auto-replied auto-replied auto-replied");
+  CHECK(field(Face::submission, "", true) == " auto-replied");
+  CHECK(field(Face::submission, "", false) == "");
+  CHECK(field(Face::submission, "auto-submitted: auto-notified\r\n", true) == " auto-notified");
+}
+
+TEST_CASE("a report in our words says once that nobody wrote it") {
+  Scene scene(Face::inbound, "From: MAILER-DAEMON@out.example\r\nAuto-Submitted: auto-generated\r\n");
+  scene.envelope.sender.reset();
+  scene.add(mapping::bounce_local(scene.routes->master(), mapping::BounceOf::to_correspondent,
+                                  *scene.routes->find_member(2), kNow) +
+            "@p.school.example");
+  const std::string header = scene.plan().write(0, *scene.header, scene.envelope, "by mx").header;
+  const std::size_t at = header.find("Auto-Submitted: auto-replied\r\n");
+  CHECK(at != std::string::npos);
+  CHECK(header.find("Auto-Submitted", at + 1) == std::string::npos);
+}
+
 TEST_CASE("our Received field names no client") {
   Origin origin;
   origin.peer.ip = "192.0.2.1";
