@@ -295,7 +295,10 @@ std::string Plan::new_id(bool inward, const Member& member) const {
   const mapping::DomainSpec& domain = *member.address->domain;
   const std::string seed = "message-id" + id_seed_ + (inward ? "m" : "c") + octets_of(member.id);
   const mapping::Mac hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
-  return base32(hash.first(15)) + "@" + (inward ? domain.phantom_domain : domain.name);
+  std::string made = base32(hash.first(15)) + "@" + domain.name;
+  if (!inward) return made;
+  // As if the stranger had made it: mapping::is_loop() knows it when a mailbox forwards the message back.
+  return mapping::seal_msg_id(routes_->master(), member, made, domain.phantom_domain);
 }
 
 Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,

@@ -268,6 +268,18 @@ TEST_CASE("a message without an id gets one for each member, equal in an inbound
   CHECK(ids(Face::submission) != ids(Face::submission));
 }
 
+TEST_CASE("a message without an id is known when a member's mailbox forwards it back") {
+  for (const Face face : {Face::inbound, Face::submission}) {
+    Scene scene(face, "From: s@out.example\r\n");
+    scene.add("pta@school.example");
+    const Plan plan = scene.plan();
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const std::string copy = plan.write(i, *scene.header, scene.envelope, "").header;
+      CHECK(mapping::is_loop(mapping::ParsedHeader::parse(copy).value(), *scene.routes));
+    }
+  }
+}
+
 TEST_CASE("a phantom that is dead, unresolved or another's refuses the whole message") {
   Scene scene(Face::inbound, "From: officer@gmail.example\r\n");
   scene.add("pta@school.example");
