@@ -18,8 +18,8 @@
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/delivery.h"
+#include "submission/plan.h"
 #include "submission/session.h"
-#include "submission/transaction.h"
 
 struct evp_md_ctx_st;
 
@@ -78,7 +78,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void log_refusal(const mapping::Member& member, bool inward, const message::Address& recipient,
                    std::string_view status) const;
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
-  [[nodiscard]] std::string subject_tag() const;
+  [[nodiscard]] std::string logged_member_tag() const;
 
   // A mail system's report, which the member gets in our words (incoming_returned.cc).
   net::Task<bool> write_returned();

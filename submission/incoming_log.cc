@@ -40,10 +40,10 @@ std::string named(const std::vector<mapping::AnonymityRule>& rules) {
 
 }  // namespace
 
-std::string Incoming::subject_tag() const {
-  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
-  if (subject == nullptr) return "-";
-  return plan_->routes()->master().log_tag(subject->mailbox_canonical);
+std::string Incoming::logged_member_tag() const {
+  const mapping::Member* member = plan_ ? plan_->logged_member() : nullptr;
+  if (member == nullptr) return "-";
+  return plan_->routes()->master().log_tag(member->mailbox_canonical);
 }
 
 /// How far a long broadcast is.
@@ -55,7 +55,7 @@ void Incoming::log_progress(net::TimePoint now) {
   if (!due || progress.all() >= sent_.size()) return;
   progress_logged_ = progress.all();
   progress_at_ = now;
-  const std::string tag = subject_tag();
+  const std::string tag = logged_member_tag();
   log::info("message.progress", {{"member", std::string_view(tag)},
                                  {"copies", sent_.size()},
                                  {"delivered", progress.delivered},
@@ -92,7 +92,7 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
   const bool inbound = origin_.face == Face::inbound;
-  const std::string tag = subject_tag();
+  const std::string tag = logged_member_tag();
   if (plan_ && plan_->discards()) {
     metrics::add(Counter::bounces_dropped);
     log::info("bounce.dropped", {{"member", std::string_view(tag)}});

@@ -115,7 +115,7 @@ net::Task<bool> Incoming::store_shown(const Refusals& refused) {
 }
 
 net::Task<CopyResult> Incoming::send_report(Refusals refused) {
-  const mapping::Member& writer = *plan_->subject();
+  const mapping::Member& writer = *plan_->logged_member();
   const mapping::CopyTag tag = plan_->request().copies.back();
   const std::string_view seed(tag.data(), tag.size());
   Report report{writer,

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "submission/transaction.h"
+#include "submission/plan.h"
 
 using namespace kage;
 using namespace kage::submission;
@@ -199,7 +199,7 @@ TEST_CASE("who writes to a real address") {
     if (with_phantom) scene.add(scene.phantom(3, "a@out.example"), 3, "a@out.example");
     scene.add("b@out.example");
     const Plan plan = scene.plan();
-    return plan.subject()->id;
+    return plan.logged_member()->id;
   };
   CHECK(writer("pta@school.example", false) == 1);
   CHECK(writer("office@school.example", false) == 3);
@@ -308,7 +308,7 @@ TEST_CASE("a bounce of what a member wrote goes to that member only; one of a me
   scene.add(local(mapping::BounceOf::to_member));
   const Plan plan = scene.plan();
   CHECK(plan.copies().empty());
-  CHECK(plan.subject()->id == 2);
+  CHECK(plan.logged_member()->id == 2);
 }
 
 TEST_CASE("what came from the null sender and leaves with one of ours says that nobody wrote it") {
