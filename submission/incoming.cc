@@ -68,23 +68,6 @@ net::Task<void> Incoming::feed(std::string_view octets) {
   }
 }
 
-/// Our words in place of a mail system's. The phantoms that they name are stored first (contract R4.4).
-net::Task<bool> Incoming::write_returned(const mapping::Member& member) {
-  const Returned returned = read_returned(returned_);
-  std::vector<mapping::PhantomWrite> writes;
-  for (const Returned::Copy& copy : returned.copies) {
-    writes.push_back({&member, mapping::phantom_local(member, copy.recipient.canonical()),
-                      copy.recipient.spelling, std::nullopt});
-  }
-  if (!writes.empty()) {
-    const auto stored = co_await services_.directory.store(plan_->routes(), std::move(writes));
-    if (!stored) co_return false;
-  }
-  const std::string body = returned_body(returned, member);
-  co_await delivery_->write(body);
-  co_return true;
-}
-
 /// Adds to the header; true when it is complete, `octets` is then what follows the empty line.
 bool Incoming::take_header(std::string_view& octets) {
   header_block_.append(octets);
@@ -112,6 +95,7 @@ net::Task<void> Incoming::begin() {
     refuse(*refusal);
     co_return;
   }
+  if (plan_->returned_to() != nullptr) co_return;  // its body tells what the copy says (incoming_returned.cc)
   co_await make_delivery();
   if (!delivery_) co_return;
   set_time();
@@ -215,7 +199,7 @@ std::optional<Answer> Incoming::sort_again(mapping::Routes routes) {
 /// A header that names a thousand people is written a thousand times: others have their turn in between.
 net::Task<void> Incoming::make_delivery() {
   DeliveryOptions options;
-  options.size_estimate = envelope_.size;
+  if (plan_->returned_to() == nullptr) options.size_estimate = envelope_.size;
   options.body_8bit = envelope_.body_8bit;
   options.spool_dir = services_.options.spool_dir;
   const std::string received =
@@ -328,9 +312,7 @@ net::Task<std::string> Incoming::finish() {
     header_done_ = true;
     co_await begin();
   }
-  const mapping::Member* const returned_to = plan_ && delivery_ ? plan_->returned_to() : nullptr;
-  if (!refusal_ && returned_to != nullptr && !co_await write_returned(*returned_to))
-    refuse(Answer::no_mapping);
+  if (!refusal_ && plan_->returned_to() != nullptr && !co_await write_returned()) refuse(Answer::no_mapping);
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
     count_refusal(*refusal_);
@@ -370,6 +352,7 @@ net::Task<bool> Incoming::unserve_others() {
 }
 
 net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
+  log_refusals(results);
   std::string answer;
   if (co_await unserve_others()) {
     answer = line(Answer::try_again);

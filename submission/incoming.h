@@ -18,8 +18,8 @@
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/delivery.h"
+#include "submission/plan.h"
 #include "submission/session.h"
-#include "submission/transaction.h"
 
 struct evp_md_ctx_st;
 
@@ -60,7 +60,6 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   [[nodiscard]] bool phantoms_vouched() const;
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
-  net::Task<bool> write_returned(const mapping::Member& member);
   net::Task<std::optional<Answer>> try_lock();
   std::optional<Answer> sort_again(mapping::Routes routes);
   net::Task<void> make_delivery();
@@ -75,8 +74,16 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<bool> unserve_others();
   net::Task<std::string> conclude(std::vector<CopyResult> results);
   void log_progress(net::TimePoint now);
+  void log_refusals(const std::vector<CopyResult>& results) const;
+  void log_refusal(const mapping::Member& member, bool inward, const message::Address& recipient,
+                   std::string_view status) const;
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
-  [[nodiscard]] std::string subject_tag() const;
+  [[nodiscard]] std::string logged_member_tag() const;
+
+  // A mail system's report, which the member gets in our words (incoming_returned.cc).
+  net::Task<bool> write_returned();
+  net::Task<bool> keep_known(std::vector<message::Address>& mentioned);
+  net::Task<bool> store_returned(const Returned& returned);
 
   // Copies that were refused for good (incoming_report.cc).
   net::Task<std::string> judge(const std::vector<CopyResult>& results);

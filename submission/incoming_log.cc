@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "submission/hop_pool.h"
 #include "submission/incoming.h"
 
 namespace kage::submission {
@@ -39,10 +40,10 @@ std::string named(const std::vector<mapping::AnonymityRule>& rules) {
 
 }  // namespace
 
-std::string Incoming::subject_tag() const {
-  const mapping::Member* subject = plan_ ? plan_->subject() : nullptr;
-  if (subject == nullptr) return "-";
-  return plan_->routes()->master().log_tag(subject->mailbox_canonical);
+std::string Incoming::logged_member_tag() const {
+  const mapping::Member* member = plan_ ? plan_->logged_member() : nullptr;
+  if (member == nullptr) return "-";
+  return plan_->routes()->master().log_tag(member->mailbox_canonical);
 }
 
 /// How far a long broadcast is.
@@ -54,13 +55,32 @@ void Incoming::log_progress(net::TimePoint now) {
   if (!due || progress.all() >= sent_.size()) return;
   progress_logged_ = progress.all();
   progress_at_ = now;
-  const std::string tag = subject_tag();
+  const std::string tag = logged_member_tag();
   log::info("message.progress", {{"member", std::string_view(tag)},
                                  {"copies", sent_.size()},
                                  {"delivered", progress.delivered},
                                  {"deferred", progress.deferred},
                                  {"refused", progress.refused},
                                  {"ms", (now - started_).count()}});
+}
+
+/// Whose mailbox takes no mail: the event `message` names one member, and there may be several copies.
+void Incoming::log_refusals(const std::vector<CopyResult>& results) const {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome != Outcome::refused) continue;
+    const PlannedCopy& copy = plan_->copies()[sent_[i]];
+    log_refusal(*copy.member, copy.inward, copy.recipient, results[i].status);
+  }
+}
+
+void Incoming::log_refusal(const mapping::Member& member, bool inward, const message::Address& recipient,
+                           std::string_view status) const {
+  const std::string tag = plan_->routes()->master().log_tag(member.mailbox_canonical);
+  const Hop* const hop = services_.hops.find(recipient.canonical_domain());
+  log::warn("copy.refused", {{"member", std::string_view(tag)},
+                             {"towards", inward ? "member" : "correspondent"},
+                             {"status", refused_status(status)},
+                             {"hop", hop != nullptr ? std::string_view(hop->options().name) : "-"}});
 }
 
 void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& results) const {
@@ -72,7 +92,7 @@ void Incoming::log_end(std::string_view answer, const std::vector<CopyResult>& r
                : answer[0] == '4' ? Counter::messages_deferred
                                   : Counter::messages_refused);
   const bool inbound = origin_.face == Face::inbound;
-  const std::string tag = subject_tag();
+  const std::string tag = logged_member_tag();
   if (plan_ && plan_->discards()) {
     metrics::add(Counter::bounces_dropped);
     log::info("bounce.dropped", {{"member", std::string_view(tag)}});

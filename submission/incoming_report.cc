@@ -1,5 +1,6 @@
-// Copies that were refused for good: one recipient's refusal is the answer to a message for one; of a message
-// to several correspondents the others have their copies, and the member gets one report (contract R3.7).
+// Copies that were refused for good: the refusal of a message's only copy is the answer to it; of a member's
+// message with several copies (to correspondents, to colleagues) the others have theirs, and the member gets
+// one report (contract R3.7).
 //
 // Order: refusals into the ledger, then the report, then its own entry. So a retry tries no refused copy
 // again and sends no second report, except where the process died between the next hop's 250 for it and the
@@ -56,6 +57,8 @@ net::Task<std::string> Incoming::judge(const std::vector<CopyResult>& results) {
   if (lock_->served.back()) co_return std::string(line(Answer::delivered));  // reported before
   if (!co_await remember_refusals(results)) co_return std::string(line(Answer::no_mapping));
   if (!co_await store_shown(refused)) co_return std::string(line(Answer::no_mapping));
+  const bool outside =
+      std::ranges::any_of(refused, [&](const auto& copy) { return !plan_->copies()[copy.first].inward; });
   const std::string status = refused.front().second;
   const CopyResult report = co_await send_report(std::move(refused));
   switch (report.outcome) {
@@ -66,8 +69,9 @@ net::Task<std::string> Incoming::judge(const std::vector<CopyResult>& results) {
     case Outcome::refused:
       break;
   }
-  // Trying again would not help: the client itself has to tell its user.
-  co_return refused_line(status);
+  // Trying again would not help: the client itself has to tell its user. Not of colleagues: whom the message
+  // is for has it, and would have it twice if the user sent it again.
+  co_return outside ? refused_line(status) : std::string(line(Answer::delivered));
 }
 
 /// All copies that were ever refused for good, in the plan's order.
@@ -111,7 +115,7 @@ net::Task<bool> Incoming::store_shown(const Refusals& refused) {
 }
 
 net::Task<CopyResult> Incoming::send_report(Refusals refused) {
-  const mapping::Member& writer = *plan_->subject();
+  const mapping::Member& writer = *plan_->logged_member();
   const mapping::CopyTag tag = plan_->request().copies.back();
   const std::string_view seed(tag.data(), tag.size());
   Report report{writer,
@@ -126,7 +130,7 @@ net::Task<CopyResult> Incoming::send_report(Refusals refused) {
                 {}};
   for (auto& [index, status] : refused) {
     const PlannedCopy& copy = plan_->copies()[index];
-    report.refused.push_back({shown_address(copy), copy.position + 1, std::move(status)});
+    report.refused.push_back({shown_address(copy), copy.inward ? 0 : copy.position + 1, std::move(status)});
   }
   const auto mail = std::make_unique<ReportMail>(write_report(report));
   std::vector<Copy> copies(1);
@@ -146,6 +150,8 @@ net::Task<CopyResult> Incoming::send_report(Refusals refused) {
   co_await delivery_->open();
   co_await delivery_->write(mail->body);
   auto results = co_await delivery_->finish();
+  if (results.front().outcome == Outcome::refused)
+    log_refusal(writer, true, writer.spec.mailbox, results.front().status);
   reported_ = results.front().outcome == Outcome::delivered;
   if (reported_) metrics::add(metrics::Counter::reports_sent);
   co_return std::move(results.front());

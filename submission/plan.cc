@@ -1,7 +1,7 @@
-// The plan: which copies a message needs, whom each is for and how its header is written (contract chapter
-// 6).
-//
-// It holds pointers into the routes' snapshot that it was made with, and keeps that snapshot alive.
+// Which copies a message needs, whom each is for and how its header is written. Those of a member's message
+// for people inside are in plan_inside.cc and plan_share.cc.
+#include "submission/plan.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "message/encoded_word.h"
 #include "submission/returned.h"
-#include "submission/transaction.h"
 
 namespace kage::submission {
 namespace {
@@ -83,6 +82,13 @@ std::string failures_only(const std::string& notify) {
   return notify.find("FAILURE") == std::string::npos ? "NEVER" : "FAILURE";
 }
 
+bool has_field(std::string_view block, std::string_view name) {
+  while (!block.empty()) {
+    if (message::read_field(message::cut_field(block)).is(name)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientEnvelope& envelope,
@@ -111,14 +117,20 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
 
 /// A bounce comes for one member. Its body is not the others'.
 std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
-  const auto bounce = std::ranges::find(copies_, true, &PlannedCopy::hides_author);
+  const auto bounce = std::ranges::find(copies_, true, &PlannedCopy::is_bounce);
   if (bounce == copies_.end()) return std::nullopt;
   if (copies_.size() > 1) return Answer::no_such_user;
   if (!is_delivery_report(header)) return std::nullopt;
-  auto ours = header.derive(returned_header(header, *routes_, *bounce->member));
-  if (!ours) return Answer::header_too_large;
-  returned_.emplace(std::move(*ours));
+  returned_to_ = bounce->member;
+  if (!tell_return(header, Returned::News::failed)) return Answer::header_too_large;
   return std::nullopt;
+}
+
+bool Plan::tell_return(const ParsedHeader& header, Returned::News news) {
+  auto ours = header.derive(returned_header(header, *routes_, *returned_to_, news));
+  if (!ours) return false;
+  returned_.emplace(std::move(*ours));
+  return true;
 }
 
 std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
@@ -158,7 +170,7 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
         discarded_ = member;
       } else {
         add_inward_copy(*member, {});
-        copies_.back().hides_author = true;
+        copies_.back().is_bounce = true;
       }
       return std::nullopt;
     }
@@ -200,6 +212,19 @@ void Plan::add_outward_copy(const Member& member, const message::Address& corres
   copy.notify = notify;
   copies_.push_back(std::move(copy));
   ++correspondents_;
+}
+
+/// A colleague who gets the message by the public address does not get it as a correspondent too, as answers
+/// to all would have it.
+void Plan::leave_out_doubles() {
+  if (!has_public_) return;
+  const std::size_t left_out = std::erase_if(copies_, [this](const PlannedCopy& copy) {
+    if (copy.inward) return false;
+    return std::ranges::any_of(routes_->find_mailbox(copy.recipient_key), [&](const Member* colleague) {
+      return colleague->address == copy.member->address && seen_.contains(copy_name(true, colleague->id, {}));
+    });
+  });
+  correspondents_ -= left_out;
 }
 
 std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, const Member& member) const {
@@ -272,7 +297,7 @@ void Plan::add_tags() {
   }
 }
 
-const Member* Plan::subject() const {
+const Member* Plan::logged_member() const {
   if (writer_ != nullptr) return writer_;
   return copies_.empty() ? discarded_ : copies_.front().member;
 }
@@ -282,7 +307,10 @@ std::string Plan::new_id(bool inward, const Member& member) const {
   const mapping::DomainSpec& domain = *member.address->domain;
   const std::string seed = "message-id" + id_seed_ + (inward ? "m" : "c") + octets_of(member.id);
   const mapping::Mac hash = mapping::hmac_sha256(routes_->master().index_key(), seed);
-  return base32(hash.first(15)) + "@" + (inward ? domain.phantom_domain : domain.name);
+  std::string made = base32(hash.first(15)) + "@" + domain.name;
+  if (!inward) return made;
+  // As if the stranger had made it: mapping::is_loop() knows it when a mailbox forwards the message back.
+  return mapping::seal_msg_id(routes_->master(), member, made, domain.phantom_domain);
 }
 
 Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,
@@ -302,7 +330,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
     const auto sender = face_ == Face::inbound && !shared ? envelope.sender : std::nullopt;
     copy.header = mapping::rewrite_inward(
         header_for(planned, header), {*routes_, member, phantoms_.at(member.id), sender, received, id, shared,
-                                      planned.hides_author || writer_ != nullptr});
+                                      planned.is_bounce || writer_ != nullptr});
   } else {
     static const std::unordered_map<std::string, message::Address> kNone;
     const auto resolved = resolved_.find(member.id);
@@ -310,6 +338,9 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     resolved == resolved_.end() ? kNone : resolved->second,
                                                     shown_, correspondents_ > 1, received, id});
   }
+  // The null sender, which kept automatic answers from being answered, is ours now.
+  if (!envelope.sender && !has_field(copy.header, "Auto-Submitted"))
+    message::write_field(copy.header, "Auto-Submitted", "auto-replied");  // RFC 3834 §5
   return copy;
 }
 

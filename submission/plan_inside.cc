@@ -1,10 +1,8 @@
 // What a member writes to a public address: delivered inside, with phantoms for colleagues as for everybody
 // else (contract R6.2, R6.3).
-#include <algorithm>
-
 #include "mapping/rewrite/writer.h"
 #include "message/header.h"
-#include "submission/transaction.h"
+#include "submission/plan.h"
 
 namespace kage::submission {
 namespace {
@@ -83,19 +81,6 @@ std::string header_from_mailbox(const ParsedHeader& header, const RouteTable& ro
 }
 
 }  // namespace
-
-/// A colleague who gets the message by the public address does not get it as a correspondent too, as answers
-/// to all would have it.
-void Plan::leave_out_doubles() {
-  if (!has_public_) return;
-  const std::size_t left_out = std::erase_if(copies_, [this](const PlannedCopy& copy) {
-    if (copy.inward) return false;
-    return std::ranges::any_of(routes_->find_mailbox(copy.recipient_key), [&](const Member* colleague) {
-      return colleague->address == copy.member->address && seen_.contains(copy_name(true, colleague->id, {}));
-    });
-  });
-  correspondents_ -= left_out;
-}
 
 bool Plan::add_inside(const ParsedHeader& header, const ClientEnvelope& envelope) {
   if (writer_ == nullptr || !has_public_) return true;

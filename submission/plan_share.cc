@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "message/header.h"
-#include "submission/transaction.h"
+#include "submission/plan.h"
 
 namespace kage::submission {
 namespace {

@@ -64,14 +64,55 @@ std::string plain_line(std::string_view text, std::size_t most) {
   return line;
 }
 
-std::string text_for_people(const Report& report) {
-  const std::size_t refused = report.refused.size();
+/// How many of the refused copies were for recipients, and how many for members behind a public address: of
+/// those a message may have more than recipients.
+struct Counts {
+  std::size_t recipients = 0, members = 0;
+};
+
+Counts count(const Report& report) {
+  Counts counts;
+  for (const RefusedCopy& copy : report.refused) ++(copy.position == 0 ? counts.members : counts.recipients);
+  return counts;
+}
+
+std::string subject_of(const Report& report) {
+  const Counts refused = count(report);
+  if (refused.recipients == 0) {
+    return fmt::format("Not delivered to {0} behind a public address / 担当者 {0} 名に届きませんでした",
+                       refused.members);
+  }
+  return fmt::format("Not delivered to {0} of {1} recipients / {1} 件中 {0} 件に届きませんでした",
+                     refused.recipients, report.recipients);
+}
+
+std::string opening(const Report& report) {
+  const Counts refused = count(report);
+  if (refused.recipients == 0) {
+    return fmt::format(
+        "Your message was not delivered to {0} of those behind a public address of this system.\r\n"
+        "Everybody else has it: do not send it again.\r\n\r\n"
+        "公開アドレスの担当者のうち {0} 名に届きませんでした。ほかの宛先にはすべて届いています。\r\n"
+        "もう一度送る必要はありません。\r\n\r\n",
+        refused.members);
+  }
   std::string out = fmt::format(
-      "Your message was not delivered to {} of its {} recipients. Everybody else has it:\r\n"
+      "Your message was not delivered to {0} of its {1} recipients. Everybody else has it:\r\n"
       "do not send it to all of them again.\r\n\r\n"
-      "{} 件の宛先のうち {} 件に届きませんでした。ほかの宛先にはすべて届いています。\r\n"
+      "{1} 件の宛先のうち {0} 件に届きませんでした。ほかの宛先にはすべて届いています。\r\n"
       "全員にもう一度送る必要はありません。\r\n\r\n",
-      refused, report.recipients, report.recipients, refused);
+      refused.recipients, report.recipients);
+  if (refused.members > 0) {
+    out += fmt::format(
+        "Nor was it delivered to {0} of those behind a public address of this system.\r\n"
+        "公開アドレスの担当者のうち {0} 名にも届いていません。\r\n\r\n",
+        refused.members);
+  }
+  return out;
+}
+
+std::string text_for_people(const Report& report) {
+  std::string out = opening(report);
   const std::string subject =
       plain_line(message::decode_words(message::unfold(report.subject)), kSubjectShown);
   if (!subject.empty()) out.append("  Subject: ").append(subject).append("\r\n");
@@ -79,8 +120,10 @@ std::string text_for_people(const Report& report) {
   if (!date.empty() && all_ascii(date)) out.append("  Date: ").append(date).append("\r\n");
   for (const RefusedCopy& copy : report.refused) {
     const Reason reason = reason_of(copy.status);
-    out += fmt::format("\r\n  {}  (recipient {})\r\n    {} {} {}\r\n", copy.address, copy.position,
-                       copy.status, reason.english, reason.japanese);
+    const std::string who = copy.position == 0 ? "one of those behind it / 担当者の一人"
+                                               : fmt::format("recipient {}", copy.position);
+    out += fmt::format("\r\n  {}  ({})\r\n    {} {} {}\r\n", copy.address, who, copy.status, reason.english,
+                       reason.japanese);
   }
   return out;
 }
@@ -135,10 +178,7 @@ ReportMail write_report(const Report& report) {
   message::write_field(header, "Date", rfc5322_date(report.now));
   message::write_field(header, "From", "Mail Delivery System <" + report_author(report) + ">");
   message::write_field(header, "To", "<" + report.member.spec.mailbox.quoted() + ">");
-  message::write_field(header, "Subject",
-                       message::encode_words(fmt::format(
-                           "Not delivered to {0} of {1} recipients / {1} 件中 {0} 件に届きませんでした",
-                           report.refused.size(), report.recipients)));
+  message::write_field(header, "Subject", message::encode_words(subject_of(report)));
   message::write_field(header, "Message-ID", "<" + name + "@" + domain.phantom_domain + ">");
   if (!report.message_id.empty() && report.message_id.size() <= kLongestMsgId) {
     const std::string original = fmt::format("<{}>", report.message_id);

@@ -15,9 +15,10 @@
 namespace kage::submission {
 
 struct RefusedCopy {
-  std::string address;       ///< phantom, or the public address whose member could not be reached
-  std::size_t position = 0;  ///< which of the message's recipients it was, from 1
-  std::string status;        ///< RFC 3463, class 5
+  std::string address;  ///< phantom, or the public address whose member could not be reached
+  std::size_t position =
+      0;               ///< which of the message's recipients it was, from 1; 0: a member behind `address`
+  std::string status;  ///< RFC 3463, class 5
 };
 
 struct Report {

@@ -17,21 +17,33 @@ namespace kage::submission {
 /// a mailer-daemon, or from nobody. What a person's mail system says in a person's name (an absence) is not.
 bool is_delivery_report(const mapping::ParsedHeader& header);
 
-/// The header that replaces the report's: of it, Date and Message-ID are left.
-std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
-                            const mapping::Member& member);
-
 /// What is read in the first octets of a report's body.
 struct Returned {
-  struct Copy {
-    message::Address recipient;
-    std::string status;  ///< RFC 3463; "5.0.0" where none is told
+  /// What a report is about: the worst that it tells.
+  enum class News : std::uint8_t {
+    failed,   ///< also where nothing can be read
+    delayed,  ///< nobody is given up yet
+    nothing,  ///< delivered, relayed: nobody asked for it
   };
-  std::vector<Copy> copies;  ///< at most 20
+  struct Copy {
+    message::Address recipient;  ///< as it was written to, where the report tells (RFC 3464 §2.3.1)
+    std::string status;          ///< RFC 3463; "5.0.0" or "4.0.0" where none is told
+    bool delayed = false;        ///< the mail system goes on trying
+  };
+  News news = News::failed;
+  std::vector<Copy> copies;  ///< at most 20; failed or delayed
+  /// Where no copy can be read, as in a carrier's report: what stands in its text before the message that is
+  /// given back, at most 20, each once. Anybody may be named there, so that only those are told of whose
+  /// phantom the member has; the text neither makes a phantom nor changes one.
+  std::vector<message::Address> mentioned;
 };
 Returned read_returned(std::string_view body);
 
-/// The text, in English and Japanese. 7-bit, CRLF.
+/// The header that replaces the report's: of it, Date and Message-ID are left.
+std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
+                            const mapping::Member& member, Returned::News news);
+
+/// The text, in English and Japanese. 7-bit, CRLF. Of `mentioned` everybody is named.
 std::string returned_body(const Returned& returned, const mapping::Member& member);
 
 /// Octets of a report's body that are looked at.

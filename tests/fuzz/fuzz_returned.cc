@@ -24,6 +24,8 @@ const test::World& world() {
 
 void check_copies(const Returned& returned) {
   require(returned.copies.size() <= 20, "copies are bounded");
+  require(returned.mentioned.size() <= 20, "mentions are bounded");
+  require(returned.copies.empty() || returned.mentioned.empty(), "text is read where nothing else can be");
   for (const Returned::Copy& copy : returned.copies) {
     require(!copy.recipient.local.empty() && !copy.recipient.domain.empty(), "a recipient is an address");
     require(copy.status.size() >= 5 && copy.status.size() <= 9, "a status is short");
@@ -33,15 +35,16 @@ void check_copies(const Returned& returned) {
   }
 }
 
-/// Lines that come later add copies and the last one's status, and change nothing else.
+/// Lines that come later belong to the last copy, or add others.
 void check_prefix(std::string_view body, const Returned& all) {
   const std::size_t end = body.rfind('\n', body.size() / 2);
   if (end == std::string_view::npos) return;
   const Returned first = read_returned(body.substr(0, end + 1));
-  require(first.copies.size() <= all.copies.size(), "later lines take nothing away");
-  for (std::size_t i = 0; i < first.copies.size(); ++i) {
+  require(first.copies.size() <= all.copies.size() + 1, "later lines take no copy but the last away");
+  for (std::size_t i = 0; i + 1 < first.copies.size(); ++i) {
     require(first.copies[i].recipient.spelling == all.copies[i].recipient.spelling, "recipients stay");
-    require(i + 1 == first.copies.size() || first.copies[i].status == all.copies[i].status, "statuses stay");
+    require(first.copies[i].status == all.copies[i].status, "statuses stay");
+    require(first.copies[i].delayed == all.copies[i].delayed, "actions stay");
   }
 }
 
@@ -62,9 +65,10 @@ void check_letter(const Returned& returned) {
     require(std::string_view(*text).substr(at + 1).starts_with(kPhantoms), "addresses are phantoms");
     ++addresses;
   }
-  require(addresses == returned.copies.size(), "one for each copy");
-  require(std::ranges::count(*text, '\n') == 4 + 3 * static_cast<std::ptrdiff_t>(addresses),
-          "nothing adds lines");
+  require(addresses == returned.copies.size() + returned.mentioned.size(), "one for each copy");
+  const std::size_t mentions = returned.mentioned.empty() ? 0 : 3 + returned.mentioned.size();
+  const auto lines = static_cast<std::size_t>(std::ranges::count(*text, '\n'));
+  require(lines == 4 + 3 * returned.copies.size() + mentions, "nothing adds lines");
 }
 
 }  // namespace

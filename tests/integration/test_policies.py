@@ -1,6 +1,8 @@
 """Policies of a public address (contract chapter 7): who is shown, who has a colleague's answer, who may write to whom."""
 
 import base64
+import email
+import email.policy
 import itertools
 import unittest
 
@@ -153,6 +155,49 @@ class Shared(Small):
         self.assertReply(self.submit(OFFICER, [phantom, PUBLIC], message(OFFICER, f"{phantom}, {PUBLIC}")), 250)
         copies = self.copies(1 + len(self.members))
         self.assertEqual(sorted(c.recipients[0] for c in copies), sorted([STRANGER, *self.members]))
+
+
+    def test_a_colleague_whose_mailbox_is_gone_refuses_no_answer(self):
+        phantoms = self.phantoms(message(STRANGER, PUBLIC, subject="Lunch", message_id="s11@stranger.test"))
+        phantom = phantoms[OFFICER][0]
+        for way, send in (("submission", self.submit), ("phone", self.plain_reply)):
+            with self.subTest(way=way):
+                self.sink.heal()
+                self.sink.clear()
+                self.sink.fail("rcpt", match=COACH, reply=f"550 5.1.1 <{COACH}> is gone")
+                self.sink.fail("rcpt", match=TEACHER, reply="451 4.2.1 later")
+                text = message(OFFICER, phantom, subject="Re: Lunch", message_id=f"gone-{way}@gmail.test")
+                self.assertReply(send(OFFICER, phantom, text), 451, "4.2.1")
+                self.sink.faults.pop()
+                for _ in range(2):
+                    self.assertReply(send(OFFICER, phantom, text), 250)
+                got = [m.recipient for m in self.sink.messages if m.sender]
+                self.assertEqual(sorted(got), sorted([STRANGER, *(r for r in self.readers() if r != COACH)]), "each once")
+                report, = [m for m in self.sink.messages if m.sender == ""]
+                self.assertEqual(report.recipient, OFFICER)
+                words = next(email.message_from_bytes(report.data, policy=email.policy.default).iter_parts()).get_content()
+                self.assertIn(f"  {PUBLIC}  (one of those behind it", words)
+                for part in ("coach", "yahoo", "teacher", "docomo"):
+                    self.assertNotIn(part, report.data.decode() + words)
+
+    def test_a_refused_report_of_colleagues_refuses_no_answer(self):
+        """Whom it is for has it: "not sent" would have the member send it again."""
+        phantom = self.phantoms(message(STRANGER, PUBLIC, message_id="s12@stranger.test"))[OFFICER][0]
+        self.sink.clear()
+        for mailbox in (OFFICER, COACH):
+            self.sink.fail("rcpt", match=mailbox, reply="550 5.7.1 no")
+        text = message(OFFICER, phantom, message_id="unreportable@gmail.test")
+        for _ in range(2):
+            self.assertReply(self.submit(OFFICER, phantom, text), 250)
+        self.assertEqual(sorted(m.recipient for m in self.sink.messages), sorted([STRANGER, TEACHER]))
+
+    def test_a_correspondent_who_is_gone_is_reported(self):
+        phantom = self.phantoms(message(STRANGER, PUBLIC, message_id="s13@stranger.test"))[OFFICER][0]
+        self.sink.clear()
+        self.sink.fail("rcpt", match=STRANGER, reply="550 5.1.1 gone")
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom, message_id="nobody@gmail.test")), 250)
+        report, = [m for m in self.sink.messages if m.sender == ""]
+        self.assertIn(f"Final-Recipient: rfc822; {phantom}\r\n", report.data.decode())
 
 
 class SharedWithSelf(Shared):

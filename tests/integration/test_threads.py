@@ -75,6 +75,19 @@ class Threads(Small):
         self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
         self.assertRegex(ids(self.copies(1)[0].data, "Message-ID")[0], r"@school\.example$")
 
+    def test_a_message_without_an_id_keeps_its_thread_and_comes_back_once(self):
+        first, _ = self.reach_members(message(STRANGER, PUBLIC, "without an id"))
+        phantom, made = address(first), ids(first, "Message-ID")[0]
+        self.assertReply(self.inbound(b"Received: from gmail.test by mx.school.example; Thu, 01 Jan 2026 10:51:00 +0900\r\n" + first),
+                         554, "5.4.6")
+        self.assertEqual(self.sink.messages, [])
+        # What the correspondent sees of it opens, on its way back, to what the member knows.
+        self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom, extra=f"In-Reply-To: <{made}>")), 250)
+        quoted = ids(self.copies(1)[0].data, "In-Reply-To")[0]
+        self.assertRegex(quoted, r"@school\.example$")
+        answer, _ = self.reach_members(message(STRANGER, PUBLIC, "answer", extra=f"References: <{quoted}>"))
+        self.assertEqual(ids(answer, "References"), [made])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

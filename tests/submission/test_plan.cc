@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include "submission/returned.h"
-#include "submission/transaction.h"
+#include "submission/plan.h"
 
 using namespace kage;
 using namespace kage::submission;
@@ -200,7 +199,7 @@ TEST_CASE("who writes to a real address") {
     if (with_phantom) scene.add(scene.phantom(3, "a@out.example"), 3, "a@out.example");
     scene.add("b@out.example");
     const Plan plan = scene.plan();
-    return plan.subject()->id;
+    return plan.logged_member()->id;
   };
   CHECK(writer("pta@school.example", false) == 1);
   CHECK(writer("office@school.example", false) == 3);
@@ -269,6 +268,18 @@ TEST_CASE("a message without an id gets one for each member, equal in an inbound
   CHECK(ids(Face::submission) != ids(Face::submission));
 }
 
+TEST_CASE("a message without an id is known when a member's mailbox forwards it back") {
+  for (const Face face : {Face::inbound, Face::submission}) {
+    Scene scene(face, "From: s@out.example\r\n");
+    scene.add("pta@school.example");
+    const Plan plan = scene.plan();
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const std::string copy = plan.write(i, *scene.header, scene.envelope, "").header;
+      CHECK(mapping::is_loop(mapping::ParsedHeader::parse(copy).value(), *scene.routes));
+    }
+  }
+}
+
 TEST_CASE("a phantom that is dead, unresolved or another's refuses the whole message") {
   Scene scene(Face::inbound, "From: officer@gmail.example\r\n");
   scene.add("pta@school.example");
@@ -297,29 +308,41 @@ TEST_CASE("a bounce of what a member wrote goes to that member only; one of a me
   scene.add(local(mapping::BounceOf::to_member));
   const Plan plan = scene.plan();
   CHECK(plan.copies().empty());
-  CHECK(plan.subject()->id == 2);
+  CHECK(plan.logged_member()->id == 2);
 }
 
-TEST_CASE("reports of other mail systems are read line by line, whatever they hold") {
-  const auto read = [](std::string_view body) {
-    std::string out;
-    for (const auto& copy : read_returned(body).copies)
-      out += copy.recipient.canonical() + " " + copy.status + ";";
-    return out;
+TEST_CASE("what came from the null sender and leaves with one of ours says that nobody wrote it") {
+  const auto field = [](Face face, std::string more, bool null_sender) {
+    Scene scene(face, "From: officer@gmail.example\r\nMessage-ID: <1@gmail.example>\r\n" + more);
+    if (null_sender) scene.envelope.sender.reset();
+    if (face == Face::inbound) scene.add("pta@school.example");
+    scene.add(scene.phantom(1, "a@out.example"), 1, "a@out.example");
+    const Plan plan = scene.plan();
+    std::string found;
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const Copy copy = plan.write(i, *scene.header, scene.envelope, "by mx");
+      for (const auto& each : message::tokenize(copy.header).value()) {
+        if (each.is("Auto-Submitted")) found.append(each.body);
+      }
+    }
+    return found;
   };
-  CHECK(read("") == "");
-  CHECK(read("Final-Recipient: rfc822; A@b.example\r\nStatus: 5.1.1\r\n") == "a@b.example 5.1.1;");
-  CHECK(read("final-recipient:<a@b.example>\nSTATUS: 4.2.2 (full)") == "a@b.example 4.2.2;");
-  CHECK(read("Final-Recipient: x\r\nStatus: 5.1.1\r\n") == "");
-  CHECK(read("Final-Recipient: rfc822; a@b.example\r\nStatus: 2.0.0\r\n") == "a@b.example 5.0.0;");
-  CHECK(
-      read(
-          "Final-Recipient: rfc822; a@b.example\r\nStatus: 5.1.1\nX: Final-Recipient: rfc822; c@d.example") ==
-      "a@b.example 5.1.1;");
-  std::string many;
-  for (int i = 0; i < 100; ++i) many += "Final-Recipient: rfc822; a@b.example\n";
-  CHECK(read_returned(many).copies.size() == 20);
-  CHECK(read(std::string(kReturnedRead, ' ') + "Final-Recipient: rfc822; a@b.example\n") == "");
+  CHECK(field(Face::inbound, "", true) == " auto-replied auto-replied auto-replied");
+  CHECK(field(Face::submission, "", true) == " auto-replied");
+  CHECK(field(Face::submission, "", false) == "");
+  CHECK(field(Face::submission, "auto-submitted: auto-notified\r\n", true) == " auto-notified");
+}
+
+TEST_CASE("a report in our words says once that nobody wrote it") {
+  Scene scene(Face::inbound, "From: MAILER-DAEMON@out.example\r\nAuto-Submitted: auto-generated\r\n");
+  scene.envelope.sender.reset();
+  scene.add(mapping::bounce_local(scene.routes->master(), mapping::BounceOf::to_correspondent,
+                                  *scene.routes->find_member(2), kNow) +
+            "@p.school.example");
+  const std::string header = scene.plan().write(0, *scene.header, scene.envelope, "by mx").header;
+  const std::size_t at = header.find("Auto-Submitted: auto-replied\r\n");
+  CHECK(at != std::string::npos);
+  CHECK(header.find("Auto-Submitted", at + 1) == std::string::npos);
 }
 
 TEST_CASE("our Received field names no client") {

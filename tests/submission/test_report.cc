@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/text.h"
+#include "message/encoded_word.h"
 #include "submission/hop_rate.h"
 #include "submission/report.h"
 
@@ -29,7 +30,11 @@ mapping::Routes make_routes(bool with_postmaster) {
       .value();
 }
 
-ReportMail report(std::string_view subject, bool with_postmaster = false, std::string_view seed = "seed") {
+const std::vector<RefusedCopy> kRefused = {{"0123456789abcdef@p.school.example", 18, "5.1.1"},
+                                           {"fedcba9876543210@p.school.example", 20, "5.7.26"}};
+
+ReportMail report(std::string_view subject, bool with_postmaster = false, std::string_view seed = "seed",
+                  std::vector<RefusedCopy> refused = kRefused) {
   const mapping::Routes routes = make_routes(with_postmaster);
   Report about{*routes->find_member(1),
                *routes,
@@ -40,8 +45,7 @@ ReportMail report(std::string_view subject, bool with_postmaster = false, std::s
                "1@gmail.example",
                500,
                1'795'000'000,
-               {}};
-  about.refused = {{"0123456789abcdef@p.school.example", 18, "5.1.1"}, {"pta@school.example", 20, "5.7.26"}};
+               std::move(refused)};
   return write_report(about);
 }
 
@@ -86,6 +90,20 @@ TEST_CASE(
   CHECK(has(report("", true).header, "From: Mail Delivery System <postmaster@school.example>\r\n"));
   CHECK(report("").header == report("").header);
   CHECK(report("").header != report("", false, "other").header);
+}
+
+TEST_CASE("who did not get a copy behind a public address is no recipient, and is not named") {
+  const RefusedCopy colleague{"pta@school.example", 0, "5.1.1"};
+  const auto only = report("", false, "seed", {colleague, colleague});
+  CHECK(has(message::decode_words(only.header), "Not delivered to 2 behind a public address"));
+  CHECK(has(text_of(only), "to 2 of those behind a public address"));
+  CHECK(
+      has(text_of(only), "  pta@school.example  (one of those behind it / 担当者の一人)\r\n    5.1.1 There"));
+  CHECK_FALSE(has(text_of(only), "recipient "));
+  const auto both = report("", false, "seed", {kRefused[0], colleague});
+  CHECK(has(message::decode_words(both.header), "Not delivered to 1 of 500 recipients"));
+  CHECK(has(text_of(both), "to 1 of its 500 recipients"));
+  CHECK(has(text_of(both), "Nor was it delivered to 1 of those behind"));
 }
 
 TEST_CASE("nothing in a subject gets out of its line") {

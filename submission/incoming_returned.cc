@@ -1,0 +1,60 @@
+// A mail system's report on its way to the member: its body is read whole before the copy is begun, since it
+// tells what the copy says.
+#include <utility>
+
+#include "base/metrics.h"
+#include "submission/incoming.h"
+#include "submission/returned.h"
+
+namespace kage::submission {
+
+/// Our words in place of a mail system's. False: not now.
+net::Task<bool> Incoming::write_returned() {
+  const mapping::Member& member = *plan_->returned_to();
+  Returned returned = read_returned(returned_);
+  if (returned.news == Returned::News::nothing) co_return true;
+  if (!co_await keep_known(returned.mentioned)) co_return false;
+  if (!co_await store_returned(returned)) co_return false;
+  if (!plan_->tell_return(*header_, returned.news)) co_return false;
+  co_await make_delivery();
+  if (!delivery_) co_return true;
+  const std::string body = returned_body(returned, member);
+  set_time();
+  co_await delivery_->open();
+  co_await delivery_->write(body);
+  co_return true;
+}
+
+/// Leaves those whose phantom the member has. A text may mention anybody: nothing is stored for it, and
+/// neither answer nor time tells its writer whom the member knows.
+net::Task<bool> Incoming::keep_known(std::vector<message::Address>& mentioned) {
+  if (mentioned.empty()) co_return true;
+  const mapping::Member& member = *plan_->returned_to();
+  std::vector<std::string> locals;
+  for (const message::Address& address : mentioned)
+    locals.push_back(mapping::phantom_local(member, address.canonical()));
+  metrics::add(metrics::Counter::redis_waits);
+  const auto resolved = co_await services_.directory.resolve(std::move(locals));
+  if (!resolved) co_return false;
+  auto value = resolved->values.begin();
+  std::erase_if(mentioned, [&](const message::Address&) {
+    const auto& found = *value++;
+    return !found || found->member->id != member.id;
+  });
+  co_return true;
+}
+
+/// The phantoms that our words name (contract R4.4).
+net::Task<bool> Incoming::store_returned(const Returned& returned) {
+  const mapping::Member& member = *plan_->returned_to();
+  std::vector<mapping::PhantomWrite> writes;
+  for (const Returned::Copy& copy : returned.copies) {
+    writes.push_back(
+        {&member, mapping::phantom_local(member, copy.recipient.canonical()), copy.recipient.spelling});
+  }
+  if (writes.empty()) co_return true;
+  const auto stored = co_await services_.directory.store(plan_->routes(), std::move(writes));
+  co_return stored.has_value();
+}
+
+}  // namespace kage::submission

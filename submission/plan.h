@@ -1,0 +1,121 @@
+// The plan of the copies that a message needs (contract chapter 6). Pure: deciding is kept apart from Redis
+// and sockets, so that each rule can be tested.
+//
+// It holds pointers into the routes' snapshot that it was made with, and keeps that snapshot alive.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "mapping/rewrite/rewrite.h"
+#include "mapping/routes/table.h"
+#include "mapping/store/directory.h"
+#include "message/address.h"
+#include "submission/answer.h"
+#include "submission/delivery.h"
+#include "submission/returned.h"
+#include "submission/transaction.h"
+
+namespace kage::submission {
+
+/// One copy that the message needs.
+struct PlannedCopy {
+  bool inward = false;                      ///< towards a member; else towards a correspondent
+  const mapping::Member* member = nullptr;  ///< whom it is for, or who writes
+  const mapping::Member* writer =
+      nullptr;                 ///< inward: whose message is shared with the member (contract R7.3)
+  bool is_bounce = false;      ///< inward: no policy shows where it comes from
+  message::Address recipient;  ///< mailbox or correspondent, spelled as it goes out
+  std::string recipient_key;   ///< canonical
+  std::string phantom;         ///< outward: the correspondent's phantom; empty when addressed directly
+  std::string notify;
+  std::size_t position = 0;  ///< which of the envelope's recipients it is for, from 0
+  mapping::CopyTag tag{};
+};
+
+class Plan {
+ public:
+  /// Works out all copies, the phantoms to store and the tags of the ledger. The error is the answer to the
+  /// whole message: a phantom that is not resolved or whose member is gone refuses all of it.
+  static std::expected<Plan, Answer> make(const mapping::ParsedHeader& header, const ClientEnvelope& envelope,
+                                          const Origin& origin, std::int64_t now);
+
+  [[nodiscard]] const std::vector<PlannedCopy>& copies() const { return copies_; }
+  [[nodiscard]] const mapping::BeginRequest& request() const { return request_; }
+  [[nodiscard]] const mapping::Routes& routes() const { return routes_; }
+  /// A bounce of a forwarded message: it would show the mailbox, and nobody gets it.
+  [[nodiscard]] bool discards() const { return discarded_ != nullptr && copies_.empty(); }
+  /// A member's message that has several copies: those that are refused for good do not refuse the whole
+  /// message, which others have; the member gets a report of them (report.h). The ledger's entry of that
+  /// report is then the last of request().copies.
+  [[nodiscard]] bool reportable() const { return writer_ != nullptr && copies_.size() > 1; }
+  /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
+  /// a body of our own. Null otherwise.
+  [[nodiscard]] const mapping::Member* returned_to() const { return returned_to_; }
+  /// Before that copy is written: what the report was read to be. False: its header cannot be made.
+  [[nodiscard]] bool tell_return(const mapping::ParsedHeader& header, Returned::News news);
+  /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
+  /// message came to.
+  [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
+  /// The member whom the log names: the writer, or the first that gets a copy. Null when there is none.
+  [[nodiscard]] const mapping::Member* logged_member() const;
+
+  /// Copy `index` as it goes out; `header` is the one that the plan was made with. `received`: the body of
+  /// our own Received field.
+  [[nodiscard]] Copy write(std::size_t index, const mapping::ParsedHeader& header,
+                           const ClientEnvelope& envelope, std::string_view received) const;
+
+ private:
+  Plan() = default;
+  std::optional<Answer> add_recipients(const ClientEnvelope& envelope);
+  std::optional<Answer> add_recipient(const Recipient& recipient);
+  static std::string copy_name(bool inward, mapping::MemberId member, const std::string& key);
+  void leave_out_doubles();
+  std::optional<Answer> judge_return(const mapping::ParsedHeader& header);
+  void add_inward_copy(const mapping::Member& member, const std::string& notify);
+  void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
+                        const std::string& phantom, const std::string& notify);
+  [[nodiscard]] bool add_shares(const mapping::ParsedHeader& header);
+  [[nodiscard]] bool share(const mapping::Member& writer, const mapping::ParsedHeader& header);
+  [[nodiscard]] std::optional<mapping::ParsedHeader> shared_header(const mapping::Member& writer,
+                                                                   const mapping::ParsedHeader& header) const;
+  [[nodiscard]] bool add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
+                                                          const mapping::Member& member) const;
+  void choose_ids(const mapping::ParsedHeader& header);
+  void add_tags();
+  [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
+                                                        const mapping::ParsedHeader& header) const;
+  [[nodiscard]] std::string new_id(bool inward, const mapping::Member& member) const;
+
+  mapping::Routes routes_;
+  Face face_ = Face::inbound;
+  std::vector<PlannedCopy> copies_;
+  std::unordered_set<std::string> seen_;  // copies by direction, member and recipient
+  mapping::BeginRequest request_;
+  const mapping::Member* writer_ = nullptr;     // the member who writes; null for a stranger's message
+  const mapping::Member* discarded_ = nullptr;  // a bounce that nobody gets
+  bool has_public_ = false;
+  std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
+  /// What other members see of a writer's message: as the correspondents see it, with all of them named.
+  std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
+  const mapping::Member* returned_to_ = nullptr;
+  std::optional<mapping::ParsedHeader> returned_;  // in place of a report's own
+  std::optional<mapping::ParsedHeader> inside_;    // to our own: the author is the writer's mailbox
+  std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
+  std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
+  std::vector<std::string> shown_;  // canonical real addresses of the envelope
+  std::size_t correspondents_ = 0;
+  std::vector<mapping::AnonymityRule> anonymity_;
+  std::string id_seed_;  // not empty: the message has no Message-ID
+  std::int64_t now_ = 0;
+};
+
+}  // namespace kage::submission
