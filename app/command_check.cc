@@ -76,7 +76,8 @@ void check_routes_file(const Config& config, const Command& command, Report& rep
     print_error(problems.text() + "\n");
     result = fail(Errc::invalid, fmt::format("{} problems", problems.size()));
   }
-  report.line("routes file " + path, result, file ? count_of(file->spec.addresses.size(), "public address") : "");
+  report.line("routes file " + path, result,
+              file ? count_of(file->spec.addresses.size(), "public address") : "");
 }
 
 net::Task<void> check_masters(net::Redis& redis, Report& report) {
@@ -111,6 +112,12 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
   const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
   report.line("key file " + config.master_key, key ? Result<>() : std::unexpected(key.error()),
               there ? "" : "not there yet; the first serve or apply makes it");
+  if (config.redis.embedded && ::access(config.redis.folder.c_str(), F_OK) != 0) {
+    const auto server = EmbeddedRedis::find_server(config.redis);
+    report.line("Redis", server ? Result<>() : std::unexpected(server.error()),
+                "embedded; the first serve or apply starts it");
+    co_return;
+  }
   CommandRedis access(loop, config.redis, "check");
   const auto opened = co_await access.open();
   report.line("Redis", opened, config.redis.embedded ? "embedded" : "");
@@ -167,8 +174,9 @@ net::Task<void> check_network(net::Loop& loop, const Config& config, Report& rep
 }
 
 net::Task<void> check_all(net::Loop& loop, const Config& config, Report& report, bool& ended) {
-  const auto folder = make_private_folder(config.state_dir);
-  report.line("state folder " + config.state_dir, folder);
+  const auto folder = find_private_folder(config.state_dir);
+  report.line("state folder " + config.state_dir, folder ? Result<>() : std::unexpected(folder.error()),
+              folder && *folder ? "" : "not there yet; the first serve or apply makes it");
   if (folder) co_await check_mapping(loop, config, report);
   co_await check_network(loop, config, report);
   ended = true;

@@ -207,5 +207,69 @@ class FirstRun(Case):
         self.assertEqual(address(sink.messages[1].data), phantom)
 
 
+NOBODY = 65534
+
+
+class Owners(Case):
+    """Files that another user left, or that nobody has made yet."""
+
+    def setUp(self):
+        self.gateway = Gateway(self.space, next_hop_port=9, name=self._testMethodName[5:15])
+        self.gateway.write_config()
+        self.file = self.space.write(f"{self.gateway.name}/routes.toml", routes({PUBLIC: [OFFICER]}))
+
+    def ask(self, *arguments, user=None):
+        return run([program(), *arguments, "--config", self.gateway.config_path], cwd=self.gateway.folder, user=user)
+
+    def test_check_makes_nothing(self):
+        before = sorted(os.listdir(self.gateway.folder))
+        result = self.ask("check")
+        self.assertIn("state folder " + self.gateway.state + ": not there yet", result.stdout)
+        self.assertIn("Redis: embedded; the first serve or apply starts it", result.stdout)
+        self.assertEqual(sorted(os.listdir(self.gateway.folder)), before)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_a_folder_that_cannot_be_made(self):
+        for command in (["apply", self.file], ["check"], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{self.gateway.state}: Permission denied; it has to belong to nobody, who runs this, and "
+                          f"{self.gateway.folder} belongs to root", result.stdout + result.stderr, command)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_what_root_left_behind(self):
+        os.mkdir(self.gateway.state, 0o700)
+        hint = "it belongs to root and has to belong to nobody, who runs this"
+        for command in (["apply", self.file], ["check"], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{self.gateway.state}: not our folder; {hint}", result.stdout + result.stderr, command)
+        os.chown(self.gateway.state, NOBODY, NOBODY)
+        os.mkdir(f"{self.gateway.state}/redis", 0o700)
+        os.chown(f"{self.gateway.state}/redis", NOBODY, NOBODY)
+        left = f"{self.gateway.state}/redis/appendonlydir"
+        os.mkdir(left, 0o700)
+        for command in (["apply", self.file], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{left}: not our file; {hint}", result.stderr, command)
+        os.rmdir(left)
+        key = self.space.write(self.gateway.key_path, "a" * 64, mode=0o600)
+        result = self.ask("apply", self.file, user=NOBODY)
+        self.assertIn(f"{key}: cannot be opened; {hint}", result.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_root_leaves_nothing_in_another_users_folder(self):
+        os.mkdir(self.gateway.state, 0o700)
+        os.chown(self.gateway.state, NOBODY, NOBODY)
+        for command in (["apply", self.file], ["apply", "--dry-run", self.file], ["check"], ["show"], ["serve"]):
+            result = self.ask(*command)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn("it belongs to nobody and has to belong to root, who runs this", result.stdout + result.stderr)
+        self.assertEqual(os.listdir(self.gateway.state), [])
+        self.assertEqual(self.ask("apply", self.file, user=NOBODY).returncode, 0)
+        self.assertIn("1 member", self.ask("show", user=NOBODY).stdout)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
