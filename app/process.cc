@@ -132,6 +132,19 @@ Result<> own_content(const std::string& folder) {
   return {};
 }
 
+Result<> closed_to_others(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  struct stat about{};
+  if (error || ::stat(real.c_str(), &about) != 0 || (about.st_mode & (S_IROTH | S_IWOTH)) == 0) return {};
+  // A folder that lets nobody through keeps what is in it.
+  for (std::filesystem::path above = real; above.has_relative_path();) {
+    above = above.parent_path();
+    if (::stat(above.c_str(), &about) == 0 && (about.st_mode & S_IXOTH) == 0) return {};
+  }
+  return fail(Errc::denied, "every user may read it; chmod o= " + real.string());
+}
+
 Result<> write_file_atomically(const std::string& path, const std::string& content) {
   const std::string temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -29,6 +29,10 @@ Result<bool> find_private_folder(const std::string& path);
 /// What lies in a folder is ours; the error names what is not.
 Result<> own_content(const std::string& folder);
 
+/// Errc::denied when every user of the system may read a file, or write it; the detail says what to do. A
+/// file that is not there is nobody's to read.
+Result<> closed_to_others(const std::string& path);
+
 /// Replaces a file in one step. The error names the path.
 Result<> write_file_atomically(const std::string& path, const std::string& content);
 

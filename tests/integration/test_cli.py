@@ -5,6 +5,7 @@ import os
 import unittest
 
 from harness import smtp_client
+from harness.certificates import Authority
 from harness.gateway import Gateway, member, program, routes
 from harness.mail import address, message
 from harness.sink import Sink
@@ -216,10 +217,34 @@ class Owners(Case):
     def setUp(self):
         self.gateway = Gateway(self.space, next_hop_port=9, name=self._testMethodName[5:15])
         self.gateway.write_config()
+        os.chmod(self.gateway.config_path, 0o644)
         self.file = self.space.write(f"{self.gateway.name}/routes.toml", routes({PUBLIC: [OFFICER]}))
 
     def ask(self, *arguments, user=None):
         return run([program(), *arguments, "--config", self.gateway.config_path], cwd=self.gateway.folder, user=user)
+
+    def test_secrets_that_every_user_may_read(self):
+        certificate, key = Authority(self.space, name="secrets").issue("mx.school.example")
+        password = self.space.write("password", "secret\n", mode=0o640)
+        self.gateway.config["tls"] = {"certificate": [{"certificate": certificate, "key": key}]}
+        self.gateway.config["redis"] = {"unix": "/nonexistent/redis", "password_file": password}
+        self.gateway.write_config()
+        result = self.ask("check")
+        self.assertIn(f"ok    secret in {key}", result.stdout)
+        self.assertIn(f"ok    secret in {password}", result.stdout)
+        os.chmod(key, 0o644)
+        os.chmod(password, 0o644)
+        result = self.ask("check")
+        self.assertIn(f"FAIL  secret in {key}: every user may read it; chmod o= {key}", result.stdout)
+        self.assertIn(f"FAIL  secret in {password}: every user may read it", result.stdout)
+        self.gateway.config["redis"] = {"unix": "/nonexistent/redis", "password": "secret"}
+        self.gateway.write_config()
+        os.chmod(self.gateway.config_path, 0o644)
+        self.assertIn(f"FAIL  secret in {self.gateway.config_path}: every user", self.ask("check").stdout)
+        if os.geteuid() == 0:
+            os.chmod(key, 0o600)
+            result = self.ask("serve", user=NOBODY)
+            self.assertIn(f'tls.certificate.key: found "{key}" (nobody may not read it)', result.stderr)
 
     def test_check_makes_nothing(self):
         before = sorted(os.listdir(self.gateway.folder))
