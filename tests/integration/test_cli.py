@@ -180,6 +180,22 @@ class Usage(Case):
         self.assertEqual(forget.returncode, 1, "it is Redis that is missing: " + forget.stderr)
         self.assertNotIn("gone", forget.stderr)
 
+    def test_a_redis_that_is_away_is_named(self):
+        for name, redis, place, code in (
+                ("host", 'host = "127.0.0.1"\nport = 9', "127.0.0.1:9", "ECONNREFUSED"),
+                ("name", 'host = "redis.invalid"', "redis.invalid:6379", "name lookup: "),
+                ("unix", 'unix = "/nonexistent/redis"', "/nonexistent/redis", "ENOENT"),
+                ("sentinels", 'sentinels = ["127.0.0.1:9", "127.0.0.1:1"]\nsentinel_master = "m"',
+                 "sentinels 127.0.0.1:9 127.0.0.1:1", "ECONNREFUSED"),
+                ("cluster", 'cluster = ["127.0.0.1:9"]', "cluster 127.0.0.1:9", "ECONNREFUSED")):
+            with self.subTest(name):
+                path = self.space.write(f"redis {name}/kagemusha.toml",
+                                        f'[server]\nhostname = "a.example"\n[redis]\n{redis}\n')
+                result = run([program(), "show", "--config", path])
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(f"kagemusha: Redis at {place}: {code}", result.stderr)
+                self.assertIn("; is it running? See [redis]", result.stderr)
+
     def test_a_port_that_is_taken(self):
         sink = Sink(self.space).start()
         gateway = Gateway(self.space, name="taken", next_hop_port=sink.port)
