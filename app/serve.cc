@@ -239,7 +239,7 @@ net::Task<void> Process::open_mapping() {
       announce_ready(true);
       break;
     }
-    if (!access && access.error().detail != last_reason) {
+    if (!access && !stopping_ && access.error().detail != last_reason) {
       last_reason = access.error().detail;
       log::warn("mapping.waiting", {{"reason", std::string_view(last_reason)}});
     }
@@ -263,6 +263,7 @@ net::Task<void> Process::stop_worker(Slot& slot, net::Millis timeout, Process& p
 
 net::Task<void> Process::stop() {
   log::info("stopping");
+  shared_.routes.silence();
   retry_.stop();
   retry_now_.set();
   workers_left_ = slots_.size();
