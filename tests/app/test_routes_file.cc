@@ -5,7 +5,9 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+#include "base/text.h"
 #include "tests/app/files.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::app {
 
@@ -134,6 +136,20 @@ TEST_CASE("what spreadsheets do to a file is understood") {
   CHECK(file->spec.addresses[0].share_replies == mapping::SharePolicy::others);
   CHECK(file->spec.addresses[0].members[0].mailbox.spelling == "officer@gmail.com");
   CHECK(file->spec.addresses[0].members[0].name == "\u4F50\u85E4\u3000\u82B1\u5B50");
+}
+
+TEST_CASE("a spreadsheet that was not saved as CSV is called that") {
+  const test::TemporaryFolder folder;
+  for (const char* name : {"routes.xlsx", "routes.csv", "routes.toml", "ROUTES.XLS"}) {
+    const std::string path = folder / name;
+    std::ofstream(path) << (lower(name).ends_with(".xls") ? "\xD0\xCF" : "PK\x03\x04") << "binary";
+    Problems problems(name);
+    CHECK_FALSE(load_routes_file(path, {}, problems));
+    CHECK(problems.text() ==
+          std::string(name) +
+              ":1: file: found a spreadsheet; allowed: CSV; in the spreadsheet save as \"CSV "
+              "UTF-8\"");
+  }
 }
 
 TEST_CASE("Shift_JIS is read where it is said to be that") {
