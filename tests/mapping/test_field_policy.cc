@@ -1,4 +1,4 @@
-// The table of header fields: default-deny, look-up by any spelling, and what headers.md says about each
+// The table of header fields: default-deny, look-up by any spelling, and what docs/header-fields.md says about each
 // class.
 #include <catch2/catch.hpp>
 #include <set>
