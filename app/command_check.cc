@@ -1,12 +1,9 @@
 // `kagemusha check`: one line for each thing that serve needs, beginning with ok or FAIL.
 #include <fmt/format.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "app/check_network.h"
 #include "app/command_session.h"
@@ -14,8 +11,10 @@
 #include "app/process.h"
 #include "app/routes_file.h"
 #include "app/terminal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/ip.h"
+#include "tls/server_context.h"
 
 namespace kage::app {
 namespace {
@@ -41,27 +40,21 @@ class Report {
   bool failed_ = false;
 };
 
-/// Days until a certificate ends; negative: it has ended.
-Result<int> days_left(const std::string& path) {
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> file(BIO_new_file(path.c_str(), "r"), &BIO_free_all);
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      file ? PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr) : nullptr, &X509_free);
-  if (!certificate) return fail(Errc::invalid, "cannot be read");
-  int days = 0;
-  int seconds = 0;
-  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1) {
-    return fail(Errc::invalid, "has no readable end");
+void check_certificates(const Config& config, Report& report) {
+  constexpr std::int64_t kDay = 24LL * 60 * 60;
+  for (const tls::CertificateFiles& files : config.certificates) {
+    const auto loaded = tls::ServerContext::load({files});
+    const std::int64_t left = loaded ? (*loaded)->ends().front().seconds - unix_seconds() : 0;
+    Result<> result;
+    if (!loaded) result = std::unexpected(loaded.error());
+    if (loaded && left < 0) result = fail(Errc::tls, "it has expired");
+    report.line("certificate " + files.chain, result, fmt::format("{} days left", left / kDay));
   }
-  return seconds < 0 && days == 0 ? -1 : days;
 }
 
-void check_certificates(const Config& config, Report& report) {
-  for (const tls::CertificateFiles& files : config.certificates) {
-    const auto days = days_left(files.chain);
-    Result<> result;
-    if (!days) result = std::unexpected(days.error());
-    if (days && *days < 0) result = fail(Errc::tls, "it has expired");
-    report.line("certificate " + files.chain, result, days ? fmt::format("{} days left", *days) : "");
+void check_secrets(const Config& config, Report& report) {
+  for (const std::string& path : config.secret_files) {
+    report.line("secret in " + path, closed_to_others(path), "closed to others");
   }
 }
 
@@ -112,6 +105,12 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
   const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
   report.line("key file " + config.master_key, key ? Result<>() : std::unexpected(key.error()),
               there ? "" : "not there yet; the first serve or apply makes it");
+  if (config.redis.embedded && ::access(config.redis.folder.c_str(), F_OK) != 0) {
+    const auto server = EmbeddedRedis::find_server(config.redis);
+    report.line("Redis", server ? Result<>() : std::unexpected(server.error()),
+                "embedded; the first serve or apply starts it");
+    co_return;
+  }
   CommandRedis access(loop, config.redis, "check");
   const auto opened = co_await access.open();
   report.line("Redis", opened, config.redis.embedded ? "embedded" : "");
@@ -168,8 +167,9 @@ net::Task<void> check_network(net::Loop& loop, const Config& config, Report& rep
 }
 
 net::Task<void> check_all(net::Loop& loop, const Config& config, Report& report, bool& ended) {
-  const auto folder = make_private_folder(config.state_dir);
-  report.line("state folder " + config.state_dir, folder);
+  const auto folder = find_private_folder(config.state_dir);
+  report.line("state folder " + config.state_dir, folder ? Result<>() : std::unexpected(folder.error()),
+              folder && *folder ? "" : "not there yet; the first serve or apply makes it");
   if (folder) co_await check_mapping(loop, config, report);
   co_await check_network(loop, config, report);
   ended = true;
@@ -186,6 +186,7 @@ int check(const Config& config, const Command& command) {
   // What is wrong in it was printed, and ended the command, before.
   report.line("configuration " + config.file, {});
   check_certificates(config, report);
+  check_secrets(config, report);
   check_routes_file(config, command, report);
   net::Loop loop;
   bool ended = false;

@@ -16,7 +16,7 @@ constexpr const char* kAbout =
     "Kagemusha: a mail privacy gateway. People keep the mailbox they have; neither side learns\n"
     "the other's address.\n"
     "\n"
-    "To begin: write kagemusha.toml (docs/configuration.md) and a routes file (docs/operate.md), then\n"
+    "To begin: write kagemusha.toml (docs/configuration.md) and a routes file (docs/routes.md), then\n"
     "  kagemusha check            look whether everything it needs is there\n"
     "  kagemusha serve            run the gateway\n"
     "  kagemusha apply ROUTES     tell it who stands behind which public address\n"

@@ -142,15 +142,24 @@ class Builder {
     config_.master_key = keys.given("master") ? keys.text("master") : config_.state_dir + "/master.key";
   }
 
+  void keep_secret(const std::string& path) {
+    auto& files = config_.secret_files;
+    if (std::ranges::find(files, path) == files.end()) files.push_back(path);
+  }
+
   /// The password of a section, from `key` or the file that `key`_file names.
   std::string password(const SectionValues& values, const std::string& key = "password") {
     const std::string file_key = key + "_file";
-    if (!values.given(file_key)) return values.text(key);
+    if (!values.given(file_key)) {
+      if (values.given(key)) keep_secret(problems_.file());
+      return values.text(key);
+    }
     if (values.given(key)) {
       wrong(values, file_key, "a value beside " + key, fmt::format("one of {} and {}", key, file_key));
     }
     const std::string& path = values.text(file_key);
     if (path.empty()) return {};  // the settings reader has refused it
+    keep_secret(path);
     Problems unreadable(path);
     const auto content = read_file(path, kMaxSecretSize, unreadable);
     const std::string secret = content ? content->substr(0, content->find_first_of("\r\n")) : "";
@@ -263,6 +272,7 @@ class Builder {
                 "a certificate chain and its key in PEM, without a passphrase");
         }
       }
+      keep_secret(files.key);
       config_.certificates.push_back(std::move(files));
     }
   }

@@ -63,6 +63,7 @@ struct Config {
   std::size_t max_connections = 10'000;  ///< for each worker
   RedisConfig redis;
   std::vector<tls::CertificateFiles> certificates;
+  std::vector<std::string> secret_files;  ///< keys of certificates, and what passwords stand in
   std::vector<ListenConfig> listen;
   submission::SessionOptions session;  ///< hostname included
   proxy::ProxyOptions proxy;           ///< hostname included

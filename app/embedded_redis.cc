@@ -151,8 +151,15 @@ EmbeddedRedis::~EmbeddedRedis() {
   ::waitpid(state_->pid, nullptr, 0);
 }
 
+Result<std::string> EmbeddedRedis::find_server(const RedisConfig& config) {
+  std::string program = find_program(config.executable);
+  if (!program.empty()) return program;
+  return fail(Errc::not_found, "no program " + config.executable + " (redis.executable)");
+}
+
 Result<> EmbeddedRedis::start() {
   State& state = *state_;
+  if (auto ours = own_content(state.config.folder); !ours) return ours;
   auto lock = FileLock::take(state.config.folder + "/lock", state.holder + " " + std::to_string(::getpid()));
   if (!lock) return std::unexpected(lock.error());
   auto server_lock = FileLock::take(state.config.folder + "/server.lock", "redis-server\n");
@@ -160,9 +167,9 @@ Result<> EmbeddedRedis::start() {
     if (server_lock.error().code != Errc::conflict) return std::unexpected(server_lock.error());
     return fail(Errc::unavailable, "the Redis of an earlier process is still ending");
   }
-  state.program = find_program(state.config.executable);
-  if (state.program.empty())
-    return fail(Errc::not_found, "no program " + state.config.executable + " (redis.executable)");
+  auto program = find_server(state.config);
+  if (!program) return std::unexpected(program.error());
+  state.program = std::move(*program);
   state.lock.emplace(std::move(*lock));
   state.server_lock.emplace(std::move(*server_lock));
   state.children.emplace(state.loop, SIGCHLD, [&state] { state.reap(); });

@@ -24,9 +24,13 @@ class EmbeddedRedis {
   EmbeddedRedis(const EmbeddedRedis&) = delete;
   EmbeddedRedis& operator=(const EmbeddedRedis&) = delete;
 
+  /// Where its program is. Errc::not_found.
+  static Result<std::string> find_server(const RedisConfig& config);
+
   /// Takes the lock and starts the server. Errc::conflict: somebody else runs it, the detail says who.
   /// Errc::unavailable: nobody does, but a server whose starter has died has not ended yet; try again.
-  /// Errc::not_found: no such program. The folder must exist.
+  /// Errc::not_found: no such program. Errc::denied: what lies in the folder is not ours. The folder must
+  /// exist.
   Result<> start();
 
   /// start() has succeeded.

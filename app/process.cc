@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/owner.h"
+
 // Weak: a sanitizer build has its own allocator and does not link mimalloc.
 extern "C" {
 [[gnu::weak]] int mi_version();
@@ -35,7 +37,17 @@ constexpr bool kSanitized = false;
 #endif
 
 Error system_error(const std::string& path) {
-  return Error{Errc::io, path + ": " + std::strerror(errno)};
+  const int code = errno;
+  const bool denied = code == EACCES || code == EPERM;
+  return Error{denied ? Errc::denied : Errc::io,
+               path + ": " + std::strerror(code) + (denied ? owner_hint(path) : "")};
+}
+
+/// A folder that is there, and ours.
+Result<> check_folder(const std::string& path, const struct stat& now) {
+  if (!S_ISDIR(now.st_mode)) return fail(Errc::io, path + ": not a folder");
+  if (now.st_uid != ::geteuid()) return fail(Errc::denied, path + ": not our folder" + owner_hint(path));
+  return {};
 }
 
 }  // namespace
@@ -74,15 +86,63 @@ Result<> make_private_folder(const std::string& path) {
   std::error_code error;
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  if (error) {
+    errno = error.value();
+    return std::unexpected(system_error(path));
+  }
   if (::mkdir(path.c_str(), 0700) == 0) return {};
   if (errno != EEXIST) return std::unexpected(system_error(path));
   struct stat now{};
   if (::stat(path.c_str(), &now) != 0) return std::unexpected(system_error(path));
-  if (!S_ISDIR(now.st_mode)) return fail(Errc::io, path + ": not a folder");
+  if (auto ours = check_folder(path, now); !ours) return ours;
   if ((now.st_mode & 0077) != 0 && ::chmod(path.c_str(), 0700) != 0)
     return std::unexpected(system_error(path));
   if (::access(path.c_str(), W_OK | X_OK) != 0) return std::unexpected(system_error(path));
   return {};
+}
+
+Result<bool> find_private_folder(const std::string& path) {
+  struct stat now{};
+  if (::stat(path.c_str(), &now) == 0) {
+    if (auto ours = check_folder(path, now); !ours) return std::unexpected(ours.error());
+    if (::access(path.c_str(), W_OK | X_OK) != 0) return std::unexpected(system_error(path));
+    return true;
+  }
+  if (errno != ENOENT) return std::unexpected(system_error(path));
+  std::filesystem::path above = std::filesystem::absolute(path).parent_path();
+  std::error_code error;
+  while (!std::filesystem::exists(above, error) && above.has_relative_path()) above = above.parent_path();
+  if (::access(above.c_str(), W_OK | X_OK) != 0) return std::unexpected(system_error(path));
+  return false;
+}
+
+Result<> own_content(const std::string& folder) {
+  std::error_code error;
+  const uid_t us = ::geteuid();
+  if (us == 0) return {};
+  using std::filesystem::recursive_directory_iterator;
+  for (recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    struct stat now{};
+    const std::string path = at->path().string();
+    if (::lstat(path.c_str(), &now) != 0 || now.st_uid == us) continue;
+    if (S_ISREG(now.st_mode) || S_ISDIR(now.st_mode)) {
+      return fail(Errc::denied, path + ": not our file" + owner_hint(path));
+    }
+  }
+  return {};
+}
+
+Result<> closed_to_others(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  struct stat about{};
+  if (error || ::stat(real.c_str(), &about) != 0 || (about.st_mode & (S_IROTH | S_IWOTH)) == 0) return {};
+  // A folder that lets nobody through keeps what is in it.
+  for (std::filesystem::path above = real; above.has_relative_path();) {
+    above = above.parent_path();
+    if (::stat(above.c_str(), &about) == 0 && (about.st_mode & S_IXOTH) == 0) return {};
+  }
+  return fail(Errc::denied, "every user may read it; chmod o= " + real.string());
 }
 
 Result<> write_file_atomically(const std::string& path, const std::string& content) {

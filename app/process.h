@@ -21,8 +21,17 @@ void ignore_broken_pipes();
 std::string allocator_name();
 
 /// Makes a folder (and what is above it) with mode 0700 and narrows one that is wider. The error names the
-/// path.
+/// path, and whose it is where it is not ours. Root gets nobody else's folder: what it left there would be
+/// out of reach for its owner.
 Result<> make_private_folder(const std::string& path);
+/// Whether it is there; where it is not, it could be made. Makes nothing. Errors as above.
+Result<bool> find_private_folder(const std::string& path);
+/// What lies in a folder is ours; the error names what is not.
+Result<> own_content(const std::string& folder);
+
+/// Errc::denied when every user of the system may read a file, or write it; the detail says what to do. A
+/// file that is not there is nobody's to read.
+Result<> closed_to_others(const std::string& path);
 
 /// Replaces a file in one step. The error names the path.
 Result<> write_file_atomically(const std::string& path, const std::string& content);

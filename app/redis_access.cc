@@ -9,6 +9,7 @@
 #include "app/process.h"
 #include "base/random.h"
 #include "mapping/store/route_store.h"
+#include "net/ip.h"
 #include "tls/client_context.h"
 #include "tls/tls_stream.h"
 
@@ -22,6 +23,29 @@ std::shared_ptr<const mapping::MasterKeys> take_keys(std::string& bytes) {
   auto keys = std::make_shared<const mapping::MasterKeys>(bytes);
   OPENSSL_cleanse(bytes.data(), bytes.size());
   return keys;
+}
+
+/// Where the configuration says that Redis is.
+std::string place_of(const RedisConfig& config) {
+  const net::RedisOptions& options = config.options;
+  if (!options.unix_path.empty()) return options.unix_path;
+  const bool sentinels = !options.sentinels.endpoints.empty();
+  const auto& servers = sentinels ? options.sentinels.endpoints : options.cluster;
+  if (servers.empty()) return net::format_endpoint(options.host, options.port);
+  std::string out = sentinels ? "sentinels" : "cluster";
+  for (const net::Endpoint& server : servers) out += " " + net::format_endpoint(server.host, server.port);
+  return out;
+}
+
+/// For an operator, who has several servers to think of.
+std::unexpected<Error> explain(Error error, const RedisConfig& config) {
+  constexpr std::string_view kPrefix = "Redis: ";
+  if (config.embedded) return std::unexpected(std::move(error));
+  if (error.detail.starts_with(kPrefix)) error.detail.erase(0, kPrefix.size());
+  if (error.detail.empty()) error.detail = to_string(error.code);
+  error.detail = "Redis at " + place_of(config) + ": " + error.detail +
+                 (error.code == Errc::denied ? "; see [redis]" : "; is it running? See [redis]");
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
@@ -75,12 +99,12 @@ net::Task<Result<>> CommandRedis::open() {
   if (redis_->is_cluster()) {
     // Not all of its servers are needed for everything.
     const auto servers = co_await redis_->servers();
-    co_return servers ? Result<>() : std::unexpected(servers.error());
+    co_return servers ? Result<>() : explain(servers.error(), config_);
   }
   net::RedisBatch batch;
   batch.add({"PING"});
   const auto answer = co_await redis_->run(std::move(batch));
-  if (!answer) co_return std::unexpected(answer.error());
+  if (!answer) co_return explain(answer.error(), config_);
   co_return Result<>();
 }
 

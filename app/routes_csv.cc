@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 8> kColumns = {
 std::vector<std::string_view> columns_known() {
   std::vector<std::string_view> names(kColumns.begin(), kColumns.end());
   for (const mapping::AddressPolicy& policy : mapping::address_policies()) {
-    names.push_back(policy.key == "name" ? "name_policy" : policy.key);
+    names.push_back(policy_column(policy));
   }
   return names;
 }

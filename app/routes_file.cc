@@ -19,6 +19,8 @@ namespace kage::app {
 namespace {
 
 constexpr std::size_t kMaxFile = 256u << 20;
+constexpr std::array<std::string_view, 4> kSpreadsheets = {".xlsx", ".xlsm", ".xls", ".ods"};
+constexpr std::string_view kZip = "PK\x03\x04";  ///< what the newer kinds of them begin with
 
 /// Where the keys of one table go.
 struct Slot {
@@ -134,7 +136,13 @@ std::optional<RoutesFile> load_routes_file(const std::string& path, const std::v
                                            Problems& problems, RoutesEncoding encoding) {
   const auto text = read_file(path, kMaxFile, problems);
   if (!text) return std::nullopt;
-  const auto format = lower(path).ends_with(".csv") ? RoutesFormat::csv : RoutesFormat::toml;
+  const std::string name = lower(path);
+  const bool spreadsheet = std::ranges::any_of(kSpreadsheets, [&](auto end) { return name.ends_with(end); });
+  if (spreadsheet || text->starts_with(kZip)) {
+    problems.add(1, "file", "a spreadsheet", "CSV; in the spreadsheet save as \"CSV UTF-8\"");
+    return std::nullopt;
+  }
+  const auto format = name.ends_with(".csv") ? RoutesFormat::csv : RoutesFormat::toml;
   return parse_routes(*text, format, providers, problems, encoding);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/problems.h"
+#include "mapping/routes/address_policy.h"
 #include "mapping/routes/table.h"
 
 namespace kage::app {
@@ -50,5 +51,11 @@ std::optional<RoutesFile> load_routes_file(const std::string& path, const std::v
 /// The whole of what the file means: what it left out stays as it is `now` for public addresses, domains and
 /// members that are there already. Next year's list of names and mailboxes changes no policy and no password.
 mapping::RouteSpec complete(RoutesFile file, const mapping::RouteTable& now);
+
+/// The column of a policy in CSV: its key, where that is not the member's name.
+std::string_view policy_column(const mapping::AddressPolicy& policy);
+
+/// docs/routes.md.
+std::string routes_markdown();
 
 }  // namespace kage::app

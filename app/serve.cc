@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -21,7 +22,9 @@
 #include "app/redis_access.h"
 #include "app/serve_worker.h"
 #include "app/signals.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "net/listener.h"
 #include "net/worker.h"
 
@@ -69,6 +72,7 @@ class Process {
   Result<> write_ready_file(const std::string& path) const;
   void log_listeners() const;
   void watch_signals();
+  void look_at_certificates() const;
   void on_stop_signal();
   void on_reload_signal();
   void announce_ready(bool routes);
@@ -160,6 +164,22 @@ void Process::watch_signals() {
   signals_.push_back(std::make_unique<SignalWatch>(loop_, SIGHUP, [this] { on_reload_signal(); }));
 }
 
+/// The first end is a metric, and one that is near or past is worth a line.
+void Process::look_at_certificates() const {
+  if (!shared_.tls) return;
+  constexpr std::int64_t kDay = 24LL * 60 * 60;
+  constexpr std::int64_t kNear = 14 * kDay;
+  std::int64_t first = std::numeric_limits<std::int64_t>::max();
+  for (const tls::CertificateEnd& end : shared_.tls->ends()) {
+    first = std::min(first, end.seconds);
+    const std::int64_t left = end.seconds - unix_seconds();
+    if (left > kNear) continue;
+    const std::int64_t days = left >= 0 ? left / kDay : -1 - (-left - 1) / kDay;
+    log::warn("certificate.ends", {{"file", std::string_view(end.file)}, {"days", days}});
+  }
+  metrics::set(metrics::Gauge::certificate_end, first);
+}
+
 void Process::on_stop_signal() {
   if (stopping_) {
     log::warn("stopped", {{"reason", "second signal"}});
@@ -180,6 +200,7 @@ void Process::on_reload_signal() {
     return;
   }
   log::info("reloaded", {{"certificates", config_.certificates.size()}});
+  look_at_certificates();
 }
 
 void Process::announce_ready(bool routes) {
@@ -218,7 +239,7 @@ net::Task<void> Process::open_mapping() {
       announce_ready(true);
       break;
     }
-    if (!access && access.error().detail != last_reason) {
+    if (!access && !stopping_ && access.error().detail != last_reason) {
       last_reason = access.error().detail;
       log::warn("mapping.waiting", {{"reason", std::string_view(last_reason)}});
     }
@@ -242,6 +263,7 @@ net::Task<void> Process::stop_worker(Slot& slot, net::Millis timeout, Process& p
 
 net::Task<void> Process::stop() {
   log::info("stopping");
+  shared_.routes.silence();
   retry_.stop();
   retry_now_.set();
   workers_left_ = slots_.size();
@@ -288,6 +310,7 @@ net::Task<void> Process::begin(std::string ready_file) {
 
 int Process::run(const std::string& ready_file) {
   watch_signals();
+  look_at_certificates();
   net::spawn(begin(ready_file));
   loop_.run();
   log::info("stopped");

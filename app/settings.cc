@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
 
+#include "base/owner.h"
 #include "base/text.h"
 #include "http/negotiate.h"
 #include "message/address.h"
@@ -270,10 +272,12 @@ class SettingsReader {
   bool check_file(const Setting& setting, const TomlNode& node, const SettingValue& value) {
     if (use_ == ConfigUse::tool && setting.section != "redis") return true;
     std::error_code error;
-    const bool file = std::filesystem::is_regular_file(value.text, error);
-    if (file && ::access(value.text.c_str(), R_OK) == 0) return true;
-    const bool exists = std::filesystem::exists(value.text, error);
-    const char* reason = exists ? "cannot be read as a file" : "there is no such file";
+    const bool readable = ::access(value.text.c_str(), R_OK) == 0;
+    const bool denied = !readable && errno == EACCES;
+    if (readable && std::filesystem::is_regular_file(value.text, error)) return true;
+    const std::string reason = denied ? user_name(::geteuid()) + " may not read it"
+                               : std::filesystem::exists(value.text, error) ? "cannot be read as a file"
+                                                                            : "there is no such file";
     wrong(setting, node.line, fmt::format("{} ({})", describe(node), reason));
     return false;
   }

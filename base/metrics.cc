@@ -129,6 +129,8 @@ constexpr std::array<Description<Gauge>, static_cast<std::size_t>(Gauge::size_)>
     {Gauge::cache_phantoms_derived, "kagemusha_cache_entries", R"({cache="phantoms derived"})", ""},
     {Gauge::cache_ids_derived, "kagemusha_cache_entries", R"({cache="ids derived"})", ""},
     {Gauge::cache_fields_derived, "kagemusha_cache_entries", R"({cache="fields derived"})", ""},
+    {Gauge::certificate_end, "kagemusha_certificate_end_seconds", "",
+     "When the first of our certificates ends, in Unix seconds; 0 without certificates."},
 }};
 
 constexpr std::array<Description<Histogram>, static_cast<std::size_t>(Histogram::size_)> kHistograms = {{

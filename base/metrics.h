@@ -104,6 +104,7 @@ enum class Gauge : std::uint8_t {
   cache_phantoms_derived,
   cache_ids_derived,
   cache_fields_derived,
+  certificate_end,
   size_,
 };
 

@@ -9,13 +9,25 @@ namespace {
 // TLS 1.2; TLS 1.3 has good defaults. RFC 9325 §4.2.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
-/// A key with a passphrase is refused instead of asking at a terminal that is not there.
+/// A key with a passphrase was met.
+thread_local bool passphrase_asked = false;
+
+/// It is refused instead of asking at a terminal that is not there.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/) {
+  passphrase_asked = true;
   return -1;
 }
 
+/// OpenSSL says "PEM lib" of all that a PEM file can have wrong.
+std::string reason_of_file(std::string_view what) {
+  const bool pem = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_PEM_LIB;
+  std::string reason = take_reason();
+  if (passphrase_asked) return "it has a passphrase";
+  return pem ? "not a PEM " + std::string(what) : reason;
+}
+
 std::unexpected<Error> refuse(std::string_view what, const std::string& file) {
-  return fail(Errc::invalid, std::string(what) + " " + file + ": " + take_reason());
+  return fail(Errc::invalid, std::string(what) + " " + file + ": " + reason_of_file(what));
 }
 
 }  // namespace
@@ -46,6 +58,7 @@ SslCtxPtr make_context(const SSL_METHOD* method) {
 
 Result<> use_certificate(SSL_CTX* context, const std::string& chain_file, const std::string& key_file) {
   ERR_clear_error();
+  passphrase_asked = false;
   if (SSL_CTX_use_certificate_chain_file(context, chain_file.c_str()) != 1) {
     return refuse("certificate", chain_file);
   }

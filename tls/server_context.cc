@@ -3,6 +3,7 @@
 
 #include <openssl/x509v3.h>
 
+#include <ctime>
 #include <unordered_map>
 
 #include "base/random.h"
@@ -37,10 +38,16 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
+std::int64_t end_of(const X509* certificate) {
+  std::tm end{};
+  return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 ? ::timegm(&end) : 0;
+}
+
 }  // namespace
 
 struct ServerContext::State {
   std::vector<SslCtxPtr> contexts;
+  std::vector<CertificateEnd> ends;
   std::unordered_map<std::string, SSL_CTX*> by_name;  // "mail.example" or "*.example"
 
   [[nodiscard]] SSL_CTX* find(std::string_view asked) const {
@@ -97,6 +104,7 @@ Result<std::shared_ptr<const ServerContext::State>> ServerContext::read_files() 
     for (const std::string& name : names_of(SSL_CTX_get0_certificate(context.get()))) {
       state->by_name.emplace(name, context.get());  // the first file with a name has it
     }
+    state->ends.push_back({files.chain, end_of(SSL_CTX_get0_certificate(context.get()))});
     state->contexts.push_back(std::move(context));
   }
   SSL_CTX* first = state->contexts.front().get();
@@ -111,6 +119,11 @@ Result<> ServerContext::reload() {
   const std::lock_guard lock(mutex_);
   state_ = std::move(*state);
   return {};
+}
+
+std::vector<CertificateEnd> ServerContext::ends() const {
+  const std::lock_guard lock(mutex_);
+  return state_->ends;
 }
 
 ServerContext::Connection ServerContext::connection() const {

@@ -4,6 +4,7 @@
 // Thread-safe: workers share one. What was loaded is immutable; reload() puts another in its place.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,6 +22,12 @@ struct CertificateFiles {
   std::string key;
 };
 
+/// When a certificate ends; those of its chain do not count.
+struct CertificateEnd {
+  std::string file;
+  std::int64_t seconds = 0;  ///< Unix time
+};
+
 class ServerContext {
  public:
   /// Loads all of them. The first is the default for clients that name no server, or one we do not have; the
@@ -31,6 +38,9 @@ class ServerContext {
   /// Reads the files again. New connections use them; tickets given out before still resume. When one file is
   /// wrong everything stays as it was: Errc::invalid, naming the file.
   Result<> reload();
+
+  /// Of the current certificates, in the order of the files.
+  [[nodiscard]] std::vector<CertificateEnd> ends() const;
 
   /// For tls_stream.cc: a connection of the current certificates. `keep` has to live while it shakes hands.
   struct Connection {

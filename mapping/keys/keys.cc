@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/owner.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "mapping/keys/openssl_support.h"
@@ -146,14 +147,15 @@ Result<std::string> read_master_key(const std::string& path) {
   if (file.fd < 0) {
     if (errno == ENOENT) return std::unexpected(file_error(Errc::not_found, path, "does not exist"));
     const Errc code = errno == EACCES ? Errc::denied : Errc::io;
-    return std::unexpected(file_error(code, path, "cannot be opened"));
+    return std::unexpected(
+        file_error(code, path, "cannot be opened" + (code == Errc::denied ? owner_hint(path) : "")));
   }
   struct stat about{};
   if (::fstat(file.fd, &about) != 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
   if (!S_ISREG(about.st_mode))
     return std::unexpected(file_error(Errc::invalid, path, "is not a regular file"));
   if (about.st_uid != ::geteuid() && about.st_uid != 0) {
-    return std::unexpected(file_error(Errc::denied, path, "belongs to another user"));
+    return std::unexpected(file_error(Errc::denied, path, "belongs to another user" + owner_hint(path)));
   }
   if ((about.st_mode & 077U) != 0) {
     return std::unexpected(file_error(Errc::denied, path, "is open to others; its mode must be 0600"));
@@ -174,7 +176,9 @@ Result<std::string> create_master_key(const std::string& path) {
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR)};
   if (file.fd < 0) {
     if (errno == EEXIST) return std::unexpected(file_error(Errc::conflict, path, "exists already"));
-    return std::unexpected(file_error(Errc::io, path, "cannot be created"));
+    const bool denied = errno == EACCES;
+    return std::unexpected(
+        file_error(Errc::io, path, "cannot be created" + (denied ? owner_hint(path) : "")));
   }
   std::string key = random_bytes(kMasterKeySize);
   std::string text = hex(key) + "\n";

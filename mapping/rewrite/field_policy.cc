@@ -169,7 +169,8 @@ constexpr auto kRules = std::to_array<FieldRule>({
 
 constexpr FieldRule kDefault = dropped("*", "everything else");
 
-constexpr std::size_t kSlots = 512;  ///< a power of two, well above the number of rules
+constexpr std::size_t kMostShown = 32;  ///< bits of an entry of Index::shown
+constexpr std::size_t kSlots = 512;     ///< a power of two, well above the number of rules
 
 constexpr bool is_family(const FieldRule& rule) {
   return rule.name.ends_with('*');
@@ -223,7 +224,9 @@ struct Index {
         first = number;
         continue;
       }
-      if (kRules[i].towards_member != drop) shown[third_of(key)] |= 1U << key.size();
+      if (kRules[i].towards_member != drop && key.size() < kMostShown) {
+        shown[third_of(key)] |= 1U << key.size();
+      }
       std::size_t slot = slot_of(key);
       while (slots[slot] != 0) slot = (slot + 1) % kSlots;
       slots[slot] = number;
@@ -237,7 +240,21 @@ constexpr bool has_short_family() {
   return std::ranges::any_of(
       kRules, [](const FieldRule& rule) { return is_family(rule) && key_of(rule).size() < 3; });
 }
-static_assert(!has_short_family());
+static_assert(!has_short_family(), "a family is found by its third letter");
+
+constexpr bool has_shown_family() {
+  return std::ranges::any_of(
+      kRules, [](const FieldRule& rule) { return is_family(rule) && rule.towards_member != drop; });
+}
+static_assert(!has_shown_family(), "Index::shown knows whole names only: a family may not cross to a member");
+
+constexpr bool has_long_name() {
+  return std::ranges::any_of(kRules, [](const FieldRule& rule) {
+    return rule.towards_member != drop && rule.name.size() >= kMostShown;
+  });
+}
+static_assert(!has_long_name(),
+              "Index::shown has a bit for each length below 32: a longer name may not cross");
 
 }  // namespace
 
@@ -256,7 +273,7 @@ std::span<const FieldRule> field_rules() {
 }
 
 bool is_surely_dropped(std::string_view name) {
-  return name.empty() || name.size() >= 32 || (kIndex.shown[third_of(name)] >> name.size() & 1U) == 0;
+  return name.empty() || name.size() >= kMostShown || (kIndex.shown[third_of(name)] >> name.size() & 1U) == 0;
 }
 
 const FieldRule& find_rule(std::string_view name) {

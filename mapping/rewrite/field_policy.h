@@ -1,5 +1,5 @@
-// Which header fields cross, as data (headers.md). The rule is default-deny: what the table does not name is
-// dropped.
+// Which header fields cross, as data (docs/header-fields.md). The rule is default-deny: what the table does
+// not name is dropped.
 #pragma once
 
 #include <bitset>
@@ -32,8 +32,8 @@ std::span<const FieldRule> field_rules();
 /// rules.
 const FieldRule& find_rule(std::string_view name);
 
-/// Whether a field of this name surely does not cross towards a member: quicker, and wrong in one direction
-/// only.
+/// Whether a field of this name surely does not cross towards a member: quicker than find_rule(). `true` is
+/// always right; `false` may be said of a field that does not cross.
 bool is_surely_dropped(std::string_view name);
 
 /// Some of the fields that cross towards a member.

@@ -29,26 +29,29 @@ constexpr std::array kPolicies = {
     AddressPolicy{"recipients", "private|open", "whether correspondents of one message see each other",
                   get<&AddressSpec::recipients>, set<&AddressSpec::recipients, RecipientPolicy>},
     AddressPolicy{"anonymize", "always|never|prefix",
-                  "whose address members do not see: everybody's, nobody's, or that of who writes 184 before "
-                  "the subject",
+                  "whose address members do not see. With `\"prefix\"`: that of who writes 184 before the "
+                  "subject, in any width",
                   get<&AddressSpec::anonymize>, set<&AddressSpec::anonymize, AnonymizePolicy>},
-    AddressPolicy{"allow_186", "false|true", "under `always`: whether a sender may show the address with 186",
+    AddressPolicy{"allow_186", "false|true",
+                  "under `\"always\"`: whether a sender may show the address with 186 before the subject",
                   get<&AddressSpec::allow_186>, set<&AddressSpec::allow_186, bool>},
-    AddressPolicy{"keep_marker", "false|true", "whether 184 and 186 stay in the subject",
+    AddressPolicy{"keep_marker", "false|true", "whether 184 and 186 stay in the subject that members see",
                   get<&AddressSpec::keep_marker>, set<&AddressSpec::keep_marker, bool>},
-    AddressPolicy{"share_replies", "false|true|self",
-                  "whether what a member answers also reaches the other members, and with `self` the sender",
-                  get<&AddressSpec::share_replies>, set<&AddressSpec::share_replies, SharePolicy>},
+    AddressPolicy{
+        "share_replies", "false|true|self",
+        "whether what a member answers also reaches the other members, and with `\"self\"` the sender",
+        get<&AddressSpec::share_replies>, set<&AddressSpec::share_replies, SharePolicy>},
     AddressPolicy{"direct", "true|false", "whether members may write to real addresses, or to phantoms only",
                   get_direct, set_direct},
     AddressPolicy{
         "collect", "false|true",
         "whether it is kept who wrote, when, and under which display name, for `kagemusha phantoms`",
         get<&AddressSpec::collect>, set<&AddressSpec::collect, bool>},
-    AddressPolicy{"form", "false|true", "whether the web form writes to it", get<&AddressSpec::form>,
-                  set<&AddressSpec::form, bool>},
+    AddressPolicy{"form", "false|true", "whether a [web form](web-form.md) writes to it",
+                  get<&AddressSpec::form>, set<&AddressSpec::form, bool>},
     AddressPolicy{"form_code", "false|true",
-                  "whether a visitor of the web form first proves the e-mail address with a code sent there",
+                  "whether its visitors first prove their address with [a code that is sent "
+                  "there](web-form.md#a-code-before-the-message-is-sent)",
                   get<&AddressSpec::form_code>, set<&AddressSpec::form_code, bool>},
 };
 

@@ -17,7 +17,7 @@ struct AddressPolicy {
   std::string_view key;  ///< in a routes file
   std::string_view
       choices;  ///< "always|never|prefix", in the order of the numbers below; the first is the default
-  std::string_view help;
+  std::string_view help;  ///< in docs/routes.md; Markdown
   unsigned (*get)(const AddressSpec&);
   void (*set)(AddressSpec&, unsigned);
   /// Whether the choices include "true" and "false", which TOML writes without quotes.

@@ -35,6 +35,8 @@ class SharedRoutes {
   /// The newest snapshot, or why there is none (contract R3.8): Errc::unavailable with a reason for
   /// operators.
   [[nodiscard]] Result<Routes> current() const;
+  /// The process ends: what is not ready any more is no news for the log.
+  void silence();
 
  private:
   friend class Directory;

@@ -22,6 +22,15 @@ Result<Routes> SharedRoutes::State::current() const {
   return table_;
 }
 
+void SharedRoutes::silence() {
+  state_->silence();
+}
+
+void SharedRoutes::State::silence() {
+  const std::lock_guard lock(mutex_);
+  silent_ = true;
+}
+
 Routes SharedRoutes::State::table() const {
   const std::lock_guard lock(mutex_);
   return table_;
@@ -40,7 +49,7 @@ Result<Routes> SharedRoutes::State::publish(Routes table) {
   log::info("routes.loaded", {{"addresses", table->addresses().size()}, {"members", table->member_count()}});
   const std::lock_guard lock(mutex_);
   replace(table);
-  if (!reason_.empty()) log::info("mapping.ready");
+  if (!reason_.empty() && !silent_) log::info("mapping.ready");
   reason_.clear();
   return table;
 }
@@ -68,14 +77,14 @@ void SharedRoutes::State::suspend(const std::string& reason, bool drop) {
   const std::lock_guard lock(mutex_);
   if (drop && table_) replace(nullptr);
   if (reason_ == reason) return;
-  log::warn("mapping.not_ready", {{"reason", std::string_view(reason)}});
+  if (!silent_) log::warn("mapping.not_ready", {{"reason", std::string_view(reason)}});
   reason_ = reason;
 }
 
 void SharedRoutes::State::resume() {
   const std::lock_guard lock(mutex_);
   if (reason_.empty() || table_ == nullptr) return;
-  log::info("mapping.ready");
+  if (!silent_) log::info("mapping.ready");
   reason_.clear();
 }
 

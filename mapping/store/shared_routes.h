@@ -30,6 +30,7 @@ struct SharedRoutes::State {
   /// Nothing may be used until resume() or publish(). `drop`: the table will not be good again.
   void suspend(const std::string& reason, bool drop);
   void resume();
+  void silence();
 
   /// Who is told on its own loop when the table became another.
   struct Listener {
@@ -53,6 +54,7 @@ struct SharedRoutes::State {
   Routes table_;
   std::shared_ptr<const MasterKeys> master_;
   std::string reason_ = "routes not loaded yet";  // empty: ready
+  bool silent_ = false;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::atomic<std::uint64_t> doubts_ = 0;
 

@@ -47,6 +47,8 @@ TEST_CASE("a full configuration") {
   CHECK(config->listen[5].face == ListenConfig::Face::http);
   CHECK(config->listen[5].address == "127.0.0.1");
   CHECK(config->certificates.size() == 1);
+  CHECK(config->secret_files ==
+        std::vector{beside("password.txt"), beside("key.pem"), std::string("full.toml")});
   CHECK(config->max_connections == 500);
   CHECK(config->session.max_message_size == 20u << 20);
   CHECK(config->session.max_header_size == 131'072);

@@ -91,6 +91,27 @@ TEST_CASE("private folders") {
   CHECK_FALSE(write_file_atomically(folder / "no/such/file", "x"));
 }
 
+TEST_CASE("a secret that every user may read is told") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "secret";
+  REQUIRE(write_file_atomically(path, "x\n"));
+  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+  for (const mode_t mode : {0600U, 0640U, 0660U}) {
+    REQUIRE(::chmod(path.c_str(), mode) == 0);
+    CHECK(closed_to_others(path));
+  }
+  std::filesystem::create_symlink(path, folder / "link");
+  for (const mode_t mode : {0644U, 0604U, 0602U}) {
+    REQUIRE(::chmod(path.c_str(), mode) == 0);
+    const auto open = closed_to_others(folder / "link");
+    REQUIRE_FALSE(open);
+    CHECK(open.error().detail == "every user may read it; chmod o= " + path);
+  }
+  REQUIRE(::chmod(folder.path().c_str(), 0750) == 0);
+  CHECK(closed_to_others(path));  // nobody gets there
+  CHECK(closed_to_others(folder / "none"));
+}
+
 TEST_CASE("a lock has one holder") {
   const TemporaryFolder folder;
   auto first = FileLock::take(folder / "lock", "serve 1");

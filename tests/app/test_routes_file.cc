@@ -1,9 +1,13 @@
 // What good routes files become, and that both formats say the same.
 #include "app/routes_file.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <sstream>
 
+#include "base/text.h"
 #include "tests/app/files.h"
+#include "tests/temporary_folder.h"
 
 namespace kage::app {
 
@@ -135,6 +139,20 @@ TEST_CASE("what spreadsheets do to a file is understood") {
   CHECK(file->spec.addresses[0].members[0].name == "\u4F50\u85E4\u3000\u82B1\u5B50");
 }
 
+TEST_CASE("a spreadsheet that was not saved as CSV is called that") {
+  const test::TemporaryFolder folder;
+  for (const char* name : {"routes.xlsx", "routes.csv", "routes.toml", "ROUTES.XLS"}) {
+    const std::string path = folder / name;
+    std::ofstream(path) << (lower(name).ends_with(".xls") ? "\xD0\xCF" : "PK\x03\x04") << "binary";
+    Problems problems(name);
+    CHECK_FALSE(load_routes_file(path, {}, problems));
+    CHECK(problems.text() ==
+          std::string(name) +
+              ":1: file: found a spreadsheet; allowed: CSV; in the spreadsheet save as \"CSV "
+              "UTF-8\"");
+  }
+}
+
 TEST_CASE("Shift_JIS is read where it is said to be that") {
   const std::string text =
       "address,mailbox,name\r\npta@school.example,officer@gmail.com,\x95\x5C\x8E\xA6\r\n";
@@ -150,6 +168,85 @@ TEST_CASE("Shift_JIS is read where it is said to be that") {
   Problems unsaid("x.csv");
   CHECK_FALSE(parse_routes(text, RoutesFormat::csv, {}, unsaid));
   CHECK(unsaid.text().find("--encoding shift_jis") != std::string::npos);
+}
+
+namespace {
+
+/// What stands in the page's first ```LANGUAGE block.
+std::string block_of(const std::string& page, const std::string& language) {
+  const std::string begin = "```" + language + "\n";
+  const std::size_t at = page.find(begin);
+  REQUIRE(at != std::string::npos);
+  return page.substr(at + begin.size(), page.find("```\n", at + begin.size()) - at - begin.size());
+}
+
+/// The names in one column of the page's tables below `heading`, up to the next one.
+std::vector<std::string> names_below(const std::string& page, const std::string& heading, int column) {
+  std::vector<std::string> names;
+  const std::size_t at = page.find("\n## " + heading + "\n");
+  REQUIRE(at != std::string::npos);
+  std::istringstream lines(page.substr(at + 1, page.find("\n## ", at + 1) - at));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("| `")) continue;
+    std::size_t cell = 0;
+    for (int i = 0; i < column; ++i) cell = line.find(" | ", cell) + 1;
+    const std::string text = line.substr(cell + 2, line.find(" |", cell + 2) - cell - 2);
+    if (text.starts_with('`')) names.push_back(text.substr(1, text.size() - 2));
+  }
+  return names;
+}
+
+/// The names that a refusal lists after `before`.
+std::vector<std::string> listed(const std::string& text, RoutesFormat format, const std::string& before) {
+  Problems problems("x");
+  CHECK_FALSE(parse_routes(text, format, {}, problems));
+  const std::string found = problems.text();
+  std::size_t at = found.find(before);
+  INFO(found);
+  REQUIRE(at != std::string::npos);
+  std::istringstream rest(found.substr(at + before.size(), found.find('\n', at) - at - before.size()));
+  std::vector<std::string> names;
+  for (std::string name; std::getline(rest, name, ',');)
+    names.push_back(name.substr(name.find_first_not_of(' ')));
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<std::string> sorted(std::vector<std::string> names) {
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("docs/routes.md has every key and every column, and its examples can be read") {
+  const std::string page = routes_markdown();
+  Problems problems("example");
+  const auto toml = parse_routes(block_of(page, "toml"), RoutesFormat::toml, {"gmail"}, problems);
+  const auto csv = parse_routes(block_of(page, "csv"), RoutesFormat::csv, {"gmail"}, problems);
+  INFO(problems.text());
+  REQUIRE(toml);
+  REQUIRE(csv);
+  CHECK(toml->spec.domains == csv->spec.domains);
+  CHECK(toml->spec.addresses[0].display_name == csv->spec.addresses[0].display_name);
+  CHECK(toml->spec.addresses[0].share_replies == csv->spec.addresses[0].share_replies);
+  CHECK(toml->spec.addresses[0].members[0] == csv->spec.addresses[0].members[0]);
+
+  auto address = names_below(page, "`[[address]]`", 0);
+  for (const std::string& policy : names_below(page, "Policies", 0)) address.push_back(policy);
+  address.emplace_back("member");
+  const std::string member = "[[address]]\n[[address.member]]\nqqqqqqqqqqq = 1\n";
+  CHECK(sorted(address) == listed("[[address]]\nqqqqqqqqqqq = 1\n", RoutesFormat::toml, "one of "));
+  CHECK(sorted(names_below(page, "`[[address.member]]`", 0)) ==
+        listed(member, RoutesFormat::toml, "one of "));
+  CHECK(sorted(names_below(page, "`[[domain]]`", 0)) ==
+        listed("[[domain]]\nqqqqqqqqqqq = 1\n", RoutesFormat::toml, "one of "));
+
+  std::vector<std::string> columns;
+  for (const char* table : {"`[[address]]`", "`[[address.member]]`", "`[[domain]]`", "Policies"}) {
+    for (const std::string& column : names_below(page, table, 2)) columns.push_back(column);
+  }
+  CHECK(sorted(columns) == listed("qqqqqqqqqqq\n", RoutesFormat::csv, "a header row of "));
 }
 
 TEST_CASE("many rows") {

@@ -12,7 +12,7 @@ from harness.mail import find_pattern, find_traces, message
 from harness.small import OFFICER, PHANTOM_DOMAIN, PUBLIC, STRANGER, TEACHER, Small, front_fields
 from harness.smtp_client import Client, stuff
 
-# headers.md, all classes, in both directions; families by one or two of their members.
+# docs/header-fields.md, all classes, in both directions; families by one or two of their members.
 ADDRESS_FIELDS = ("Sender Reply-To Cc Bcc Mail-Followup-To Mail-Reply-To Resent-From Resent-To Resent-Cc Resent-Sender "
                   "Resent-Reply-To Resent-Bcc Disposition-Notification-To").split()
 ID_FIELDS = "In-Reply-To References Resent-Message-ID Supersedes Content-ID".split()

@@ -5,6 +5,7 @@ import os
 import unittest
 
 from harness import smtp_client
+from harness.certificates import Authority
 from harness.gateway import Gateway, member, program, routes
 from harness.mail import address, message
 from harness.sink import Sink
@@ -179,6 +180,22 @@ class Usage(Case):
         self.assertEqual(forget.returncode, 1, "it is Redis that is missing: " + forget.stderr)
         self.assertNotIn("gone", forget.stderr)
 
+    def test_a_redis_that_is_away_is_named(self):
+        for name, redis, place, code in (
+                ("host", 'host = "127.0.0.1"\nport = 9', "127.0.0.1:9", "ECONNREFUSED"),
+                ("name", 'host = "redis.invalid"', "redis.invalid:6379", "name lookup: "),
+                ("unix", 'unix = "/nonexistent/redis"', "/nonexistent/redis", "ENOENT"),
+                ("sentinels", 'sentinels = ["127.0.0.1:9", "127.0.0.1:1"]\nsentinel_master = "m"',
+                 "sentinels 127.0.0.1:9 127.0.0.1:1", "ECONNREFUSED"),
+                ("cluster", 'cluster = ["127.0.0.1:9"]', "cluster 127.0.0.1:9", "ECONNREFUSED")):
+            with self.subTest(name):
+                path = self.space.write(f"redis {name}/kagemusha.toml",
+                                        f'[server]\nhostname = "a.example"\n[redis]\n{redis}\n')
+                result = run([program(), "show", "--config", path])
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(f"kagemusha: Redis at {place}: {code}", result.stderr)
+                self.assertIn("; is it running? See [redis]", result.stderr)
+
     def test_a_port_that_is_taken(self):
         sink = Sink(self.space).start()
         gateway = Gateway(self.space, name="taken", next_hop_port=sink.port)
@@ -205,6 +222,94 @@ class FirstRun(Case):
         gateway.start()
         self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 250)
         self.assertEqual(address(sink.messages[1].data), phantom)
+
+
+NOBODY = 65534
+
+
+class Owners(Case):
+    """Files that another user left, or that nobody has made yet."""
+
+    def setUp(self):
+        self.gateway = Gateway(self.space, next_hop_port=9, name=self._testMethodName[5:15])
+        self.gateway.write_config()
+        os.chmod(self.gateway.config_path, 0o644)
+        self.file = self.space.write(f"{self.gateway.name}/routes.toml", routes({PUBLIC: [OFFICER]}))
+
+    def ask(self, *arguments, user=None):
+        return run([program(), *arguments, "--config", self.gateway.config_path], cwd=self.gateway.folder, user=user)
+
+    def test_secrets_that_every_user_may_read(self):
+        certificate, key = Authority(self.space, name="secrets").issue("mx.school.example")
+        password = self.space.write("password", "secret\n", mode=0o640)
+        self.gateway.config["tls"] = {"certificate": [{"certificate": certificate, "key": key}]}
+        self.gateway.config["redis"] = {"unix": "/nonexistent/redis", "password_file": password}
+        self.gateway.write_config()
+        result = self.ask("check")
+        self.assertIn(f"ok    secret in {key}", result.stdout)
+        self.assertIn(f"ok    secret in {password}", result.stdout)
+        os.chmod(key, 0o644)
+        os.chmod(password, 0o644)
+        result = self.ask("check")
+        self.assertIn(f"FAIL  secret in {key}: every user may read it; chmod o= {key}", result.stdout)
+        self.assertIn(f"FAIL  secret in {password}: every user may read it", result.stdout)
+        self.gateway.config["redis"] = {"unix": "/nonexistent/redis", "password": "secret"}
+        self.gateway.write_config()
+        os.chmod(self.gateway.config_path, 0o644)
+        self.assertIn(f"FAIL  secret in {self.gateway.config_path}: every user", self.ask("check").stdout)
+        if os.geteuid() == 0:
+            os.chmod(key, 0o600)
+            result = self.ask("serve", user=NOBODY)
+            self.assertIn(f'tls.certificate.key: found "{key}" (nobody may not read it)', result.stderr)
+
+    def test_check_makes_nothing(self):
+        before = sorted(os.listdir(self.gateway.folder))
+        result = self.ask("check")
+        self.assertIn("state folder " + self.gateway.state + ": not there yet", result.stdout)
+        self.assertIn("Redis: embedded; the first serve or apply starts it", result.stdout)
+        self.assertEqual(sorted(os.listdir(self.gateway.folder)), before)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_a_folder_that_cannot_be_made(self):
+        for command in (["apply", self.file], ["check"], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{self.gateway.state}: Permission denied; it has to belong to nobody, who runs this, and "
+                          f"{self.gateway.folder} belongs to root", result.stdout + result.stderr, command)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_what_root_left_behind(self):
+        os.mkdir(self.gateway.state, 0o700)
+        hint = "it belongs to root and has to belong to nobody, who runs this"
+        for command in (["apply", self.file], ["check"], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{self.gateway.state}: not our folder; {hint}", result.stdout + result.stderr, command)
+        os.chown(self.gateway.state, NOBODY, NOBODY)
+        os.mkdir(f"{self.gateway.state}/redis", 0o700)
+        os.chown(f"{self.gateway.state}/redis", NOBODY, NOBODY)
+        left = f"{self.gateway.state}/redis/appendonlydir"
+        os.mkdir(left, 0o700)
+        for command in (["apply", self.file], ["serve"]):
+            result = self.ask(*command, user=NOBODY)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"{left}: not our file; {hint}", result.stderr, command)
+        os.rmdir(left)
+        key = self.space.write(self.gateway.key_path, "a" * 64, mode=0o600)
+        result = self.ask("apply", self.file, user=NOBODY)
+        self.assertIn(f"{key}: cannot be opened; {hint}", result.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_root_leaves_nothing_in_another_users_folder(self):
+        os.mkdir(self.gateway.state, 0o700)
+        os.chown(self.gateway.state, NOBODY, NOBODY)
+        for command in (["apply", self.file], ["apply", "--dry-run", self.file], ["check"], ["show"], ["serve"]):
+            result = self.ask(*command)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn("it belongs to nobody and has to belong to root, who runs this", result.stdout + result.stderr)
+        self.assertEqual(os.listdir(self.gateway.state), [])
+        self.assertEqual(self.ask("apply", self.file, user=NOBODY).returncode, 0)
+        self.assertIn("1 member", self.ask("show", user=NOBODY).stdout)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ class Stop(Small):
     def tearDown(self):
         pass  # these tests end the process themselves
 
-    def begin(self):
+    def begin(self, subject="in flight"):
         client = Client(self.gateway.inbound)
         client.ehlo()
         client.pipeline(f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{PUBLIC}>")
         self.assertReply(client.command("DATA"), 354)
-        client.send(message(STRANGER, PUBLIC, "in flight"))
+        client.send(message(STRANGER, PUBLIC, subject))
         return client
 
     def test_a_transaction_in_flight_is_finished(self):
@@ -64,6 +64,20 @@ class Stop(Small):
         self.assertIn(client.reply().code, (421, 451, None))
         self.assertEqual(self.sink.messages, [])
         wait_for(lambda: not self.redis_left(), 10, "the embedded Redis to end")
+
+    def test_a_stop_says_nothing_of_redis(self):
+        # An init system may end all processes of a service at once.
+        client = self.begin("never ends")
+        told = len(self.gateway.events("mapping.not_ready"))
+        redis = self.gateway.wait_event("redis.started")["pid"]
+        self.gateway.process.send(signal.SIGTERM)
+        self.gateway.wait_event("stopping")
+        os.kill(int(redis), signal.SIGSTOP)
+        try:
+            self.assertEqual(self.gateway.process.wait(30), 0)
+        finally:
+            client.close()
+        self.assertEqual(len(self.gateway.events("mapping.not_ready")), told)
 
     def test_interrupt_is_the_same(self):
         self.gateway.process.send(signal.SIGINT)

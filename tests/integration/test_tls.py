@@ -1,7 +1,9 @@
 """TLS on the gateway's faces: versions, names, resumption, and new certificates without a lost connection."""
 
+import shutil
 import signal
 import ssl
+import time
 import unittest
 
 from harness import certificates
@@ -101,6 +103,33 @@ class Tls(Small):
         wait_for(lambda: len(self.gateway.process.text()) > mark, 10, "a word about the broken certificate")
         self.assertEqual(self.presented(), certificates.serial(new[0]))
         self.space.write(self.certificate[0], good)
+
+    def test_certificates_that_end_are_told(self):
+        def end():
+            return self.gateway.metrics()["kagemusha_certificate_end_seconds"] - time.time()
+
+        def reload(days):
+            shutil.copyfile(self.authority.issue("mx.club.example", file=f"days{days}", days=days)[0], self.second[0])
+            shutil.copyfile(f"{self.authority.folder}/days{days}.key", self.second[1])
+            events = len(self.gateway.events("reloaded"))
+            told = len(self.gateway.events("certificate.ends"))
+            self.gateway.process.send(signal.SIGHUP)
+            self.gateway.wait_event("reloaded", events + 1)
+            if days < 15:
+                self.gateway.wait_event("certificate.ends", told + 1)
+            return [(e["file"], int(e["days"])) for e in self.gateway.events("certificate.ends")[told:]]
+        day = 24 * 3600
+        self.assertEqual(self.gateway.events("certificate.ends"), [])
+        self.assertTrue(29 * day < end() < 31 * day, end())
+        self.assertIn(reload(5), [[(self.second[0], 4)], [(self.second[0], 5)]])
+        self.assertTrue(4 * day < end() < 6 * day, end())
+        self.assertIn(reload(0), [[(self.second[0], 0)], [(self.second[0], -1)]])
+        wait_for(lambda: end() < -1, 10, "the end of the certificate")
+        result = self.gateway.check()
+        self.assertIn(f"FAIL  certificate {self.second[0]}: it has expired", result.stdout)
+        self.gateway.restart()
+        self.assertEqual(self.gateway.wait_event("certificate.ends")["days"], "-1")
+        self.assertEqual(reload(20), [])
 
     def test_a_handshake_that_is_none(self):
         with Client(self.gateway.submissions, greet=False) as client:

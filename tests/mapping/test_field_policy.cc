@@ -1,5 +1,5 @@
-// The table of header fields: default-deny, look-up by any spelling, and what headers.md says about each
-// class.
+// The table of header fields: default-deny, look-up by any spelling, and what docs/header-fields.md says
+// about each class.
 #include <catch2/catch.hpp>
 #include <set>
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/clock.h"
 #include "net/tcp_stream.h"
 #include "net/worker.h"
 #include "tests/net/test_streams.h"
@@ -14,6 +15,15 @@
 
 namespace kage::tls {
 namespace {
+
+constexpr std::string_view kLockedKey =
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+    "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAio3cB6MD1qnwICCAAw\n"
+    "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEDThzT9WLPY7Yt/jbVeTXv8EgZBj\n"
+    "MdIuFY1bvhU6zAnYOmVG0B2OzWWKklZWYBM9EAUIlnZqpOBDhbHBHNfMJVOesCxb\n"
+    "aiMUWQb0voT4tA1e9EjzeP4R9l7DlIx3UhLnKHz8g74bQH//CHQU8lerB4JuMSgi\n"
+    "wQ/Gj7x+vLmHtd3GFmS8fkfWPW/pCyqusDX5wGosSsdz0wVU937+WpKAETH9TP4=\n"
+    "-----END ENCRYPTED PRIVATE KEY-----\n";
 
 using net::Event;
 using net::Loop;
@@ -280,6 +290,38 @@ TEST_CASE("a reload changes new connections and leaves old ones; a wrong file ch
   const auto no_authority = ClientContext::create({authority.folder() + "/none.pem", true, {}, {}});
   REQUIRE_FALSE(no_authority);
   CHECK(no_authority.error().detail.find("/none.pem") != std::string::npos);
+}
+
+TEST_CASE("a server knows when its certificates end") {
+  const TestAuthority authority;
+  const auto server =
+      serving({authority.issue("mail", "DNS:mail.example"), authority.issue("old", "DNS:old.example", true)});
+  const auto ends = server->ends();
+  REQUIRE(ends.size() == 2);
+  CHECK(ends[0].file.ends_with("/mail.pem"));
+  CHECK(std::abs(ends[0].seconds - unix_seconds() - 86'400) < 60);
+  CHECK(ends[1].seconds < unix_seconds());
+}
+
+TEST_CASE("what is wrong with a PEM file is said in words") {
+  const TestAuthority authority;
+  const auto files = authority.issue("mail", "DNS:mail.example");
+  const auto refusal = [](const std::string& chain, const std::string& key) {
+    const auto loaded = ServerContext::load({{chain, key}});
+    REQUIRE_FALSE(loaded);
+    return loaded.error().detail;
+  };
+  const std::string text = authority.folder() + "/text";
+  std::ofstream(text) << "no certificate\n";
+  CHECK(refusal(text, files.key) == "certificate " + text + ": not a PEM certificate");
+  CHECK(refusal(files.key, files.key) == "certificate " + files.key + ": not a PEM certificate");
+  CHECK(refusal(files.chain, text) == "key " + text + ": not a PEM key");
+  CHECK(refusal(files.chain, files.chain) == "key " + files.chain + ": not a PEM key");
+  std::ofstream(text, std::ios::trunc) << "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  CHECK(refusal(text, files.key) == "certificate " + text + ": not a PEM certificate");
+  const std::string locked = authority.folder() + "/locked";
+  std::ofstream(locked) << kLockedKey;
+  CHECK(refusal(files.chain, locked) == "key " + locked + ": it has a passphrase");
 }
 
 TEST_CASE("close_notify is the end; a connection that just ends is an error") {

@@ -14,15 +14,15 @@ class Authority:
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
                  "-keyout", self.key, "-out", self.certificate, "-subj", f"/CN=Test authority {name}")
 
-    def issue(self, *names, file=None):
-        """(certificate, key) paths for DNS names and IP addresses."""
+    def issue(self, *names, file=None, days=30):
+        """(certificate, key) paths for DNS names and IP addresses. With 0 days it has ended."""
         base = f"{self.folder}/{file or names[0]}"
         san = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
         self.space.write(f"{self.name}/{file or names[0]}.ext", f"subjectAltName={san}\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", base + ".key",
                  "-out", base + ".csr", "-subj", f"/CN={names[0]}")
         _openssl("x509", "-req", "-in", base + ".csr", "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                 "-days", "30", "-out", base + ".pem", "-extfile", base + ".ext")
+                 "-days", str(days), "-out", base + ".pem", "-extfile", base + ".ext")
         return base + ".pem", base + ".key"
 
     def client_context(self, verify=True):

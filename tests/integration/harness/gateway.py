@@ -109,7 +109,7 @@ class Gateway:
 
     def write_config(self):
         # Top-level keys first: TOML has no way back out of a table.
-        self.space.write(f"{self.name}/kagemusha.toml", toml(self.config))
+        self.space.write(f"{self.name}/kagemusha.toml", toml(self.config), mode=0o600)  # passwords may stand in it
 
     # The server
 

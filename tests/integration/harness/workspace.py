@@ -163,6 +163,7 @@ def status_value(pid, key):
     raise KeyError(key)
 
 
-def run(argv, stdin="", env=None, seconds=60.0, cwd=None):
-    """Runs a command to its end; the result has returncode, stdout and stderr as text."""
-    return subprocess.run(argv, input=stdin, capture_output=True, text=True, env=env, timeout=seconds, cwd=cwd)
+def run(argv, stdin="", env=None, seconds=60.0, cwd=None, user=None):
+    """Runs a command to its end; the result has returncode, stdout and stderr as text. `user`: a number, for who is root."""
+    identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, env=env, timeout=seconds, cwd=cwd, **identity)
