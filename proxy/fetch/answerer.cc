@@ -97,8 +97,8 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
   if (wanted == items_.end() && tells_envelope_ && name == "BODY[HEADER]") return on_header(item);
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
     const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
-    if (passes && !item.streams) append_item(m_.text, name, item.value);
-    if (passes && !item.streams && wanted == items_.end()) append_item(m_.news, name, item.value);
+    if (passes && item.has_value()) append_item(m_.text, name, item.value);
+    if (passes && item.has_value() && wanted == items_.end()) append_item(m_.news, name, item.value);
     return Result<>();
   }
   switch (wanted->kind) {
@@ -110,10 +110,14 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
     case FetchKind::content:
       return on_stream(item, *wanted);
     case FetchKind::envelope:
-      if (!item.streams) on_envelope(item.value);
+      if (!item.streams) on_envelope(item.too_large ? "NIL" : item.value);
       break;
     case FetchKind::structure:
-      if (!item.streams) on_structure(name, std::move(item.value));
+      if (item.too_large) {
+        append_item(m_.text, name, unknown_structure());
+      } else if (!item.streams) {
+        on_structure(name, std::move(item.value));
+      }
       break;
     case FetchKind::plain:
       break;
@@ -212,7 +216,11 @@ void Answerer::on_structure(const std::string& name, std::string value) {
   }
   const auto needed = needed_blocks(value);
   if (!needed) {
-    missed = true;
+    if (needed.error().code == Errc::limit) {
+      append_item(m_.text, name, unknown_structure());
+    } else {
+      missed = true;
+    }
     return;
   }
   if (needed->empty() || (m_.has_header && m_.viewer.own)) {

@@ -107,7 +107,7 @@ net::Task<Result<>> FactsReader::message(std::uint32_t number) {
       structure = std::move(item.value);
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-    } else if (!item.streams && is_plain_fetch_item(core_, name)) {
+    } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
       append_item(news, name, item.value);
     }
   }

@@ -91,7 +91,7 @@ class BlockReader final : public FetchSink {
         const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
         if (uid_) key = static_cast<std::uint32_t>(uid);
         if (uid != 0) append_item(news, name, std::to_string(uid));
-      } else if (!item.streams && is_plain_fetch_item(core_, name)) {
+      } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
         append_item(news, name, item.value);
       }
     }
@@ -170,9 +170,13 @@ std::string_view empty_envelope() {
   return "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
 }
 
+std::string_view unknown_structure() {
+  return R"(("application" "octet-stream" NIL NIL NIL "binary" 0))";
+}
+
 std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
                             std::string_view original, std::string_view visible) {
-  if (viewer.own) return std::string(upstream);
+  if (viewer.own && upstream.starts_with('(')) return std::string(upstream);
   auto envelope = visible_envelope(upstream, original, visible, core.utf8);
   return envelope ? std::move(*envelope) : std::string(empty_envelope());
 }

@@ -48,5 +48,8 @@ std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer,
                             std::string_view original, std::string_view visible);
 /// An envelope that says nothing.
 std::string_view empty_envelope();
+/// BODY and BODYSTRUCTURE of what is beyond the bounds of a structure. To refuse it would refuse each list
+/// that it is in, and anybody can send it. The content of its parts is hidden (contract R3.8).
+std::string_view unknown_structure();
 
 }  // namespace kage::proxy

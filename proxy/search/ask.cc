@@ -151,7 +151,7 @@ net::Task<Result<>> look_item(ImapCore& core, const ImapFetchItem& item, std::si
       looked.octets->append(chunk->substr(0, max - std::min(max, looked.octets->size())));
     }
   }
-  if (item.streams || !is_plain_fetch_item(core, item.name)) co_return Result<>();
+  if (!item.has_value() || !is_plain_fetch_item(core, item.name)) co_return Result<>();
   if (equals_nocase(item.name, "UID")) {
     const auto uid = parse_number(item.value, UINT32_MAX);
     if (uid) looked.uid = static_cast<std::uint32_t>(*uid);

@@ -475,6 +475,43 @@ TEST_CASE("bodies in other forms") {
   CHECK(rig.run("FETCH 1 BODY[]<0.60>") == "OK");
 }
 
+TEST_CASE("an envelope and a structure beyond the bounds leave the list whole") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8), nested_message(9)};
+  FakeMessage& large = rig.upstream.messages[1];
+  const std::string address = "(NIL NIL \"canary\" \"real-person.example\")";
+  std::string list = "(";
+  while (list.size() < 2'300'000) list += address;
+  large.envelope = "(NIL NIL " + list + ") NIL NIL NIL NIL NIL NIL NIL)";
+  const std::string part = R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 0))";
+  std::string many = "(";
+  for (int i = 0; i < 10'001; ++i) many += part;
+  std::string wide = "(";
+  while (wide.size() < 9'000'000) wide += part;
+  for (const std::string& structure : {many, wide}) {
+    large.structure = structure + R"( "MIXED"))";
+    for (const std::string_view set : {"1:3", "2"}) {
+      CHECK(rig.run("FETCH " + std::string(set) + " (UID ENVELOPE BODYSTRUCTURE BODY FLAGS)") == "OK");
+      CHECK_FALSE(leaks(rig.raw()));
+      std::size_t told = 0;
+      for (const auto& item : rig.told()) {
+        ++told;
+        if (item.number == 2 && item.name == "ENVELOPE")
+          CHECK(item.value == "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+        else if (item.number == 2 && item.name.starts_with("BODY"))
+          CHECK(item.value == R"(("application" "octet-stream" NIL NIL NIL "binary" 0))");
+        else if (item.name == "ENVELOPE" || item.name == "BODYSTRUCTURE")
+          CHECK(item.value.find("\"meeting\"") != std::string::npos);
+      }
+      CHECK(told == (set == "2" ? 5 : 15));
+    }
+  }
+  // What a part is, is not known.
+  CHECK(rig.run("FETCH 2 (BODY.PEEK[2] BODY.PEEK[2.HEADER] BODY.PEEK[2.MIME])") == "OK");
+  CHECK(rig.value("BODY[2]").find_first_not_of(".\r\n") == std::string::npos);
+  CHECK_FALSE(leaks(rig.raw()));
+}
+
 TEST_CASE("a header longer than any that is read tells nothing") {
   FetchRig rig;
   std::string head = header();
