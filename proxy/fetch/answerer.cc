@@ -227,9 +227,7 @@ void Answerer::on_structure(const std::string& name, std::string value) {
     append_item(m_.text, name, value);
     return;
   }
-  for (const auto& block : *needed) {
-    if (std::ranges::find(m_.held.needed, block) == m_.held.needed.end()) m_.held.needed.push_back(block);
-  }
+  m_.held.need(*needed);
   m_.held.structures.emplace_back(name, std::move(value));
 }
 

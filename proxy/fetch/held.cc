@@ -17,6 +17,13 @@ constexpr std::size_t kMaxBlockOctets = 8u << 20;  // of one message
 
 }  // namespace
 
+void HeldResponse::need(const std::vector<NeededBlock>& blocks) {
+  for (const NeededBlock& block : blocks) {
+    if (needed.size() == kMaxNeeded) return;
+    if (std::ranges::find(needed, block) == needed.end()) needed.push_back(block);
+  }
+}
+
 std::size_t HeldResponse::octets() const {
   std::size_t count = sizeof *this + text.size() + envelope.size();
   for (const auto& [name, value] : structures) count += name.size() + value.size();
@@ -128,7 +135,7 @@ class BlockReader final : public FetchSink {
         missed_ = true;
       }
     }
-    core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
+    if (!text.empty()) core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
   }
 
   KnownBlock show(const mapping::Viewer& viewer, const NeededBlock& needed) {
@@ -151,13 +158,6 @@ class BlockReader final : public FetchSink {
 };
 
 net::Task<Result<ImapStatus>> HeldResponses::resolve(ImapCore& core, bool uid, bool& missed) {
-  for (auto& response : list_) {
-    // More than any client's mail has: such a structure is not told.
-    if (response.needed.size() <= kMaxNeeded) continue;
-    response.needed.clear();
-    response.structures.clear();
-    missed = true;
-  }
   BlockReader reader(core, *this, uid, missed);
   auto status = co_await run_upstream(core, commands(uid), reader);
   list_.clear();

@@ -20,6 +20,9 @@ struct HeldResponse {
   std::vector<std::pair<std::string, std::string>> structures;  ///< name, value of the upstream
   std::vector<NeededBlock> needed;                              ///< beside HEADER
 
+  /// Adds to `needed`. Beyond a bound a block is not asked for, and what would come from it is told as NIL:
+  /// anybody can send a letter of thousands of parts.
+  void need(const std::vector<NeededBlock>& blocks);
   [[nodiscard]] std::size_t octets() const;
 };
 

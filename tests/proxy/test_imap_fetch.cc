@@ -512,6 +512,42 @@ TEST_CASE("an envelope and a structure beyond the bounds leave the list whole") 
   CHECK_FALSE(leaks(rig.raw()));
 }
 
+TEST_CASE("of a structure with thousands of sensitive parts the first are told whole") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8)};
+  FakeMessage& large = rig.upstream.messages[1];
+  large.structure = "(";
+  for (int i = 1; i <= 9000; ++i) {
+    const std::string id = "\"<i" + std::to_string(i) + "@real-person.example>\"";
+    large.structure += "(\"IMAGE\" \"PNG\" NIL " + id + " NIL \"7BIT\" 1)";
+    large.sections[std::to_string(i) + ".MIME"] =
+        "Content-Type: image/png\r\nContent-ID: <i" + std::to_string(i) + "@real-person.example>\r\n\r\n";
+  }
+  large.structure += " \"RELATED\")";
+  for (const std::string_view set : {"1:2", "2"}) {
+    CHECK(rig.run("FETCH " + std::string(set) + " (BODYSTRUCTURE)") == "OK");
+    CHECK_FALSE(leaks(rig.raw()));
+    const auto told = rig.told();
+    const auto found = std::ranges::find(told, 2U, &test::Told::number);
+    REQUIRE(found != told.end());
+    const std::string& value = found->value;
+    CHECK(told.size() == (set == "2" ? 1 : 2));
+    CHECK(std::ranges::count(value, '@') == 200);
+    CHECK(value.ends_with("(\"IMAGE\" \"PNG\" NIL NIL NIL \"7BIT\" 1) \"RELATED\")"));
+  }
+  for (const auto& command : rig.upstream.commands) CHECK(command.size() < 8192);
+}
+
+TEST_CASE("no response is empty") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7)};
+  const std::string inner = R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 12 1))";
+  rig.upstream.messages[0].structure =
+      R"((("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 400 ("no envelope") )" + inner + R"( 10) "MIXED"))";
+  CHECK(rig.run("FETCH 1 (BODYSTRUCTURE)") == "NO");
+  CHECK(rig.raw().find("FETCH ()") == std::string::npos);
+}
+
 TEST_CASE("a header longer than any that is read tells nothing") {
   FetchRig rig;
   std::string head = header();
