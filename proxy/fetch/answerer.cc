@@ -210,7 +210,7 @@ void Answerer::on_envelope(std::string_view value) {
 }
 
 void Answerer::on_structure(const std::string& name, std::string value) {
-  if (single_ && name == "BODYSTRUCTURE" && value.size() <= 16 * 1024) {
+  if (single_ && name == "BODYSTRUCTURE" && value.size() <= kMaxRemembered) {
     memory_.begin(core_, m_.uid, m_.number);
     memory_.structure = value;
   }
@@ -360,15 +360,7 @@ void Answerer::resolve_held() {
                         });
   if (!all_here) return;
   const std::vector<KnownBlock> known{{"HEADER", m_.original, m_.visible}};
-  for (auto& [name, value] : m_.held.structures) {
-    if (m_.viewer.own) {
-      append_item(m_.text, name, value);
-    } else if (const auto structure = visible_structure(value, known, core_.utf8)) {
-      append_item(m_.text, name, *structure);
-    } else {
-      missed = true;
-    }
-  }
+  if (!append_structures(m_.text, core_, m_.viewer, m_.held, known)) missed = true;
   m_.held.structures.clear();
   m_.held.needed.clear();
 }

@@ -11,7 +11,6 @@ namespace {
 using mapping::ContentKind;
 
 constexpr std::size_t kMaxMessages = 50'000;
-constexpr std::size_t kMaxRemembered = 16 * 1024;  // octets of a structure
 
 /// What mapping::content_kind() makes of a part, so that each way to its octets shows the same.
 ContentKind kind_of(const SectionContent& content, bool binary) {

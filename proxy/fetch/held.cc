@@ -126,15 +126,7 @@ class BlockReader final : public FetchSink {
     }
     std::vector<KnownBlock> known;
     for (const auto& needed : held.needed) known.push_back(show(viewer, needed));
-    for (const auto& [name, value] : held.structures) {
-      if (viewer.own) {
-        append_item(text, name, value);
-      } else if (const auto structure = visible_structure(value, known, core_.utf8)) {
-        append_item(text, name, *structure);
-      } else {
-        missed_ = true;
-      }
-    }
+    if (!append_structures(text, core_, viewer, held, known)) missed_ = true;
     if (!text.empty()) core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
   }
 
@@ -179,6 +171,21 @@ std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer,
   if (viewer.own && upstream.starts_with('(')) return std::string(upstream);
   auto envelope = visible_envelope(upstream, original, visible, core.utf8);
   return envelope ? std::move(*envelope) : std::string(empty_envelope());
+}
+
+bool append_structures(std::string& text, const ImapCore& core, const mapping::Viewer& viewer,
+                       const HeldResponse& held, const std::vector<KnownBlock>& known) {
+  bool all = true;
+  for (const auto& [name, upstream] : held.structures) {
+    if (viewer.own) {
+      append_item(text, name, upstream);
+    } else if (const auto structure = visible_structure(upstream, known, core.utf8)) {
+      append_item(text, name, *structure);
+    } else {
+      all = false;
+    }
+  }
+  return all;
 }
 
 }  // namespace kage::proxy

@@ -49,6 +49,9 @@ class HeldResponses {
 /// ENVELOPE of a message; one that is no envelope is told as an empty one.
 std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
                             std::string_view original, std::string_view visible);
+/// The structures of a response, with what is known of the blocks that they need. False: one cannot be told.
+bool append_structures(std::string& text, const ImapCore& core, const mapping::Viewer& viewer,
+                       const HeldResponse& held, const std::vector<KnownBlock>& known);
 /// An envelope that says nothing.
 std::string_view empty_envelope();
 /// BODY and BODYSTRUCTURE of what is beyond the bounds of a structure. To refuse it would refuse each list
