@@ -35,7 +35,7 @@ bool has_number(const std::vector<std::uint32_t>& numbers, std::uint32_t number)
 }
 
 void make_ascending(std::vector<std::uint32_t>& numbers) {
-  std::ranges::sort(numbers);
+  if (!std::ranges::is_sorted(numbers)) std::ranges::sort(numbers);
   const auto rest = std::ranges::unique(numbers);
   numbers.erase(rest.begin(), rest.end());
 }
@@ -188,9 +188,11 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::narrow(Leaf& leaf) {
 SearchLeaves::Numbers SearchLeaves::all(Numbers Leaf::* which) const {
   Numbers numbers;
   for (const Leaf& leaf : leaves_) {
-    numbers.insert(numbers.end(), (leaf.*which).begin(), (leaf.*which).end());
+    Numbers merged;
+    merged.reserve(numbers.size());
+    std::ranges::set_union(numbers, leaf.*which, std::back_inserter(merged));
+    numbers = std::move(merged);
   }
-  make_ascending(numbers);
   return numbers;
 }
 
@@ -234,8 +236,8 @@ void SearchLeaves::see_header(std::uint32_t number, std::string_view block) {
 }
 
 net::Task<Result<>> SearchLeaves::look_at_bodies() {
-  const Numbers numbers = all(&Leaf::bodies);
   for (Leaf& leaf : leaves_) make_ascending(leaf.bodies);
+  const Numbers numbers = all(&Leaf::bodies);
   SeenOctets seen = [this](std::uint32_t number, std::string octets) { see_body(number, octets); };
   auto looked = co_await look(core_, request_.uid, numbers, "BODY.PEEK[]<0." + std::to_string(kMaxBody) + ">",
                               kMaxBody, &seen);
