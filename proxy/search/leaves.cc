@@ -40,6 +40,14 @@ void make_ascending(std::vector<std::uint32_t>& numbers) {
   numbers.erase(rest.begin(), rest.end());
 }
 
+/// Where the parts of an address are looked for: in fields, since texts that have both may be many; and by
+/// HEADER, which looks at a field as it stands: FROM may be blind for an address that the server cannot read.
+std::vector<std::string> address_keys(const SearchKey& asked, const std::string& key) {
+  if (asked.kind == SearchKey::Kind::field) return {key.starts_with("HEADER ") ? key : "HEADER " + key};
+  if (key == "BODY") return {};
+  return {"HEADER FROM", "HEADER TO", "HEADER CC"};
+}
+
 ImapStatus limit(std::string_view what) {
   return {"NO", "[LIMIT] " + std::string(what)};
 }
@@ -150,10 +158,21 @@ net::Task<Result<FoundNumbers>> SearchLeaves::narrow_by(const Leaf& leaf, std::s
   std::vector<std::string> strings = leaf.needle.upstream;
   strings.push_back(leaf.key->value);
   UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
-  const bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
+  bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
+  for (const auto& [local, domain] : leaf.needle.apart)
+    ascii = ascii && all_ascii(local) && all_ascii(domain);
   if (!ascii && !core_.utf8) command.add(" CHARSET UTF-8");
   command.add(context_);
   command.add(among);
+  for (const std::string& field : address_keys(*leaf.key, key)) {
+    for (const auto& [local, domain] : leaf.needle.apart) {
+      command.add(" OR (" + field + " ");
+      command.add_string(core_, local);
+      command.add(" " + field + " ");
+      command.add_string(core_, domain);
+      command.add(")");
+    }
+  }
   for (std::size_t i = 0; i < strings.size(); ++i) {
     command.add(i + 1 < strings.size() ? " OR " : " ");
     command.add(key);
