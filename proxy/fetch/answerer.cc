@@ -194,7 +194,8 @@ void Answerer::remember_header() {
   memory_.begin(core_, m_.uid, m_.number);
   memory_.has_viewer = true;
   memory_.viewer = m_.viewer;
-  memory_.text = mapping::content_kind(m_.original);
+  memory_.text =
+      m_.too_large ? mapping::content_kind_of_front(m_.original) : mapping::content_kind(m_.original);
 }
 
 void Answerer::on_envelope(std::string_view value) {

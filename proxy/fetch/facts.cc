@@ -130,7 +130,8 @@ void FactsReader::add(std::uint32_t number, std::uint32_t uid, std::string_view 
   facts.uid = uid;
   facts.viewer = viewer_of(core_, header);
   if (header_cut) facts.viewer.own = false;  // a trace field may follow
-  const ContentKind text = mapping::content_kind(header);
+  const ContentKind text =
+      header_cut ? mapping::content_kind_of_front(header) : mapping::content_kind(header);
   for (const FetchItem* item : contents_) facts.kinds.push_back(kind_of(*item, structure, text));
   if (single_) {
     memory_.begin(core_, uid, number);

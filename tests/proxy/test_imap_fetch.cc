@@ -563,7 +563,24 @@ TEST_CASE("a header longer than any that is read tells nothing") {
   CHECK(rig.value("ENVELOPE") == "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
   CHECK(rig.value("BODY[HEADER.FIELDS (FROM)]") == "\r\n");
   CHECK(rig.run("FETCH 1 BODY.PEEK[TEXT]") == "OK");
-  CHECK(rig.value("BODY[TEXT]") == "text\r\n");
+  CHECK(rig.value("BODY[TEXT]") == visible.substr(head.size()));
+}
+
+TEST_CASE("behind a header longer than any that is read the text is what the whole message shows") {
+  FetchRig rig;
+  const std::string filler = "X-Long: " + std::string(300'000, 'y') + "\r\n";
+  for (const std::string& more : {filler + kMultipart, kMultipart + filler}) {
+    FakeMessage message = fake_message(7, header(more), nested_body());
+    rig.upstream.messages = {message};
+    const std::string visible = rig.visible(message.sections[""]).substr(message.sections["HEADER"].size());
+    for (const std::string_view first : {"FETCH 1 FLAGS", "FETCH 1 BODY.PEEK[HEADER]"}) {
+      rig.memory.clear();
+      CHECK(rig.run(first) == "OK");
+      CHECK(rig.run("FETCH 1 BODY.PEEK[TEXT]") == "OK");
+      CHECK_FALSE(leaks(rig.raw()));
+      CHECK(rig.value("BODY[TEXT]") == visible);
+    }
+  }
 }
 
 TEST_CASE("the member's own writing reads as it was written") {
