@@ -135,6 +135,12 @@ ContentKind content_kind(std::string_view header_block, bool in_digest) {
   return content_kind(content_fields(header_block), in_digest);
 }
 
+ContentKind content_kind_of_front(std::string_view front, bool in_digest) {
+  ContentKind kind = content_kind(front, in_digest);
+  if (kind.kind == ContentKind::Kind::leaf && !kind.html) kind.kind = ContentKind::Kind::hidden;
+  return kind;
+}
+
 ContentKind content_kind(const ContentFields& fields, bool in_digest) {
   ContentKind kind;
   if (fields.encoding) {

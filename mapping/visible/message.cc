@@ -228,9 +228,7 @@ void VisibleMessage::State::overflow() {
   if (role == Role::headers || role == Role::report) {
     masked_kind.kind = role == Role::headers ? Kind::headers : Kind::report;
   } else {
-    masked_kind = content_kind(held, role == Role::part && levels.back().digest);
-    const bool told = masked_kind.kind != Kind::leaf || masked_kind.html;
-    if (!told) masked_kind.kind = Kind::hidden;
+    masked_kind = content_kind_of_front(held, role == Role::part && levels.back().digest);
   }
   const std::string all = std::exchange(held, {});
   begin_mask(StreamMask::Style::filler);

@@ -41,6 +41,9 @@ struct ContentKind {
 /// multipart is a leaf when it is in base64 (RFC 2046 §5.2.1). A multipart without a boundary is a leaf too.
 ContentKind content_kind(const ContentFields& fields, bool in_digest = false);
 ContentKind content_kind(std::string_view header_block, bool in_digest = false);
+/// The same of the front of a block that is longer than any that is held: what it does not call something
+/// else is hidden, since a field behind may.
+ContentKind content_kind_of_front(std::string_view front, bool in_digest = false);
 
 class VisibleMessage {
  public:

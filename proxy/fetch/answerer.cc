@@ -97,8 +97,8 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
   if (wanted == items_.end() && tells_envelope_ && name == "BODY[HEADER]") return on_header(item);
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
     const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
-    if (passes && !item.streams) append_item(m_.text, name, item.value);
-    if (passes && !item.streams && wanted == items_.end()) append_item(m_.news, name, item.value);
+    if (passes && item.has_value()) append_item(m_.text, name, item.value);
+    if (passes && item.has_value() && wanted == items_.end()) append_item(m_.news, name, item.value);
     return Result<>();
   }
   switch (wanted->kind) {
@@ -110,10 +110,14 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
     case FetchKind::content:
       return on_stream(item, *wanted);
     case FetchKind::envelope:
-      if (!item.streams) on_envelope(item.value);
+      if (!item.streams) on_envelope(item.too_large ? "NIL" : item.value);
       break;
     case FetchKind::structure:
-      if (!item.streams) on_structure(name, std::move(item.value));
+      if (item.too_large) {
+        append_item(m_.text, name, unknown_structure());
+      } else if (!item.streams) {
+        on_structure(name, std::move(item.value));
+      }
       break;
     case FetchKind::plain:
       break;
@@ -190,7 +194,8 @@ void Answerer::remember_header() {
   memory_.begin(core_, m_.uid, m_.number);
   memory_.has_viewer = true;
   memory_.viewer = m_.viewer;
-  memory_.text = mapping::content_kind(m_.original);
+  memory_.text =
+      m_.too_large ? mapping::content_kind_of_front(m_.original) : mapping::content_kind(m_.original);
 }
 
 void Answerer::on_envelope(std::string_view value) {
@@ -206,22 +211,24 @@ void Answerer::on_envelope(std::string_view value) {
 }
 
 void Answerer::on_structure(const std::string& name, std::string value) {
-  if (single_ && name == "BODYSTRUCTURE" && value.size() <= 16 * 1024) {
+  if (single_ && name == "BODYSTRUCTURE" && value.size() <= kMaxRemembered) {
     memory_.begin(core_, m_.uid, m_.number);
     memory_.structure = value;
   }
   const auto needed = needed_blocks(value);
   if (!needed) {
-    missed = true;
+    if (needed.error().code == Errc::limit) {
+      append_item(m_.text, name, unknown_structure());
+    } else {
+      missed = true;
+    }
     return;
   }
   if (needed->empty() || (m_.has_header && m_.viewer.own)) {
     append_item(m_.text, name, value);
     return;
   }
-  for (const auto& block : *needed) {
-    if (std::ranges::find(m_.held.needed, block) == m_.held.needed.end()) m_.held.needed.push_back(block);
-  }
+  m_.held.need(*needed);
   m_.held.structures.emplace_back(name, std::move(value));
 }
 
@@ -354,15 +361,7 @@ void Answerer::resolve_held() {
                         });
   if (!all_here) return;
   const std::vector<KnownBlock> known{{"HEADER", m_.original, m_.visible}};
-  for (auto& [name, value] : m_.held.structures) {
-    if (m_.viewer.own) {
-      append_item(m_.text, name, value);
-    } else if (const auto structure = visible_structure(value, known, core_.utf8)) {
-      append_item(m_.text, name, *structure);
-    } else {
-      missed = true;
-    }
-  }
+  if (!append_structures(m_.text, core_, m_.viewer, m_.held, known)) missed = true;
   m_.held.structures.clear();
   m_.held.needed.clear();
 }

@@ -1,5 +1,10 @@
 // Reads the upstream's answer to FETCH and makes the client's of it, item by item. Internal to
 // answer_items().
+//
+// A response is answered here, at its end, when the header that came along is all that it is told from. One
+// whose ENVELOPE came without a header, or whose structure needs blocks of its parts, goes to `held` with
+// what was made of it so far, and HeldResponses::resolve() answers it after the command. Where `held` has no
+// room, and where the fields of a header do not do, the message goes to `again`.
 #pragma once
 
 #include <cstdint>

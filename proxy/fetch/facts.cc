@@ -11,7 +11,6 @@ namespace {
 using mapping::ContentKind;
 
 constexpr std::size_t kMaxMessages = 50'000;
-constexpr std::size_t kMaxRemembered = 16 * 1024;  // octets of a structure
 
 /// What mapping::content_kind() makes of a part, so that each way to its octets shows the same.
 ContentKind kind_of(const SectionContent& content, bool binary) {
@@ -98,7 +97,7 @@ net::Task<Result<>> FactsReader::message(std::uint32_t number) {
       structure = std::move(item.value);
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-    } else if (!item.streams && is_plain_fetch_item(core_, name)) {
+    } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
       append_item(news, name, item.value);
     }
   }
@@ -122,7 +121,8 @@ void FactsReader::add(std::uint32_t number, std::uint32_t uid, std::string_view 
   facts.uid = uid;
   facts.viewer = viewer_of(core_, header);
   if (header_cut) facts.viewer.own = false;  // a trace field may follow
-  const ContentKind text = mapping::content_kind(header);
+  const ContentKind text =
+      header_cut ? mapping::content_kind_of_front(header) : mapping::content_kind(header);
   for (const FetchItem* item : contents_) facts.kinds.push_back(kind_of(*item, structure, text));
   if (single_) {
     memory_.begin(core_, uid, number);

@@ -33,7 +33,7 @@ class Expander final : public FetchSink {
       const std::string name = canonical_name(item.name);
       if (name == "UID")
         uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-      else if (!item.streams && is_plain_fetch_item(core_, name))
+      else if (item.has_value() && is_plain_fetch_item(core_, name))
         append_item(news, name, item.value);
     }
     if (!news.empty()) {

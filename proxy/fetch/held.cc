@@ -17,6 +17,13 @@ constexpr std::size_t kMaxBlockOctets = 8u << 20;  // of one message
 
 }  // namespace
 
+void HeldResponse::need(const std::vector<NeededBlock>& blocks) {
+  for (const NeededBlock& block : blocks) {
+    if (needed.size() == kMaxNeeded) return;
+    if (std::ranges::find(needed, block) == needed.end()) needed.push_back(block);
+  }
+}
+
 std::size_t HeldResponse::octets() const {
   std::size_t count = sizeof *this + text.size() + envelope.size();
   for (const auto& [name, value] : structures) count += name.size() + value.size();
@@ -91,7 +98,7 @@ class BlockReader final : public FetchSink {
         const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
         if (uid_) key = static_cast<std::uint32_t>(uid);
         if (uid != 0) append_item(news, name, std::to_string(uid));
-      } else if (!item.streams && is_plain_fetch_item(core_, name)) {
+      } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
         append_item(news, name, item.value);
       }
     }
@@ -119,16 +126,8 @@ class BlockReader final : public FetchSink {
     }
     std::vector<KnownBlock> known;
     for (const auto& needed : held.needed) known.push_back(show(viewer, needed));
-    for (const auto& [name, value] : held.structures) {
-      if (viewer.own) {
-        append_item(text, name, value);
-      } else if (const auto structure = visible_structure(value, known, core_.utf8)) {
-        append_item(text, name, *structure);
-      } else {
-        missed_ = true;
-      }
-    }
-    core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
+    if (!append_structures(text, core_, viewer, held, known)) missed_ = true;
+    if (!text.empty()) core_.out.add("* " + std::to_string(number) + " FETCH (" + text + ")\r\n");
   }
 
   KnownBlock show(const mapping::Viewer& viewer, const NeededBlock& needed) {
@@ -151,13 +150,6 @@ class BlockReader final : public FetchSink {
 };
 
 net::Task<Result<ImapStatus>> HeldResponses::resolve(ImapCore& core, bool uid, bool& missed) {
-  for (auto& response : list_) {
-    // More than any client's mail has: such a structure is not told.
-    if (response.needed.size() <= kMaxNeeded) continue;
-    response.needed.clear();
-    response.structures.clear();
-    missed = true;
-  }
   BlockReader reader(core, *this, uid, missed);
   auto status = co_await run_upstream(core, commands(uid), reader);
   list_.clear();
@@ -170,11 +162,30 @@ std::string_view empty_envelope() {
   return "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
 }
 
+std::string_view unknown_structure() {
+  return R"(("application" "octet-stream" NIL NIL NIL "binary" 0))";
+}
+
 std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
                             std::string_view original, std::string_view visible) {
-  if (viewer.own) return std::string(upstream);
+  if (viewer.own && upstream.starts_with('(')) return std::string(upstream);
   auto envelope = visible_envelope(upstream, original, visible, core.utf8);
   return envelope ? std::move(*envelope) : std::string(empty_envelope());
+}
+
+bool append_structures(std::string& text, const ImapCore& core, const mapping::Viewer& viewer,
+                       const HeldResponse& held, const std::vector<KnownBlock>& known) {
+  bool all = true;
+  for (const auto& [name, upstream] : held.structures) {
+    if (viewer.own) {
+      append_item(text, name, upstream);
+    } else if (const auto structure = visible_structure(upstream, known, core.utf8)) {
+      append_item(text, name, *structure);
+    } else {
+      all = false;
+    }
+  }
+  return all;
 }
 
 }  // namespace kage::proxy

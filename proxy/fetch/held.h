@@ -20,6 +20,9 @@ struct HeldResponse {
   std::vector<std::pair<std::string, std::string>> structures;  ///< name, value of the upstream
   std::vector<NeededBlock> needed;                              ///< beside HEADER
 
+  /// Adds to `needed`. Beyond a bound a block is not asked for, and what would come from it is told as NIL:
+  /// anybody can send a letter of thousands of parts.
+  void need(const std::vector<NeededBlock>& blocks);
   [[nodiscard]] std::size_t octets() const;
 };
 
@@ -46,7 +49,13 @@ class HeldResponses {
 /// ENVELOPE of a message; one that is no envelope is told as an empty one.
 std::string envelope_answer(const ImapCore& core, const mapping::Viewer& viewer, std::string_view upstream,
                             std::string_view original, std::string_view visible);
+/// The structures of a response, with what is known of the blocks that they need. False: one cannot be told.
+bool append_structures(std::string& text, const ImapCore& core, const mapping::Viewer& viewer,
+                       const HeldResponse& held, const std::vector<KnownBlock>& known);
 /// An envelope that says nothing.
 std::string_view empty_envelope();
+/// BODY and BODYSTRUCTURE of what is beyond the bounds of a structure. To refuse it would refuse each list
+/// that it is in, and anybody can send it. The content of its parts is hidden (contract R3.8).
+std::string_view unknown_structure();
 
 }  // namespace kage::proxy

@@ -118,7 +118,7 @@ net::Task<Result<>> PartReader::message(std::uint32_t number) {
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
       if (tells_uid_ && uid != 0) uid_text_ = "UID " + std::to_string(uid);
-    } else if (!item.streams && (is_plain_fetch_item(core_, name) || name.starts_with("BINARY.SIZE["))) {
+    } else if (item.has_value() && (is_plain_fetch_item(core_, name) || name.starts_with("BINARY.SIZE["))) {
       append_item(plain_, name, item.value);
     }
     if (plain_.size() > kMaxRest) co_return fail(Errc::limit, "a long FETCH response");

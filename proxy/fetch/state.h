@@ -17,6 +17,8 @@ namespace kage::proxy {
 
 /// Octets of a header block that is held; mapping::VisibleMessage has the same bound.
 inline constexpr std::size_t kMaxHeaderBlock = 256 * 1024;
+/// Octets of a structure that is remembered.
+inline constexpr std::size_t kMaxRemembered = 16 * 1024;
 
 /// What takes the FETCH responses of a command.
 class FetchSink {

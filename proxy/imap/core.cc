@@ -249,7 +249,7 @@ net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number)
     const auto more = co_await core.in.next_item(item);
     if (!more) co_return std::unexpected(more.error());
     if (!*more) break;
-    if (item.streams || !is_plain_fetch_item(core, item.name)) continue;
+    if (!item.has_value() || !is_plain_fetch_item(core, item.name)) continue;
     if (!items.empty()) items += ' ';
     items.append(item.name).append(" ").append(item.value);
   }

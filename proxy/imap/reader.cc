@@ -1,4 +1,5 @@
 // How responses are read: line by line, since a quoted string never spans lines; a literal joins two lines.
+// A line of a FETCH response that is too long to be held is read in pieces that begin with an item.
 #include "proxy/imap/reader.h"
 
 #include <algorithm>
@@ -116,10 +117,12 @@ net::Task<Result<ImapResponse>> ImapReader::next() {
     if (!more) co_return std::unexpected(more.error());
   }
   const auto line = co_await reader_.line(limits_.max_line);
-  if (!line) co_return std::unexpected(line.error());
-  std::string_view rest = *line;
+  if (!line && line.error().code != Errc::limit) co_return std::unexpected(line.error());
+  std::string_view rest = line ? *line : take_front();
   ImapResponse response;
-  if (has_forbidden(rest) || !read_start(rest, response)) co_return fail(Errc::protocol, "not a response");
+  const bool is_response = !has_forbidden(rest) && read_start(rest, response);
+  if (!line && response.name != "FETCH") co_return std::unexpected(line.error());
+  if (!is_response) co_return fail(Errc::protocol, "not a response");
   if (response.kind != ImapResponse::Kind::untagged || is_status(response.name)) {
     if (response.kind == ImapResponse::Kind::tagged) std::string().swap(long_name_);
     response.text = rest;
@@ -128,6 +131,7 @@ net::Task<Result<ImapResponse>> ImapReader::next() {
   if (response.name == "FETCH") {
     if (!rest.starts_with('(')) co_return fail(Errc::protocol, "FETCH without items");
     line_.assign(rest);
+    line_open_ = !line;
     at_ = 1;
     in_fetch_ = true;
     co_return response;
@@ -167,19 +171,28 @@ net::Task<Result<>> ImapReader::join_literal(std::string& text, std::size_t max_
   co_return Result<>();
 }
 
+/// The front of a line that is longer than max_line, and so that much is there.
+std::string_view ImapReader::take_front() {
+  const std::string_view front = reader_.buffered().substr(0, limits_.max_line);
+  // A CR may be half of the line's end.
+  return reader_.take(front.size() - (front.ends_with('\r') ? 1 : 0));
+}
+
 /// The response goes on with this line.
 Result<> ImapReader::begin_line(std::string_view line) {
   if (has_forbidden(line)) return fail(Errc::protocol, "not a response");
   line_.assign(line);
   at_ = 0;
-  line_due_ = false;
+  line_due_ = line_open_ = false;
   return {};
 }
 
 net::Task<Result<>> ImapReader::read_line() {
   const auto line = co_await reader_.line(limits_.max_line);
-  if (!line) co_return std::unexpected(line.error());
-  co_return begin_line(*line);
+  if (!line && line.error().code != Errc::limit) co_return std::unexpected(line.error());
+  const auto begun = begin_line(line ? *line : take_front());
+  line_open_ = !line;
+  co_return begun;
 }
 
 net::Task<Result<>> ImapReader::skip_literal() {
@@ -193,7 +206,7 @@ net::Task<Result<>> ImapReader::skip_literal() {
 net::Prompt<Result<bool>> ImapReader::next_item(ImapFetchItem& item) {
   item.name.clear();
   item.value.clear();
-  item.streams = item.binary = false;
+  item.too_large = item.streams = item.binary = false;
   item.size = 0;
   if (!in_fetch_) return Result<bool>(false);
   if (literal_left_ == 0) {
@@ -213,9 +226,12 @@ net::Task<Result<bool>> ImapReader::read_item(ImapFetchItem& item) {
     if (*step == Step::item || *step == Step::end) co_return *step == Step::item;
     if (*step == Step::wants_line) {
       ready = co_await read_line();
-    } else {
-      ready = co_await join_to_item();
+      continue;
     }
+    const auto dropped = *step == Step::wants_more ? co_await read_more() : co_await join_to_item();
+    if (!dropped) co_return std::unexpected(dropped.error());
+    item.too_large = *dropped;
+    if (*dropped) co_return true;
   }
   co_return std::unexpected(ready.error());
 }
@@ -235,12 +251,16 @@ Result<ImapReader::Step> ImapReader::scan(ImapFetchItem& item) {
     if (auto begun = begin_line(line); !begun) return std::unexpected(begun.error());
   }
   if (part_ == Part::value) return scan_value(item);
-  if (part_ == Part::none) begin_part(Part::name);
+  if (part_ == Part::none) {
+    begin_part(Part::name);
+    item_ = start_;
+  }
   return scan_name(item);
 }
 
 Result<ImapReader::Step> ImapReader::scan_name(ImapFetchItem& item) {
   if (at_ == start_ && at_ < line_.size() && line_[at_] == ')') {
+    if (line_open_) return Step::wants_more;
     if (line_.find_first_not_of(' ', at_ + 1) != std::string::npos) {
       return fail(Errc::protocol, "more behind a FETCH response");
     }
@@ -254,6 +274,7 @@ Result<ImapReader::Step> ImapReader::scan_name(ImapFetchItem& item) {
     return take_name(item);
   }
   const Scan found = walk_name(line_, at_, depth_);
+  if (line_open_ && found != Scan::complete) return Step::wants_more;
   if (found == Scan::broken || at_ == start_ || at_ - start_ > kMaxName) {
     return fail(Errc::protocol, "not a FETCH item");
   }
@@ -270,6 +291,8 @@ Result<ImapReader::Step> ImapReader::take_name(ImapFetchItem& item) {
 
   const std::string_view rest = std::string_view(line_).substr(at_);
   if (!rest.starts_with('{') && !rest.starts_with("~{")) return scan_value(item);
+  // It ends with its line.
+  if (line_open_) return Step::wants_more;
   const auto mark = literal_mark(rest);
   if (!mark || mark->size > limits_.max_literal) return fail(Errc::protocol, "not a literal");
   item.streams = true;
@@ -283,22 +306,69 @@ Result<ImapReader::Step> ImapReader::take_name(ImapFetchItem& item) {
 
 Result<ImapReader::Step> ImapReader::scan_value(ImapFetchItem& item) {
   const Scan found = walk_value(line_, at_, depth_);
+  if (line_open_ && found != Scan::complete) return Step::wants_more;
   if (found == Scan::wants_literal) return Step::wants_literal;
   if (found == Scan::broken || at_ == start_) return fail(Errc::protocol, "not a FETCH value");
-  if (at_ - start_ > limits_.max_value) return fail(Errc::limit, "a long FETCH value");
-  item.value.assign(line_, start_, at_ - start_);
+  item.too_large = at_ - start_ > limits_.max_value;
+  if (!item.too_large) item.value.assign(line_, start_, at_ - start_);
   part_ = Part::none;
   return Step::item;
 }
 
-/// The name or value goes on behind a literal.
-net::Task<Result<>> ImapReader::join_to_item() {
+/// The name or value goes on behind a literal. True: the value was too large, and is gone.
+net::Task<Result<bool>> ImapReader::join_to_item() {
   const std::size_t before = line_.size();
   const auto mark = literal_mark(line_);
-  auto joined =
-      co_await join_literal(line_, part_ == Part::name ? before + kMaxName : start_ + limits_.max_value);
-  if (joined) at_ = before + 2 + mark->size;
-  co_return joined;
+  const bool value = part_ == Part::value;
+  if (value && mark && mark->size > limits_.max_value - std::min(limits_.max_value, before - start_)) {
+    if (mark->size > limits_.max_literal) co_return fail(Errc::protocol, "not a literal");
+    co_return co_await skip_value(ImapValueSkip(depth_, mark->size), before);
+  }
+  const auto joined =
+      co_await join_literal(line_, value ? start_ + limits_.max_value + limits_.max_line : before + kMaxName);
+  if (joined) {
+    at_ = before + 2 + mark->size;
+    co_return false;
+  }
+  // The line behind the literal is longer than any that is held.
+  const bool skips = value && joined.error().code == Errc::limit;
+  if (!skips) co_return std::unexpected(joined.error());
+  co_return co_await skip_value(ImapValueSkip(depth_), line_.size());
+}
+
+/// The line is open, and the item goes on beyond what is held of it: that much again, from the item's begin.
+/// True as in join_to_item().
+net::Task<Result<bool>> ImapReader::read_more() {
+  if (item_ == 0) {
+    if (part_ == Part::name) co_return fail(Errc::limit, "a long name of a FETCH item");
+    co_return co_await skip_value(ImapValueSkip(), start_);
+  }
+  reader_.unread(std::string_view(line_).substr(item_));
+  part_ = Part::none;
+  const auto read = co_await read_line();
+  if (!read) co_return std::unexpected(read.error());
+  co_return false;
+}
+
+/// Drops the rest of a value, which goes on at `from` of the line that is held, and then in the stream.
+net::Task<Result<bool>> ImapReader::skip_value(ImapValueSkip skip, std::size_t from) {
+  std::string_view octets = std::string_view(line_).substr(from);
+  auto state = skip.feed(octets);
+  if (state == ImapValueSkip::State::ended) reader_.unread(octets);
+  std::string().swap(line_);
+  while (state == ImapValueSkip::State::more) {
+    const auto bytes = co_await reader_.chunk();
+    if (!bytes) co_return std::unexpected(bytes.error());
+    if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
+    octets = *bytes;
+    state = skip.feed(octets);
+    if (state == ImapValueSkip::State::ended) reader_.unread(octets);
+  }
+  if (state == ImapValueSkip::State::broken) co_return fail(Errc::protocol, "not a FETCH value");
+  at_ = 0;
+  part_ = Part::none;
+  line_due_ = true;
+  co_return true;
 }
 
 net::Prompt<Result<std::string_view>> ImapReader::chunk() {
@@ -335,7 +405,7 @@ bool ImapReader::has_more() const {
 void ImapReader::reset(net::Stream& stream) {
   reader_.reset(stream);
   literal_left_ = 0;
-  line_due_ = false;
+  line_due_ = line_open_ = false;
   end_fetch();
 }
 

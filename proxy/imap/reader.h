@@ -1,5 +1,6 @@
 // The upstream's responses, one at a time (RFC 9051 §7), hostile until shown otherwise: bounded lines,
-// literals, depth; a FETCH response is read item by item and its large literals stream.
+// literals, depth; a FETCH response is read item by item and its large literals stream. A value of it that is
+// longer than the bounds is read and dropped: a stranger's letter can have one, and ends no session.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "net/buffered_reader.h"
 #include "net/stream.h"
 #include "net/task.h"
+#include "proxy/imap/skip.h"
 
 namespace kage::proxy {
 
@@ -33,11 +35,16 @@ struct ImapResponse {
 /// One item of a FETCH response. Good for one after the other: the strings keep their memory.
 struct ImapFetchItem {
   std::string name;  ///< as the upstream wrote it: "FLAGS", "BODY[HEADER.FIELDS (FROM)]<0>"
-  /// Atom, number, quoted string, NIL or parenthesised list, as it came; empty when it streams.
+  /// Atom, number, quoted string, NIL or parenthesised list, as it came; empty when it streams or is too
+  /// large.
   std::string value;
+  bool too_large = false;  ///< it was longer than ImapReaderLimits::max_value, and is gone
   bool streams = false;    ///< a literal follows: read it with chunk() to its end before the next item
   bool binary = false;     ///< literal8: "~{…}"
   std::uint64_t size = 0;  ///< its octets
+
+  /// Whether `value` is all there is to it.
+  [[nodiscard]] bool has_value() const { return !streams && !too_large; }
 };
 
 class ImapReader {
@@ -59,10 +66,11 @@ class ImapReader {
 
  private:
   /// How far an item could be told from what is there.
-  enum class Step : std::uint8_t { item, end, wants_line, wants_literal };
+  enum class Step : std::uint8_t { item, end, wants_line, wants_literal, wants_more };
   enum class Part : std::uint8_t { none, name, value };
 
   net::Task<Result<>> join_literal(std::string& text, std::size_t max_octets);
+  std::string_view take_front();
   Result<> begin_line(std::string_view line);
   net::Task<Result<>> read_line();
   net::Task<Result<>> skip_literal();
@@ -70,7 +78,9 @@ class ImapReader {
   Result<Step> scan_name(ImapFetchItem& item);
   Result<Step> take_name(ImapFetchItem& item);
   Result<Step> scan_value(ImapFetchItem& item);
-  net::Task<Result<>> join_to_item();
+  net::Task<Result<bool>> join_to_item();
+  net::Task<Result<bool>> read_more();
+  net::Task<Result<bool>> skip_value(ImapValueSkip skip, std::size_t from);
   net::Task<Result<bool>> read_item(ImapFetchItem& item);
   net::Task<Result<std::string_view>> read_chunk();
   void begin_part(Part part);
@@ -81,12 +91,14 @@ class ImapReader {
   std::string line_;  // of a FETCH response, with the literals of the item that is being read
   std::size_t at_ = 0;
   Part part_ = Part::none;  // of an item, that is being scanned
-  std::size_t start_ = 0;   // where it begins
+  std::size_t item_ = 0;    // where the item begins
+  std::size_t start_ = 0;   // where the part begins
   std::size_t depth_ = 0;   // of its brackets, at `at_`
   std::uint64_t literal_left_ = 0;
   std::string long_name_;  // the last one of an item, with the space behind it: a list's come again
   bool in_fetch_ = false;
-  bool line_due_ = false;  // the response goes on with a line that was not read yet
+  bool line_due_ = false;   // the response goes on with a line that was not read yet
+  bool line_open_ = false;  // `line_` is the front of a line that is longer than any that is held
 };
 
 }  // namespace kage::proxy

@@ -13,8 +13,9 @@ Pop3Text::Step Pop3Text::feed(std::string_view wire, std::string& out) {
   skip_ -= known;
   octets.remove_prefix(known);
   take(octets, out);
+  // Of a longer answer too: another may follow, and begins with all of it.
+  fed_ += octets.size();
   if (!limited_) {
-    fed_ += octets.size();
     lines_fed_ += static_cast<std::uint64_t>(std::ranges::count(octets, '\n'));
   }
   return {step.consumed, step.finished};

@@ -21,25 +21,30 @@ bool takes_non_sync(const ImapCore& core, std::size_t size) {
   return size <= 4096 && (core.upstream_can("LITERAL-") || core.upstream_can("IMAP4REV2"));
 }
 
+/// What an answer may name, so that a provider out of its mind costs no more than its mailbox does.
+struct NumberBounds {
+  std::size_t count = 0;
+  std::uint32_t highest = 0;
+};
+
 /// Numbers of "1:3,7".
-bool add_set(std::string_view set, std::vector<std::uint32_t>& numbers) {
+void add_set(std::string_view set, const NumberBounds& bounds, std::vector<std::uint32_t>& numbers) {
   while (!set.empty()) {
     const std::size_t comma = std::min(set.find(','), set.size());
     const auto range = set.substr(0, comma);
     const std::size_t colon = range.find(':');
     const auto first = parse_number(range.substr(0, colon), UINT32_MAX);
     const auto last = colon == range.npos ? first : parse_number(range.substr(colon + 1), UINT32_MAX);
-    if (!first || !last || *first == 0 || *last == 0) return false;
-    const auto [low, high] = std::minmax(*first, *last);
-    if (high - low >= kMaxNumbers - numbers.size()) return false;
-    for (std::uint64_t n = low; n <= high; ++n) numbers.push_back(static_cast<std::uint32_t>(n));
+    if (!first || !last || *first == 0 || *last == 0) return;
+    const std::uint64_t high = std::min<std::uint64_t>(std::max(*first, *last), bounds.highest);
+    for (std::uint64_t n = std::min(*first, *last); n <= high && numbers.size() < bounds.count; ++n)
+      numbers.push_back(static_cast<std::uint32_t>(n));
     set.remove_prefix(std::min(comma + 1, set.size()));
   }
-  return true;
 }
 
 /// RFC 9051 §7.3.4: the correlator, UID, then names and values.
-void read_esearch(std::string_view text, FoundNumbers& found) {
+void read_esearch(std::string_view text, const NumberBounds& bounds, FoundNumbers& found) {
   ImapCursor cursor(text);
   cursor.take_space();
   if (cursor.peek() == '(') cursor.value();
@@ -51,9 +56,35 @@ void read_esearch(std::string_view text, FoundNumbers& found) {
     cursor.take_space();
     const auto value = cursor.value();
     if (!value) return;
-    if (equals_nocase(name, "ALL")) add_set(*value, found.numbers);
+    if (equals_nocase(name, "ALL")) add_set(*value, bounds, found.numbers);
     if (equals_nocase(name, "MODSEQ") && parse_number(*value)) found.modseq = *value;
   }
+}
+
+/// What a SEARCH, SORT or ESEARCH response says, added to `found`. False: it is none.
+bool read_numbers(const ImapResponse& response, const NumberBounds& bounds, FoundNumbers& found) {
+  if (response.name == "ESEARCH") {
+    read_esearch(response.text, bounds, found);
+    found.esearch = true;
+    return true;
+  }
+  if (response.name != "SEARCH" && response.name != "SORT") return false;
+  ImapCursor cursor(response.text);
+  while (!cursor.at_end()) {
+    if (cursor.take_space()) continue;
+    if (cursor.take('(')) {  // RFC 7162 §3.1.5: (MODSEQ 917)
+      cursor.atom();
+      cursor.take_space();
+      const auto modseq = cursor.atom();
+      if (parse_number(modseq)) found.modseq = modseq;
+      break;
+    }
+    const auto number = parse_number(cursor.atom(), UINT32_MAX);
+    if (!number || *number == 0 || found.numbers.size() >= bounds.count) break;
+    if (*number > bounds.highest) continue;
+    found.numbers.push_back(static_cast<std::uint32_t>(*number));
+  }
+  return true;
 }
 
 /// Puts the parts of the command behind each other on the wire. A status: the upstream refused one.
@@ -92,33 +123,16 @@ net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapW
   co_return co_await relay(core, tag, watch);
 }
 
-bool read_numbers(const ImapResponse& response, FoundNumbers& found) {
-  if (response.name == "ESEARCH") {
-    read_esearch(response.text, found);
-    found.esearch = true;
-    return true;
-  }
-  if (response.name != "SEARCH" && response.name != "SORT") return false;
-  ImapCursor cursor(response.text);
-  while (!cursor.at_end()) {
-    if (cursor.take_space()) continue;
-    if (cursor.take('(')) {  // RFC 7162 §3.1.5: (MODSEQ 917)
-      cursor.atom();
-      cursor.take_space();
-      const auto modseq = cursor.atom();
-      if (parse_number(modseq)) found.modseq = modseq;
-      break;
-    }
-    const auto number = parse_number(cursor.atom(), UINT32_MAX);
-    if (!number || *number == 0 || found.numbers.size() == kMaxNumbers) break;
-    found.numbers.push_back(static_cast<std::uint32_t>(*number));
-  }
-  return true;
-}
-
 net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command) {
   FoundNumbers found;
-  ImapWatch watch = [&found](const ImapResponse& response) { return read_numbers(response, found); };
+  NumberBounds bounds{.count = core.exists};
+  const bool uid = command.text().starts_with("UID ");
+  ImapWatch watch = [&](const ImapResponse& response) {
+    // Messages may come and go while the upstream looks.
+    bounds.count = std::min<std::size_t>(std::max<std::size_t>(bounds.count, core.exists), kMaxNumbers);
+    bounds.highest = uid ? UINT32_MAX : static_cast<std::uint32_t>(bounds.count);
+    return read_numbers(response, bounds, found);
+  };
   auto status = co_await ask(core, std::move(command), &watch);
   if (!status) co_return std::unexpected(std::move(status.error()));
   found.status = std::move(*status);
@@ -151,7 +165,7 @@ net::Task<Result<>> look_item(ImapCore& core, const ImapFetchItem& item, std::si
       looked.octets->append(chunk->substr(0, max - std::min(max, looked.octets->size())));
     }
   }
-  if (item.streams || !is_plain_fetch_item(core, item.name)) co_return Result<>();
+  if (!item.has_value() || !is_plain_fetch_item(core, item.name)) co_return Result<>();
   if (equals_nocase(item.name, "UID")) {
     const auto uid = parse_number(item.value, UINT32_MAX);
     if (uid) looked.uid = static_cast<std::uint32_t>(*uid);

@@ -37,10 +37,8 @@ struct FoundNumbers {
   bool esearch = false;                ///< it came as ESEARCH
   std::string modseq;                  ///< of the answer, digits; empty: none
 };
+/// Never more numbers than the mailbox has messages, and no message number above that (RFC 9051 §7.3.1).
 net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command);
-
-/// What a SEARCH, SORT or ESEARCH response says, added to `found`. False: it is none.
-bool read_numbers(const ImapResponse& response, FoundNumbers& found);
 
 /// Reads one item (BODY.PEEK[…]) of messages, at most `max` octets of each, a few hundred messages with one
 /// command. `uid`: the numbers are UIDs. `seen`, which outlives the task, is called for each that exists.

@@ -35,9 +35,17 @@ bool has_number(const std::vector<std::uint32_t>& numbers, std::uint32_t number)
 }
 
 void make_ascending(std::vector<std::uint32_t>& numbers) {
-  std::ranges::sort(numbers);
+  if (!std::ranges::is_sorted(numbers)) std::ranges::sort(numbers);
   const auto rest = std::ranges::unique(numbers);
   numbers.erase(rest.begin(), rest.end());
+}
+
+/// Where the parts of an address are looked for: in fields, since texts that have both may be many; and by
+/// HEADER, which looks at a field as it stands: FROM may be blind for an address that the server cannot read.
+std::vector<std::string> address_keys(const SearchKey& asked, const std::string& key) {
+  if (asked.kind == SearchKey::Kind::field) return {key.starts_with("HEADER ") ? key : "HEADER " + key};
+  if (key == "BODY") return {};
+  return {"HEADER FROM", "HEADER TO", "HEADER CC"};
 }
 
 ImapStatus limit(std::string_view what) {
@@ -150,10 +158,21 @@ net::Task<Result<FoundNumbers>> SearchLeaves::narrow_by(const Leaf& leaf, std::s
   std::vector<std::string> strings = leaf.needle.upstream;
   strings.push_back(leaf.key->value);
   UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
-  const bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
+  bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
+  for (const auto& [local, domain] : leaf.needle.apart)
+    ascii = ascii && all_ascii(local) && all_ascii(domain);
   if (!ascii && !core_.utf8) command.add(" CHARSET UTF-8");
   command.add(context_);
   command.add(among);
+  for (const std::string& field : address_keys(*leaf.key, key)) {
+    for (const auto& [local, domain] : leaf.needle.apart) {
+      command.add(" OR (" + field + " ");
+      command.add_string(core_, local);
+      command.add(" " + field + " ");
+      command.add_string(core_, domain);
+      command.add(")");
+    }
+  }
   for (std::size_t i = 0; i < strings.size(); ++i) {
     command.add(i + 1 < strings.size() ? " OR " : " ");
     command.add(key);
@@ -188,9 +207,11 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::narrow(Leaf& leaf) {
 SearchLeaves::Numbers SearchLeaves::all(Numbers Leaf::* which) const {
   Numbers numbers;
   for (const Leaf& leaf : leaves_) {
-    numbers.insert(numbers.end(), (leaf.*which).begin(), (leaf.*which).end());
+    Numbers merged;
+    merged.reserve(numbers.size());
+    std::ranges::set_union(numbers, leaf.*which, std::back_inserter(merged));
+    numbers = std::move(merged);
   }
-  make_ascending(numbers);
   return numbers;
 }
 
@@ -234,8 +255,8 @@ void SearchLeaves::see_header(std::uint32_t number, std::string_view block) {
 }
 
 net::Task<Result<>> SearchLeaves::look_at_bodies() {
-  const Numbers numbers = all(&Leaf::bodies);
   for (Leaf& leaf : leaves_) make_ascending(leaf.bodies);
+  const Numbers numbers = all(&Leaf::bodies);
   SeenOctets seen = [this](std::uint32_t number, std::string octets) { see_body(number, octets); };
   auto looked = co_await look(core_, request_.uid, numbers, "BODY.PEEK[]<0." + std::to_string(kMaxBody) + ">",
                               kMaxBody, &seen);

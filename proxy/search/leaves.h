@@ -59,7 +59,7 @@ class SearchLeaves {
   void see_header(std::uint32_t number, std::string_view block);
   void see_body(std::uint32_t number, std::string_view octets);
   [[nodiscard]] bool may_be_in_header(const Leaf& leaf, const SearchedHeader& header) const;
-  [[nodiscard]] Numbers all(Numbers Leaf::* which) const;
+  [[nodiscard]] Numbers all(Numbers Leaf::* which) const;  ///< of lists that ascend
   [[nodiscard]] std::vector<std::string> written();
 
   ImapCore& core_;

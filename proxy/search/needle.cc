@@ -19,9 +19,19 @@ bool in_alphabet(std::string_view text) {
   return text.find_first_not_of("0123456789abcdefghjkmnpqrstvwxyz") == std::string_view::npos;
 }
 
+/// Whether a command can have it.
+bool can_be_asked(const std::string& text) {
+  return !text.empty() && text.find_first_of({"\r\n\0", 3}) == std::string::npos;
+}
+
+void add_apart(Needle& needle, const std::string& local, const std::string& domain) {
+  // A letter or three are in every second address at a large provider.
+  if (local.size() < 4) return;
+  if (can_be_asked(local) && can_be_asked(domain)) needle.apart.emplace_back(local, domain);
+}
+
 void add_string(Needle& needle, std::string text) {
-  if (text.empty() || text == needle.text || text.find_first_of("\r\n") != std::string::npos) return;
-  if (text.find('\0') != std::string::npos || needle.upstream.size() == kMaxStrings) return;
+  if (!can_be_asked(text) || text == needle.text || needle.upstream.size() == kMaxStrings) return;
   if (std::ranges::find(needle.upstream, text) == needle.upstream.end()) {
     needle.upstream.push_back(std::move(text));
   }
@@ -68,6 +78,7 @@ void use_phantoms(Needle& needle, const mapping::Audience& audience,
     add_string(needle, value.correspondent.canonical());
     add_string(needle, value.correspondent.quoted());
     add_string(needle, value.correspondent.local + "@" + value.correspondent.domain);
+    add_apart(needle, value.correspondent.local, value.correspondent.domain);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mapping/store/directory.h"
@@ -16,6 +17,9 @@ struct Needle {
   std::string form;                   ///< search_form() of it
   std::vector<std::string> phantoms;  ///< local parts in it that may be phantoms, lower case; few
   std::vector<std::string> upstream;  ///< other strings to narrow by: what stands upstream for what is in it
+  /// Local part and domain of what its phantoms stand for, but the shortest: in a field they may stand apart
+  /// ("hana @ x.example", "hana(comment)@x.example"), and servers search in addresses as they read them.
+  std::vector<std::pair<std::string, std::string>> apart;
   /// It has a whole phantom of the login's: only messages with that phantom's address can show it, and those
   /// the other strings find.
   bool whole = false;

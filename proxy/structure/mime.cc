@@ -27,7 +27,6 @@ Result<Body> describe_multipart(const ImapValue& value, const BodyPlace& place,
                                 const std::vector<std::uint32_t>& elements) {
   Body body;
   body.multipart = true;
-  body.section = place.base;
   std::size_t i = 0;
   for (; i < elements.size() && value.is_list(elements[i]); ++i) {
     std::string number = join(place.base, i + 1);
@@ -36,7 +35,6 @@ Result<Body> describe_multipart(const ImapValue& value, const BodyPlace& place,
   }
   if (i == elements.size()) return fail(Errc::protocol, "a multipart without its subtype");
   body.subtype = elements[i++];
-  body.extended = i < elements.size();
   for (const auto slot : {&Body::parameters, &Body::disposition, &Body::language, &Body::location}) {
     if (i < elements.size()) body.*slot = elements[i++];
   }
@@ -59,7 +57,7 @@ bool is_well_formed(const ImapValue& value, const Body& body) {
          (body.lines == kNone || is_number(value, body.lines));
 }
 
-/// Bytes of a parameter list or disposition: pairs of strings.
+/// Pairs of strings.
 bool is_parameter_list(const ImapValue& value, std::uint32_t node) {
   const auto elements = value.elements(node);
   return value.is_list(node) && elements.size() % 2 == 0 &&
@@ -108,7 +106,6 @@ Result<Body> describe_body(const ImapValue& value, const BodyPlace& place) {
   }
   if (elements.size() < 7) return fail(Errc::protocol, "not a body structure");
   Body body;
-  body.section = place.in_message ? join(place.base, 1) : place.base;
   body.type = elements[0];
   body.subtype = elements[1];
   body.parameters = elements[2];
@@ -120,13 +117,13 @@ Result<Body> describe_body(const ImapValue& value, const BodyPlace& place) {
   if (holds_message(value, elements)) {
     body.message = true;
     body.envelope = elements[7];
-    body.parts.push_back({elements[8], body.section + ".HEADER", body.section, true});
+    const std::string section = place.in_message ? join(place.base, 1) : place.base;
+    body.parts.push_back({elements[8], section + ".HEADER", section, true});
     body.lines = elements[9];
     i = 10;
   } else if (i < elements.size() && is_number(value, elements[i])) {
     body.lines = elements[i++];
   }
-  body.extended = i < elements.size();
   for (const auto slot : {&Body::md5, &Body::disposition, &Body::language, &Body::location}) {
     if (i < elements.size()) body.*slot = elements[i++];
   }

@@ -24,7 +24,6 @@ struct Body {
   static constexpr std::uint32_t kNone = ImapValue::kNone;
   bool multipart = false;
   bool message = false;           ///< with envelope and body
-  std::string section;            ///< of a single part: "1", "2.1"
   std::vector<BodyPlace> parts;   ///< of a multipart; of a message: its body
   std::uint32_t type = kNone;     ///< single part
   std::uint32_t subtype = kNone;  ///< both
@@ -39,7 +38,6 @@ struct Body {
   std::uint32_t disposition = kNone;
   std::uint32_t language = kNone;
   std::uint32_t location = kNone;
-  bool extended = false;  ///< BODYSTRUCTURE, not BODY
 };
 
 /// Errc::protocol: no body structure.

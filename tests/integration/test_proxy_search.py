@@ -50,6 +50,10 @@ Words of the inner letter: persimmon.
 """
 
 
+# One correspondent each, written so that no server reads "local@domain" in all of its fields and texts.
+APART = ["annabel1 @ apart.example", "annabel2(at home)@apart.example", "annabel3@\n apart.example", "annabel4@apart.example."]
+
+
 class Searching:
     """The tests; the classes below say which server."""
 
@@ -61,6 +65,9 @@ class Searching:
             client.append("INBOX", message("Bob", "bob+list@other.example", "Ask carol@third.example today", "ok\n"))
             client.append("INBOX", message("Eve", "eve@mixed.example", "Fwd: letter", NESTED,
                                            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"))
+            client.ok("CREATE Apart")
+            for number, address in enumerate(APART, 1):
+                client.append("Apart", message("Ann", address, "apart", "apart\n", date=number))
             client.ok("CREATE Twins")
             for number, address in enumerate(TWINS, 1):
                 client.append("Twins", message("Uma Twin", address, "same", "same\n", date=number))
@@ -126,6 +133,14 @@ class Searching:
         phantom = re.search(r"\S+@" + re.escape(PHANTOM_DOMAIN), subject).group(0)
         self.assertEqual(self.uids("SUBJECT", quote(phantom)), {7})
         self.assertEqual(self.uids("TEXT", quote(phantom)), {7})
+
+    def test_phantoms_find_addresses_that_stand_apart(self):
+        self.client.select("Apart")
+        for uid in range(1, len(APART) + 1):
+            phantom = self.phantom(uid)
+            for key in ("FROM", "HEADER From", "TEXT"):
+                with self.subTest(address=APART[uid - 1], key=key):
+                    self.assertEqual(self.uids(key, quote(phantom)), {uid})
 
     def test_ids_find_the_message(self):
         for uid in (1, 4, 8):

@@ -475,6 +475,79 @@ TEST_CASE("bodies in other forms") {
   CHECK(rig.run("FETCH 1 BODY[]<0.60>") == "OK");
 }
 
+TEST_CASE("an envelope and a structure beyond the bounds leave the list whole") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8), nested_message(9)};
+  FakeMessage& large = rig.upstream.messages[1];
+  const std::string address = "(NIL NIL \"canary\" \"real-person.example\")";
+  std::string list = "(";
+  while (list.size() < 2'300'000) list += address;
+  large.envelope = "(NIL NIL " + list + ") NIL NIL NIL NIL NIL NIL NIL)";
+  const std::string part = R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 0))";
+  std::string many = "(";
+  for (int i = 0; i < 10'001; ++i) many += part;
+  std::string wide = "(";
+  while (wide.size() < 9'000'000) wide += part;
+  for (const std::string& structure : {many, wide}) {
+    large.structure = structure + R"( "MIXED"))";
+    for (const std::string_view set : {"1:3", "2"}) {
+      CHECK(rig.run("FETCH " + std::string(set) + " (UID ENVELOPE BODYSTRUCTURE BODY FLAGS)") == "OK");
+      CHECK_FALSE(leaks(rig.raw()));
+      std::size_t told = 0;
+      for (const auto& item : rig.told()) {
+        ++told;
+        if (item.number == 2 && item.name == "ENVELOPE")
+          CHECK(item.value == "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+        else if (item.number == 2 && item.name.starts_with("BODY"))
+          CHECK(item.value == R"(("application" "octet-stream" NIL NIL NIL "binary" 0))");
+        else if (item.name == "ENVELOPE" || item.name == "BODYSTRUCTURE")
+          CHECK(item.value.find("\"meeting\"") != std::string::npos);
+      }
+      CHECK(told == (set == "2" ? 5 : 15));
+    }
+  }
+  // What a part is, is not known.
+  CHECK(rig.run("FETCH 2 (BODY.PEEK[2] BODY.PEEK[2.HEADER] BODY.PEEK[2.MIME])") == "OK");
+  CHECK(rig.value("BODY[2]").find_first_not_of(".\r\n") == std::string::npos);
+  CHECK_FALSE(leaks(rig.raw()));
+}
+
+TEST_CASE("of a structure with thousands of sensitive parts the first are told whole") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8)};
+  FakeMessage& large = rig.upstream.messages[1];
+  large.structure = "(";
+  for (int i = 1; i <= 9000; ++i) {
+    const std::string id = "\"<i" + std::to_string(i) + "@real-person.example>\"";
+    large.structure += "(\"IMAGE\" \"PNG\" NIL " + id + " NIL \"7BIT\" 1)";
+    large.sections[std::to_string(i) + ".MIME"] =
+        "Content-Type: image/png\r\nContent-ID: <i" + std::to_string(i) + "@real-person.example>\r\n\r\n";
+  }
+  large.structure += " \"RELATED\")";
+  for (const std::string_view set : {"1:2", "2"}) {
+    CHECK(rig.run("FETCH " + std::string(set) + " (BODYSTRUCTURE)") == "OK");
+    CHECK_FALSE(leaks(rig.raw()));
+    const auto told = rig.told();
+    const auto found = std::ranges::find(told, 2U, &test::Told::number);
+    REQUIRE(found != told.end());
+    const std::string& value = found->value;
+    CHECK(told.size() == (set == "2" ? 1 : 2));
+    CHECK(std::ranges::count(value, '@') == 200);
+    CHECK(value.ends_with("(\"IMAGE\" \"PNG\" NIL NIL NIL \"7BIT\" 1) \"RELATED\")"));
+  }
+  for (const auto& command : rig.upstream.commands) CHECK(command.size() < 8192);
+}
+
+TEST_CASE("no response is empty") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7)};
+  const std::string inner = R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 12 1))";
+  rig.upstream.messages[0].structure =
+      R"((("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 400 ("no envelope") )" + inner + R"( 10) "MIXED"))";
+  CHECK(rig.run("FETCH 1 (BODYSTRUCTURE)") == "NO");
+  CHECK(rig.raw().find("FETCH ()") == std::string::npos);
+}
+
 TEST_CASE("a header longer than any that is read tells nothing") {
   FetchRig rig;
   std::string head = header();
@@ -490,7 +563,24 @@ TEST_CASE("a header longer than any that is read tells nothing") {
   CHECK(rig.value("ENVELOPE") == "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
   CHECK(rig.value("BODY[HEADER.FIELDS (FROM)]") == "\r\n");
   CHECK(rig.run("FETCH 1 BODY.PEEK[TEXT]") == "OK");
-  CHECK(rig.value("BODY[TEXT]") == "text\r\n");
+  CHECK(rig.value("BODY[TEXT]") == visible.substr(head.size()));
+}
+
+TEST_CASE("behind a header longer than any that is read the text is what the whole message shows") {
+  FetchRig rig;
+  const std::string filler = "X-Long: " + std::string(300'000, 'y') + "\r\n";
+  for (const std::string& more : {filler + kMultipart, kMultipart + filler}) {
+    FakeMessage message = fake_message(7, header(more), nested_body());
+    rig.upstream.messages = {message};
+    const std::string visible = rig.visible(message.sections[""]).substr(message.sections["HEADER"].size());
+    for (const std::string_view first : {"FETCH 1 FLAGS", "FETCH 1 BODY.PEEK[HEADER]"}) {
+      rig.memory.clear();
+      CHECK(rig.run(first) == "OK");
+      CHECK(rig.run("FETCH 1 BODY.PEEK[TEXT]") == "OK");
+      CHECK_FALSE(leaks(rig.raw()));
+      CHECK(rig.value("BODY[TEXT]") == visible);
+    }
+  }
 }
 
 TEST_CASE("the member's own writing reads as it was written") {

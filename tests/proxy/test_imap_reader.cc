@@ -32,7 +32,8 @@ net::Task<void> describe_all(ImapReader& reader, std::string& out) {
         co_return;
       }
       if (!*more) break;
-      out += "  " + item.name + " = " + item.value;
+      out += "  " + item.name + " = " + (item.too_large ? "too large" : item.value);
+      CHECK((!item.too_large || item.value.empty()));
       if (item.streams) {
         out += (item.binary ? "~{" : "{") + std::to_string(item.size) + "}";
         while (true) {
@@ -177,13 +178,74 @@ TEST_CASE("lines, values and literals are bounded") {
   for (int i = 0; i < 30; ++i) list += "{40}\r\n" + std::string(40, 'y') + " ";
   CHECK(describe({list + "\r\n"}, limits) == "! limit\n");
 
+  CHECK(describe({"* 1 FETCH (" + endless + " 1)\r\n"}, limits).ends_with("! limit\n"));
+  CHECK(describe({"* 1 FETCH (ENVELOPE ({5001}\r\n" + endless}, limits).ends_with("! protocol\n"));
+  CHECK(describe({"* 1 FETCH (ENVELOPE ({3001}\r\n" + endless}, limits).ends_with("! closed\n"));
+  CHECK(describe({"* 1 FETCH (ENVELOPE (" + endless + "\r\n"}, limits).ends_with("! protocol\n"));
+  CHECK(describe({"* 1 FETCH (ENVELOPE (\"" + endless + "\r\n\"))\r\n"}, limits).ends_with("! protocol\n"));
   CHECK(
-      describe({"* 1 FETCH (ENVELOPE (" + std::string(300, 'x') + "))\r\n"}, limits).ends_with("! limit\n"));
-  CHECK(describe({"* 1 FETCH (ENVELOPE ({300}\r\n" + endless}, limits).ends_with("! limit\n"));
+      describe({"* 1 FETCH (ENVELOPE (" + endless + " {9999999999}\r\n"}, limits).ends_with("! protocol\n"));
   CHECK(describe({"* 1 FETCH (BODY[] {5001}\r\n"}, limits).ends_with("! protocol\n"));
   // One that streams may be longer than anything that is held.
   CHECK(
       describe({"* 1 FETCH (BODY[] {3000}\r\n" + endless + ")\r\n"}, limits).ends_with("  end\n! closed\n"));
+}
+
+namespace {
+
+/// The whole, and octet by octet.
+std::string describe_in_cuts(const std::string& input, const ImapReaderLimits& limits) {
+  std::vector<std::string> octets;
+  for (const char c : input) octets.emplace_back(1, c);
+  std::string said = describe({input}, limits);
+  CHECK(describe(octets, limits) == said);
+  return said;
+}
+
+}  // namespace
+
+TEST_CASE("values beyond the bounds are dropped, and what stands beside them is told") {
+  const ImapReaderLimits limits{.max_line = 300, .max_value = 60, .max_literal = 5000};
+  const std::string many(70, '(');
+  const std::vector<std::string> values{
+      "(" + std::string(80, 'x') + ")",
+      "(" + std::string(900, 'x') + ")",
+      "(\"" + std::string(400, ')') + "\\\"\\\\\" " + many + std::string(70, ')') + ")",
+      "(a {80}\r\n" + std::string(80, ')') + ")",
+      "(a {30}\r\n" + std::string(30, ')') + " (b {40+}\r\n" + std::string(40, '"') + "))",
+      "(a {30}\r\n" + std::string(30, ')') + " (b {0}\r\n " + std::string(400, 'y') + " {3}\r\n)))))",
+      "(" + std::string(400, '{') + "2} ~{2}\r\n)) {1}x)",
+      std::string(400, 'n'),
+      "\"" + std::string(400, ' ') + "\"",
+  };
+  for (const std::string& value : values) {
+    for (std::size_t pad = 0; pad < 320; ++pad) {
+      CAPTURE(value, pad);
+      const std::string input = "* 1 FETCH (PAD (" + std::string(pad, 'p') + ") UID 5 ENVELOPE " + value +
+                                " BODY[HEADER] {3}\r\na)b FLAGS (\\Seen))\r\nk1 OK x\r\n";
+      const std::string padding = pad > 58 ? "too large" : "(" + std::string(pad, 'p') + ")";
+      const std::string expected = "1 FETCH <>\n  PAD = " + padding +
+                                   "\n  UID = 5\n  ENVELOPE = too large\n  BODY[HEADER] = {3}a)b\n"
+                                   "  FLAGS = (\\Seen)\n  end\nT k1 0 OK <x>\n! closed\n";
+      CHECK((pad % 40 == 0 ? describe_in_cuts(input, limits) : describe({input}, limits)) == expected);
+    }
+  }
+}
+
+TEST_CASE("a line of many values may be longer than any that is held") {
+  const ImapReaderLimits limits{.max_line = 300, .max_value = 60, .max_literal = 5000};
+  for (std::size_t pad = 0; pad < 40; ++pad) {
+    std::string input = "* 1 FETCH (";
+    std::string expected = "1 FETCH <>\n";
+    for (std::size_t i = 0; i < 40; ++i) {
+      const std::string value = i % 3 == 0 ? "\"" + std::string((pad + i) % 50, ')') + "\"" : "(a (b) \"c\")";
+      input += (i > 0 ? " " : "") + std::string("X[(a b)]<") + std::to_string(i) + "> " + value;
+      expected += "  X[(a b)]<" + std::to_string(i) + "> = " + value + "\n";
+    }
+    CAPTURE(pad);
+    CHECK(describe_in_cuts(input + ")\r\n* 2 EXISTS\r\n", limits) ==
+          expected + "  end\n2 EXISTS <>\n! closed\n");
+  }
 }
 
 namespace {

@@ -156,6 +156,23 @@ TEST_CASE("what the upstream says beside reaches the client") {
   CHECK(rig.core.exists == 4);
 }
 
+TEST_CASE("an upstream that names more messages than there are has none of them looked at") {
+  for (const std::string_view answer :
+       {"* ESEARCH (TAG \"x\") ALL 3:4999999\r\n", "* ESEARCH (TAG \"x\") ALL 4294967295:2,7,1\r\n",
+        "* SEARCH 4000000000 4 3 2 1 1 1\r\n", "* SORT 7 3 2 1 1 1 1 1\r\n"}) {
+    CAPTURE(answer);
+    Rig rig(three_messages());
+    rig.mailbox.beside = answer;
+    CHECK(rig.run("SEARCH", "FROM hana") == "* SEARCH 1\r\n");
+    CHECK(rig.mailbox.commands[1].starts_with("FETCH "));
+    CHECK(rig.mailbox.commands[1].find_first_not_of("FETCH 123:,") == rig.mailbox.commands[1].find(" (") + 1);
+    rig.mailbox.commands.clear();
+    rig.mailbox.beside = "* SEARCH 1000 1001 1002 1003 1004\r\n* SEARCH 1:7\r\n";
+    (void)rig.run("UID SEARCH", "FROM hana");
+    CHECK(rig.mailbox.commands[1].starts_with("UID FETCH 1000:1002 ("));
+  }
+}
+
 TEST_CASE("a refused search is the client's answer") {
   Rig rig(three_messages());
   CHECK(rig.run("SEARCH", "FUZZY FROM x") == "BAD");

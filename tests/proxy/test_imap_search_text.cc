@@ -158,6 +158,8 @@ TEST_CASE("phantoms in a search string stand for the real address, the login's o
   use_phantoms(needle, audience, {{&world.member(1), mapping::test::address("Hana.S@real.example")}});
   CHECK(needle.whole);
   CHECK(needle.upstream == std::vector<std::string>{"Hana.S@real.example", "hana.s@real.example"});
+  REQUIRE(needle.apart.size() == 1);
+  CHECK(needle.apart.front() == std::pair<std::string, std::string>("Hana.S", "real.example"));
   Needle foreign = make_needle("7k2m9qx4wz1c5t8r");
   mapping::Audience other = audience;
   other.members = {&world.member(2)};

@@ -90,13 +90,14 @@ std::size_t lines_of(std::string_view text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-std::string nested_message() {
-  std::string inner =
-      "Received: from mail.correspondent.example by mx\r\n\tfor <x@correspondent.example>\r\n"
-      "From: Taro <" +
-      std::string(kFrom) +
-      ">\r\nTo: hanako@correspondent.example\r\n"
-      "Subject: inner\r\nMessage-ID: <in@correspondent.example>\r\n\r\n.inner\r\n..text\r\n";
+/// `trace`: fields at the top of the nested header.
+std::string nested_message(std::string_view trace = {}) {
+  std::string inner = std::string(trace) +
+                      "Received: from mail.correspondent.example by mx\r\n\tfor <x@correspondent.example>\r\n"
+                      "From: Taro <" +
+                      std::string(kFrom) +
+                      ">\r\nTo: hanako@correspondent.example\r\n"
+                      "Subject: inner\r\nMessage-ID: <in@correspondent.example>\r\n\r\n.inner\r\n..text\r\n";
   return "Received: from mail.correspondent.example by mx with a long story of how it came here\r\n"
          "From: Taro <" +
          std::string(kFrom) +
@@ -286,6 +287,23 @@ TEST_CASE("TOP is a prefix of RETR by lines, whatever it ends in") {
   // Only where the end lies within a block.
   CHECK(asked > 0);
   CHECK(asked < body);
+}
+
+TEST_CASE("TOP is a prefix of RETR where a nested header goes on beyond the first longer answer") {
+  Fixture fixture;
+  std::string trace;
+  for (int i = 0; i < 60; ++i)
+    trace += "Received: from h" + std::to_string(i) + ".correspondent.example by x\r\n";
+  const std::string message = nested_message(trace);
+  const std::string whole = retr(fixture, message);
+  for (std::size_t lines = 9; lines < 80; ++lines) {
+    CAPTURE(lines);
+    std::size_t asked = 0;
+    const std::string shown = top(fixture, message, lines, asked);
+    CHECK(whole.starts_with(shown));
+    CHECK(lines_of(shown) == lines_of(top_of(message, lines)));
+    if (lines == 12) CHECK(asked == 2);
+  }
 }
 
 TEST_CASE("TOP of a message that is nothing but an unfinished header") {
