@@ -40,7 +40,10 @@ bool needs_own_block(const ImapValue& value, const Body& body) {
   for (const auto& [node, slot] : slots) {
     if (is_sensitive(value, node, slot)) return true;
   }
-  return false;
+  // A structure that needs no block passes as it is: these are never words of ours.
+  return std::ranges::any_of(std::array{body.type, body.subtype, body.encoding}, [&](std::uint32_t node) {
+    return node != kNone && may_hold_address(value.text(node));
+  });
 }
 
 /// A word of the upstream's that has no field to be told from but one that nobody rewrites: what could be an

@@ -396,6 +396,15 @@ TEST_CASE("depth and number of parts are bounded") {
   CHECK(structure(wide, {}) == "error limit");
 }
 
+TEST_CASE("words that hold an address need a block, and are told as others") {
+  for (const std::string_view upstream :
+       {R"(("a@b.test" "plain" NIL NIL NIL "7bit" 1 1))", R"(("text" "a@b.test" NIL NIL NIL "7bit" 1 1))",
+        R"(("text" "plain" NIL NIL NIL "a@b.test" 1 1))"}) {
+    CHECK(needed(upstream) == std::vector<std::string>{"HEADER"});
+    CHECK(structure(upstream, {}).find("a@b") == std::string::npos);
+  }
+}
+
 TEST_CASE("the kind of a section's content") {
   CHECK(section(kNested, "TEXT") == "multipart/mixed  ; boundary=\"b@x.test\"");
   CHECK(section(kNested, "1") == "text/plain 7bit ");
