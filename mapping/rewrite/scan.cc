@@ -21,7 +21,7 @@ constexpr char kEscape = '\x1b';
 bool may_hold_address(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return c == '@' || c == kEscape || !is_ascii(c); }) ||
          text.find("=?") != std::string_view::npos || text.find("%40") != std::string_view::npos ||
-         text.find("=40") != std::string_view::npos || text.find("&#") != std::string_view::npos;
+         text.find("=40") != std::string_view::npos || may_refer_to_sign(text);
 }
 
 std::optional<unsigned> hex_pair(std::string_view text) {
@@ -35,8 +35,23 @@ std::optional<unsigned> hex_pair(std::string_view text) {
   return value;
 }
 
-/// Text with leftovers of quoted-printable ("=40") and character references ("&#64;") decoded, and for each
-/// octet where it came from. Percent-encoding is find_addresses()'s own business.
+/// The size of a character reference to '@' at the front ("&#64;", "&#x0040;", "&commat;"), else 0.
+std::size_t reference_size(std::string_view source) {
+  constexpr std::string_view kNamed = "&commat;";
+  if (source.starts_with(kNamed)) return kNamed.size();
+  if (!source.starts_with("&#")) return 0;
+  std::size_t at = 2;
+  const bool hex = at < source.size() && to_lower(source[at]) == 'x';
+  if (hex) ++at;
+  const std::size_t zeros = source.find_first_not_of('0', at);
+  if (zeros == std::string_view::npos || zeros - at > 16) return 0;
+  const std::string_view rest = source.substr(zeros);
+  return rest.starts_with(hex ? "40;" : "64;") ? zeros + 3 : 0;
+}
+
+/// Text with leftovers of quoted-printable ("=40"), of quoted strings ("\@") and character references
+/// ("&#64;") decoded, and for each octet where it came from. Percent-encoding is find_addresses()'s own
+/// business.
 struct Unescaped {
   std::string text;
   std::vector<std::size_t> origin;  ///< one more than octets: the last is the end
@@ -54,7 +69,8 @@ struct Unescaped {
   }
 
   static bool needed(std::string_view source) {
-    return source.find("=40") != std::string_view::npos || source.find("&#") != std::string_view::npos;
+    return source.find("=40") != std::string_view::npos || source.find("\\@") != std::string_view::npos ||
+           may_refer_to_sign(source);
   }
 
  private:
@@ -63,11 +79,9 @@ struct Unescaped {
       const auto value = hex_pair(source.substr(1));
       if (value && *value > 0x20 && *value < 0x7f) return {static_cast<char>(*value), 3};
     }
-    if (source[0] == '&') {
-      for (const std::string_view form : {"&#64;", "&#x40;", "&#X40;"}) {
-        if (source.starts_with(form)) return {'@', form.size()};
-      }
-    }
+    if (source.starts_with("\\@")) return {'@', 2};
+    const std::size_t reference = source[0] == '&' ? reference_size(source) : 0;
+    if (reference > 0) return {'@', reference};
     return {source[0], 1};
   }
 };
@@ -197,6 +211,10 @@ bool is_utf8(std::string_view text) {
 }
 
 }  // namespace
+
+bool may_refer_to_sign(std::string_view text) {
+  return text.find("&#") != std::string_view::npos || text.find("&commat") != std::string_view::npos;
+}
 
 std::size_t AddressIndex::add(message::Address address) {
   std::string canonical = address.canonical();

@@ -68,6 +68,9 @@ bool names_host(std::string_view text);
 /// "site" of message/external-body, what a mailer made up. `name`: with the stars of RFC 2231, any case.
 bool parameter_names_host(std::string_view name, std::string_view value);
 
+/// Whether a character reference in it could stand for '@'; wrong in one direction only: it may say yes.
+bool may_refer_to_sign(std::string_view text);
+
 /// How many '@' in any width (U+FF20, U+FE6B), but for halves of two-byte characters. Fewer in decoded text
 /// than in what it was decoded from: something that was no encoded-word was taken for one.
 std::size_t count_signs(std::string_view text);

@@ -129,7 +129,7 @@ constexpr char kEscape = '\x1b';
 /// Whether decoded text could hold a word with an '@', an escaped one included.
 bool may_hold_sign(std::string_view decoded) {
   return decoded.find('@') != std::string_view::npos || decoded.find("=40") != std::string_view::npos ||
-         decoded.find("&#") != std::string_view::npos;
+         may_refer_to_sign(decoded);
 }
 
 /// Octets that nothing is to be decided about by looking at them alone.
@@ -145,7 +145,7 @@ bool has_other_signs(const AddressScan& scan, std::string_view body) {
   const auto addresses =
       std::ranges::count_if(scan.items, [](const AddressItem& item) { return item.found != kNoAddress; });
   return signs != addresses || std::ranges::count(body, '@') != addresses ||
-         decoded.find("=40") != std::string::npos || decoded.find("&#") != std::string::npos;
+         decoded.find("=40") != std::string::npos || may_refer_to_sign(decoded);
 }
 
 /// What an octet of a body can mean, as bits.

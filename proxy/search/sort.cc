@@ -137,7 +137,7 @@ net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, s
   UpstreamCommand command(uid ? "UID SEARCH" : "SEARCH");
   if (!core.utf8) command.add(" CHARSET UTF-8");
   command.add(" " + keys);
-  for (const std::string_view form : {"%40", "=40", "&#", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
+  for (const std::string_view form : {"%40", "=40", "&#", "&commat", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
     command.add(" OR SUBJECT ");
     command.add_string(core, form);
   }

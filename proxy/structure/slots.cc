@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "mapping/rewrite/scan.h"
 #include "message/encoded_word.h"
 
 namespace kage::proxy {
@@ -101,7 +102,7 @@ std::string percent_decode(std::string_view text) {
 /// The forms of '@' that message::find_addresses and the rewriting know, in UTF-8.
 bool shows_at(std::string_view text) {
   return text.find('@') != std::string_view::npos || text.find("%40") != std::string_view::npos ||
-         text.find("=40") != std::string_view::npos || text.find("&#") != std::string_view::npos ||
+         text.find("=40") != std::string_view::npos || mapping::may_refer_to_sign(text) ||
          text.find("\xEF\xBC\xA0") != std::string_view::npos ||
          text.find("\xEF\xB9\xAB") != std::string_view::npos;
 }

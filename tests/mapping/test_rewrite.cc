@@ -278,6 +278,11 @@ TEST_CASE("free text inward") {
       {"=?utf-8?q?alice=40corp=2Eexample?=", alice},
       {"alice%40corp.example", alice},
       {"alice&#64;corp.example", alice},
+      {"alice&#0064;corp.example", alice},
+      {"alice&#x40;corp.example", alice},
+      {"alice&#X0040;corp.example", alice},
+      {"alice&commat;corp.example", alice},
+      {"alice\\@corp.example", alice},
       {"\"alice\"@corp.example", alice},
   };
   for (const auto& [from, to] : cases) {
