@@ -64,7 +64,7 @@ def told(answer):
         if r.name == b"FETCH":
             said.append((r.number, sorted((k, None if k in (b"MODSEQ", b"EMAILID", b"THREADID", b"SAVEDATE") else v)
                                           for k, v in r.data.items())))
-        elif r.name != b"OK":
+        elif r.name not in (b"OK", b"FLAGS"):  # of a new keyword Cyrus tells with this command or a later one
             said.append(masked(r.raw))
     return sorted(said, key=repr), answer.name, masked(answer.status.code)
 

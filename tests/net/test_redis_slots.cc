@@ -1,6 +1,6 @@
 // Slots, the map of slots, redirections, and batches on their way through a cluster.
-#include "net/redis_slots.h"
 #include "net/redis_rounds.h"
+#include "net/redis_slots.h"
 
 #include <catch2/catch.hpp>
 #include <initializer_list>
