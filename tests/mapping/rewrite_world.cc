@@ -159,4 +159,30 @@ std::string malformed(std::string_view block) {
   return {};
 }
 
+World small_world() {
+  World world;
+  world.add("pta@school.example", "PTA", {"officer@home.example", "colleague@work.example"});
+  world.add("open@school.example", "", {"open@home.example"}, NamePolicy::keep, RecipientPolicy::open);
+  world.add("other@club.example", "Club", {"officer@home.example"});
+  world.build();
+  return world;
+}
+
+std::string value(std::string_view block, std::string_view name) {
+  const auto fields = message::tokenize(block);
+  if (!fields) throw std::runtime_error("not a header block");
+  for (const message::Field& field : *fields) {
+    if (field.is(name)) return message::unfold(field.body);
+  }
+  return "(none)";
+}
+
+std::size_t count(std::string_view block, std::string_view name) {
+  std::size_t found = 0;
+  const auto fields = message::tokenize(block);
+  if (!fields) throw std::runtime_error("not a header block");
+  for (const message::Field& field : *fields) found += field.is(name) ? 1 : 0;
+  return found;
+}
+
 }  // namespace kage::mapping::test

@@ -40,12 +40,22 @@ class World {
   Routes routes_;
 };
 
+/// Members 1 and 2 behind pta@ (private), 3 behind open@ (open), 4 behind other@ with the mailbox of 1.
+World small_world();
+
 /// Text with LF line ends as a header block, and back.
 std::string with_crlf(std::string_view text);
 std::string with_lf(std::string_view text);
 
 /// Parses a block (LF or CRLF) that has to parse.
 ParsedHeader parsed(std::string_view block);
+
+/// The value of the first field with this name, unfolded; "(none)" when there is none.
+std::string value(std::string_view block, std::string_view name);
+/// How many fields have this name.
+std::size_t count(std::string_view block, std::string_view name);
+
+inline const std::string kFrom = "From: Alice <alice@corp.example>\n";
 
 /// An inward copy with derived phantoms and no Received field.
 std::string inward(const World& world, MemberId member, std::string_view block,

@@ -58,6 +58,10 @@ std::string fields_of(std::string_view section, const std::string& header) {
   return out + "\r\n";
 }
 
+constexpr std::string_view kStructure =
+    R"((("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 0)("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 400 )"
+    R"((NIL "meeting" NIL NIL NIL NIL NIL NIL NIL NIL)("TEXT" "PLAIN" NIL NIL NIL "7BIT" 12 1) 10) "MIXED"))";
+
 }  // namespace
 
 net::Task<Result<>> FakeUpstream::write(std::string_view data) {
@@ -245,6 +249,48 @@ FakeMessage fake_message(std::uint32_t uid, std::string_view header, std::string
   message.sections["TEXT"] = body;
   message.sections[""] = std::string(header) + std::string(body);
   return message;
+}
+
+std::string header(std::string_view more) {
+  return "Return-Path: <" + std::string(kStranger) +
+         ">\r\n"
+         "Received: from mail.real-person.example (mail.real-person.example [192.0.2.7])\r\n"
+         "\tby mx.gmail.example with ESMTPS id 8xyz for <officer@gmail.example>; Sun, 22 Nov 2026 04:00:00 "
+         "+0900\r\n"
+         "From: Hanako <" +
+         std::string(kStranger) +
+         ">\r\n"
+         "To: pta@school.example\r\n"
+         "Subject: meeting\r\n"
+         "Date: Sun, 22 Nov 2026 04:00:00 +0900\r\n"
+         "Message-ID: <1@real-person.example>\r\n" +
+         std::string(more) + "\r\n";
+}
+
+std::string nested_body() {
+  return "preamble\r\n--b1\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+         "--b1\r\nContent-Type: message/rfc822\r\nX-Origin: real-person.example\r\n\r\n" +
+         header() + "inner text\r\n--b1--\r\nepilogue\r\n";
+}
+
+FakeMessage nested_message(std::uint32_t uid) {
+  FakeMessage message = fake_message(uid, header(kMultipart), nested_body());
+  message.structure = kStructure;
+  message.envelope =
+      R"(("Sun, 22 Nov 2026 04:00:00 +0900" "meeting" (("Hanako" NIL "hanako.canary" "real-person.example")) )"
+      R"((("Hanako" NIL "hanako.canary" "real-person.example")) )"
+      R"((("Hanako" NIL "hanako.canary" "real-person.example")) ((NIL NIL "pta" "school.example")) )"
+      R"(NIL NIL NIL "<1@real-person.example>"))";
+  message.sections["1"] = "hello";
+  message.sections["2"] = header() + "inner text";
+  message.sections["2.HEADER"] = header();
+  message.sections["2.TEXT"] = message.sections["2.1"] = "inner text";
+  message.sections["2.MIME"] = "Content-Type: message/rfc822\r\nX-Origin: real-person.example\r\n\r\n";
+  return message;
+}
+
+bool leaks(std::string_view text) {
+  return text.find("real-person") != std::string_view::npos || text.find("canary") != std::string_view::npos;
 }
 
 }  // namespace kage::proxy::test

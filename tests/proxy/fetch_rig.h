@@ -95,5 +95,15 @@ class FetchRig {
 FakeMessage fake_message(std::uint32_t uid, std::string_view header, std::string_view body);
 
 inline constexpr std::string_view kStranger = "hanako.canary@real-person.example";
+inline const std::string kMultipart = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b1\r\n";
+
+/// A header as it was delivered, from kStranger; `more`: further fields.
+std::string header(std::string_view more = "");
+/// The body of a multipart with boundary b1: text, and a message with that header.
+std::string nested_body();
+/// Both together, with ENVELOPE, BODYSTRUCTURE and sections.
+FakeMessage nested_message(std::uint32_t uid);
+/// Whether anything of the stranger's address shows.
+bool leaks(std::string_view text);
 
 }  // namespace kage::proxy::test

@@ -1,0 +1,112 @@
+// Message ids on their way: sealed towards members, opened towards correspondents, so that both see one
+// thread (contract R4.6).
+#include <catch2/catch.hpp>
+
+#include "base/text.h"
+#include "message/encoded_word.h"
+#include "rewrite_world.h"
+
+namespace kage::mapping::test {
+
+TEST_CASE("ids towards a member") {
+  const World world = small_world();
+  const auto reference = [&](MemberId member, const std::string& id) {
+    return value(inward(world, member, kFrom + "References: <" + id + ">\n"), "References");
+  };
+  const auto brackets = [](const std::string& id) { return "<" + id + ">"; };
+  CHECK(reference(1, "x@corp.example") == brackets(world.sealed(1, "x@corp.example")));
+  CHECK(reference(1, world.sent(1, "mine@home.example")) == "<mine@home.example>");
+  CHECK(reference(1, world.sent(2, "his@work.example")) == brackets(world.sent(2, "his@work.example")));
+  CHECK(reference(4, world.sent(1, "mine@home.example")) == brackets(world.sent(1, "mine@home.example")));
+  // At our domain, but nothing that we made: it may say anything.
+  CHECK(reference(1, "x@school.example") == brackets(world.sealed(1, "x@school.example")));
+  CHECK(reference(1, "no-sign") == brackets(world.sealed(1, "no-sign")));
+}
+
+TEST_CASE("ids towards a correspondent") {
+  const World world = small_world();
+  const auto brackets = [](const std::string& id) { return "<" + id + ">"; };
+  const auto reference = [&](const std::string& id, std::vector<std::string> to) {
+    return value(
+        outward(world, 1, kFrom + "References: <" + id + ">\n", to.front(), {.phantoms = to, .direct = {}}),
+        "References");
+  };
+  const std::string at_corp = world.sealed(1, "x@mail.corp.example");
+  CHECK(reference("mine@home.example", {"a@corp.example"}) == brackets(world.sent(1, "mine@home.example")));
+  CHECK(reference(at_corp, {"a@corp.example"}) == "<x@mail.corp.example>");
+  CHECK(reference(at_corp, {"a@work.example"}) == "<x@mail.corp.example>");
+  CHECK(reference(world.sent(2, "his@work.example"), {"a@corp.example"}) ==
+        brackets(world.sent(2, "his@work.example")));
+  CHECK(reference(world.sealed(2, "x@corp.example"), {"a@corp.example"}) ==
+        brackets(world.sent(1, world.sealed(2, "x@corp.example"))));
+  // Several in private: only ids of the correspondent's own domain, above or below it.
+  CHECK(reference(at_corp, {"a@corp.example", "b@work.example"}) == "<x@mail.corp.example>");
+  CHECK(reference(at_corp, {"a@deep.mail.corp.example", "b@work.example"}) == "<x@mail.corp.example>");
+  CHECK(reference(at_corp, {"b@work.example", "a@corp.example"}) == brackets(world.sent(1, at_corp)));
+  CHECK(reference(at_corp, {"a@badmail.corp.example", "b@work.example"}) == brackets(world.sent(1, at_corp)));
+  CHECK(reference(world.sealed(1, "x@example"), {"a@corp.example", "b@work.example"}) ==
+        brackets(world.sent(1, world.sealed(1, "x@example"))));
+  // What was sealed comes back to the member as the id that the member knows.
+  CHECK(value(inward(world, 1, kFrom + "In-Reply-To: <" + world.sent(1, at_corp) + ">\n"), "In-Reply-To") ==
+        brackets(at_corp));
+}
+
+TEST_CASE("a thread goes both ways") {
+  const World world = small_world();
+  const std::string first = inward(world, 1, kFrom + "Message-ID: <1@corp.example>\n");
+  const std::string seen = value(first, "Message-ID");
+  const std::string answer = outward(
+      world, 1, kFrom + "Message-ID: <2@home.example>\nIn-Reply-To: " + seen + "\nReferences: " + seen + "\n",
+      "alice@corp.example", {.phantoms = {"alice@corp.example"}, .direct = {}});
+  CHECK(value(answer, "In-Reply-To") == "<1@corp.example>");
+  const std::string shown = value(answer, "Message-ID");
+  CHECK(shown.ends_with("@school.example>"));
+  const std::string again = inward(world, 1,
+                                   kFrom + "Message-ID: <3@corp.example>\nIn-Reply-To: " + shown +
+                                       "\nReferences: <1@corp.example> " + shown + "\n");
+  CHECK(value(again, "In-Reply-To") == "<2@home.example>");
+  CHECK(value(again, "References") == seen + " <2@home.example>");
+}
+
+TEST_CASE("a message without an id gets the one that was made") {
+  const World world = small_world();
+  for (const std::string_view block :
+       {"From: a@b.example\n", "From: a@b.example\nMessage-ID:\n", "From: a@b.example\nMessage-ID: none\n"}) {
+    const std::string out = inward(world, 1, block, {}, "made@p.school.example");
+    CHECK(value(out, "Message-ID") == "<made@p.school.example>");
+    CHECK(count(out, "Message-ID") == 1);
+    CHECK(value(inward(world, 1, block), "Message-ID") == "(none)");
+    CHECK(value(outward(world, 1, block, "a@b.example", {.phantoms = {"a@b.example"}, .direct = {}},
+                        "made@school.example"),
+                "Message-ID") == "<made@school.example>");
+  }
+  CHECK(value(inward(world, 1, "Message-ID: <1@b.example>\n", {}, "made@p.school.example"), "Message-ID") ==
+        "<" + world.sealed(1, "1@b.example") + ">");
+}
+
+TEST_CASE("long references keep both ends and stay below 8 kB") {
+  const World world = small_world();
+  std::string block = kFrom + "References:";
+  for (int i = 0; i < 3000; ++i) block += " <" + std::to_string(i) + "@corp.example>";
+  const std::string out = value(inward(world, 1, block + "\n"), "References");
+  CHECK(out.size() < 8000);
+  CHECK(out.starts_with("<" + world.sealed(1, "0@corp.example") + "> <" + world.sealed(1, "1@corp.example") +
+                        "> "));
+  CHECK(out.ends_with("<" + world.sealed(1, "2998@corp.example") + "> <" +
+                      world.sealed(1, "2999@corp.example") + ">"));
+}
+
+TEST_CASE("loops are told by our own sealed ids") {
+  const World world = small_world();
+  const auto loops = [&](const std::string& id) {
+    return is_loop(parsed("Message-ID: <" + id + ">\n"), world.routes());
+  };
+  CHECK(loops(world.sealed(1, "1@corp.example")));
+  CHECK(loops(world.sealed(4, "1@corp.example")));
+  CHECK_FALSE(loops(world.sent(1, "1@corp.example")));
+  CHECK_FALSE(loops("1@corp.example"));
+  CHECK_FALSE(loops("1@p.school.example"));
+  CHECK_FALSE(is_loop(parsed("Subject: x\n"), world.routes()));
+}
+
+}  // namespace kage::mapping::test
