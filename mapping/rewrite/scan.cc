@@ -114,11 +114,25 @@ message::Address unreadable() {
 
 /// "a@b.example@c.example" is found as one address and a rest; the rest belongs to it.
 void widen(std::string_view text, std::vector<Hit>& hits) {
+  // The word that was looked at last: a long one may hold very many hits.
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  const auto find_word = [&](std::size_t at) {
+    if (at >= begin && at < end) return;
+    begin = word_begin(text, at);
+    end = word_end(text, at);
+  };
   for (Hit& hit : hits) {
     const bool before = hit.begin > 0 && text[hit.begin - 1] == '@';
     const bool behind = hit.end < text.size() && text[hit.end] == '@';
-    if (before) hit.begin = word_begin(text, hit.begin - 1);
-    if (behind) hit.end = word_end(text, hit.end);
+    if (before) {
+      find_word(hit.begin - 1);
+      hit.begin = begin;
+    }
+    if (behind) {
+      find_word(hit.end);
+      hit.end = end;
+    }
     if (before || behind) hit.address = unreadable();
   }
 }
