@@ -247,7 +247,7 @@ const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader
 
 void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelope) {
   const auto sender = face_ == Face::inbound ? envelope.sender : std::nullopt;
-  std::unordered_map<std::string_view, const std::string*> spellings;
+  std::unordered_map<std::string_view, const std::string*, SipHash, std::equal_to<>> spellings;
   const auto learn = [&spellings](const ParsedHeader& from) {
     for (const auto& found : from.addresses())
       spellings.try_emplace(found.canonical, &found.address.spelling);

@@ -2,6 +2,7 @@
 // message, written once for each copy.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/siphash.h"
 #include "mapping/phantom.h"
 #include "mapping/routes/anonymity.h"
 #include "mapping/routes/table.h"
@@ -57,8 +59,8 @@ class ParsedHeader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// canonical address → phantom's local part, for one member.
-using PhantomMap = std::unordered_map<std::string, std::string>;
+/// canonical address → phantom's local part, for one member. Strangers choose the addresses.
+using PhantomMap = std::unordered_map<std::string, std::string, SipHash, std::equal_to<>>;
 
 /// What the policy of a public address says of this message (contract R7.1).
 Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address);

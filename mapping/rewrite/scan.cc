@@ -244,7 +244,7 @@ std::size_t AddressIndex::add(message::Address address) {
 }
 
 std::size_t AddressIndex::find(std::string_view canonical) const {
-  const auto place = numbers_.find(std::string(canonical));
+  const auto place = numbers_.find(canonical);
   return place == numbers_.end() ? kNoAddress : place->second;
 }
 
