@@ -55,7 +55,7 @@ std::optional<Sighting> with_old_name(const RouteTable& routes, const PhantomWri
 
 }  // namespace
 
-std::string phantom_key(std::string_view local) {
+std::string phantom_entry(std::string_view local) {
   return std::string(kPhantomPrefix) + lower(local);
 }
 
@@ -91,9 +91,9 @@ void Directory::State::add_phantoms(net::RedisBatch& batch,
   for (const PhantomWrite* write : writes) {
     const std::string value = seal_phantom_value(*write->member, write->local, write->spelling, write->seen);
     if (write->member->address->spec.collect) {
-      batch.add({"EVAL", kCollectScript, "1", phantom_key(write->local), value});
+      batch.add({"EVAL", kCollectScript, "1", phantom_entry(write->local), value});
     } else {
-      batch.add({"SET", phantom_key(write->local), value, "GET"});
+      batch.add({"SET", phantom_entry(write->local), value, "GET"});
     }
   }
 }
@@ -109,10 +109,10 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (replies[i].is_nil()) ++fresh;
     const auto before = phantom_value_member(replies[i].text);
     if (before && *before != writes[i]->member->id && routes->find_member(*before) != nullptr) {
-      restore.add({"SET", phantom_key(writes[i]->local), replies[i].text});
+      restore.add({"SET", phantom_entry(writes[i]->local), replies[i].text});
     }
     if (const auto seen = with_old_name(*routes, *writes[i], replies[i].text)) {
-      rename.add({"SET", phantom_key(writes[i]->local),
+      rename.add({"SET", phantom_entry(writes[i]->local),
                   seal_phantom_value(*writes[i]->member, writes[i]->local, writes[i]->spelling, seen)});
     }
   }

@@ -71,7 +71,7 @@ TEST_CASE("a Redis that refuses to write refuses the message and keeps no lock")
     REQUIRE_FALSE(world.client.command(on).is_error());
     const auto refused = world.begin(message);
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().code == Errc::unavailable);
+    CHECK(refused.error().code == Errc::refused);
     CHECK(refused.error().detail == detail);
     REQUIRE_FALSE(world.client.command(off).is_error());
     CHECK(world.locks() == 0);
@@ -86,7 +86,7 @@ TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back")
   world.client.command({"SET", ledger, "text"});
   const auto refused = world.begin('w');
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == Errc::unavailable);
+  CHECK(refused.error().code == Errc::refused);
   world.client.command({"DEL", ledger});
   // The unlocking was sent before this, on the same connection.
   world.check_works('w');
