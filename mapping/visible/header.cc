@@ -22,11 +22,6 @@ constexpr std::size_t kLongestName = 60;   ///< of a trace field
 constexpr std::size_t kFieldsRoom = 1024;  ///< what the fields of most lists of messages fit into
 constexpr std::size_t kBlockRoom = 8192;   ///< what most header blocks fit into
 
-/// A field by which the mail system shows that it handled a message.
-bool is_trace(const FieldRule& rule) {
-  return rule.group == "trace" || rule.group == "authentication";
-}
-
 /// Addresses of a field's mailboxes; nothing when the list holds more than mailboxes.
 struct Mailboxes {
   std::vector<std::string> canonical;
@@ -93,7 +88,7 @@ class Chooser {
   [[nodiscard]] bool own() const {
     const message::Field* from = nullptr;
     for (const message::Field& field : fields_) {
-      if (field.name.empty() || is_trace(find_rule(field.name))) return false;
+      if (field.name.empty() || find_rule(field.name).is_trace()) return false;
       if (!field.is("From")) continue;
       if (from != nullptr) return false;
       from = &field;
@@ -130,7 +125,7 @@ namespace {
 bool is_delivered(std::string_view message) {
   const std::string_view front = message.substr(0, kLongestName + 1);
   const std::size_t colon = front.find(':');
-  return colon != std::string_view::npos && is_trace(find_rule(front.substr(0, colon)));
+  return colon != std::string_view::npos && find_rule(front.substr(0, colon)).is_trace();
 }
 
 }  // namespace
