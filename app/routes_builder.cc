@@ -40,8 +40,7 @@ std::string half_width(std::string_view text) {
 }
 
 bool printable(std::string_view text) {
-  return message::is_valid_utf8(text) &&
-         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return message::is_valid_utf8(text) && std::ranges::none_of(text, is_control);
 }
 
 }  // namespace

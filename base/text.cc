@@ -189,18 +189,6 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-std::optional<std::string> hex_decode(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() / 2);
-  for (; !text.empty(); text.remove_prefix(2)) {
-    const auto octet = hex_octet(text);
-    if (!octet) return std::nullopt;
-    out.push_back(static_cast<char>(*octet));
-  }
-  return out;
-}
-
 bool equals_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -73,7 +73,6 @@ std::string base64url(std::string_view bytes);                       ///< RFC 46
 void append_base64url(std::string& out, std::string_view bytes);     ///< the same behind `out`
 std::optional<std::string> base64url_decode(std::string_view text);  ///< strict, no padding, canonical
 std::string hex(std::string_view bytes);
-std::optional<std::string> hex_decode(std::string_view text);  ///< either case
 
 /// Compares secrets in a time that depends on their length only.
 bool equals_secret(std::string_view a, std::string_view b);

@@ -15,6 +15,10 @@
 
 namespace kage::message {
 
+/// Of an address that is read: RFC 5321 §4.5.3.1 wants 64 octets of local part, old carriers had more.
+inline constexpr std::size_t kMaxLocalPart = 256;
+inline constexpr std::size_t kMaxDomain = 255;  ///< RFC 5321 §4.5.3.1.2
+
 /// One addr-spec. `local` is the meaning, without quotes and escapes; `spelling` is what was written.
 struct Address {
   std::string local;   ///< unquoted, case kept

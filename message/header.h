@@ -25,6 +25,9 @@ struct Field {
   [[nodiscard]] bool is(std::string_view other) const;  ///< name comparison without case
 };
 
+inline constexpr std::size_t kMaxLine = 998;       ///< RFC 5322 §2.1.1
+inline constexpr std::size_t kPreferredLine = 78;  ///< RFC 5322 §2.1.1
+
 struct HeaderLimits {
   std::size_t max_octets = 256 * 1024;  ///< of the whole block
   std::size_t max_fields = 2000;

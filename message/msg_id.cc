@@ -3,28 +3,13 @@
 
 #include "base/text.h"
 #include "message/address.h"
+#include "message/lexical.h"
 
 namespace kage::message {
 namespace {
 
-/// The place behind the comment at `at`; `at` when it does not end.
-std::size_t skip_comment(std::string_view body, std::size_t at) {
-  std::size_t depth = 0;
-  for (std::size_t i = at; i < body.size(); ++i) {
-    if (body[i] == '\\') {
-      ++i;
-    } else if (body[i] == '(') {
-      ++depth;
-    } else if (body[i] == ')' && --depth == 0) {
-      return i + 1;
-    }
-  }
-  return at;
-}
-
 bool ends_word(char c) {
-  return is_wsp(c) || c == '\r' || c == '\n' || c == ',' || c == '<' || c == '>' || c == '(' || c == ')' ||
-         c == ';';
+  return is_space(c) || c == ',' || c == '<' || c == '>' || c == '(' || c == ')' || c == ';';
 }
 
 }  // namespace
@@ -36,7 +21,7 @@ std::vector<std::string_view> find_msg_ids(std::string_view body, bool loose) {
   std::size_t at = 0;
   while (at < body.size()) {
     if (body[at] == '(' && comments) {
-      const std::size_t end = skip_comment(body, at);
+      const std::size_t end = comment_end(body, at);
       comments = end != at;
       at = end == at ? at + 1 : end;
       continue;

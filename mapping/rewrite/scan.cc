@@ -11,6 +11,7 @@
 #include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
+#include "message/utf8.h"
 
 namespace kage::mapping {
 namespace {
@@ -22,17 +23,6 @@ bool may_hold_address(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return c == '@' || c == kEscape || !is_ascii(c); }) ||
          text.find("=?") != std::string_view::npos || text.find("%40") != std::string_view::npos ||
          text.find("=40") != std::string_view::npos || may_refer_to_sign(text);
-}
-
-std::optional<unsigned> hex_pair(std::string_view text) {
-  if (text.size() < 2) return std::nullopt;
-  unsigned value = 0;
-  for (const char c : text.substr(0, 2)) {
-    const char l = to_lower(c);
-    if (!is_digit(c) && (l < 'a' || l > 'f')) return std::nullopt;
-    value = value * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : l - 'a' + 10);
-  }
-  return value;
 }
 
 /// The size of a character reference to '@' at the front ("&#64;", "&#x0040;", "&commat;"), else 0.
@@ -76,7 +66,7 @@ struct Unescaped {
  private:
   static std::pair<char, std::size_t> next(std::string_view source) {
     if (source[0] == '=') {
-      const auto value = hex_pair(source.substr(1));
+      const auto value = hex_octet(source.substr(1));
       if (value && *value > 0x20 && *value < 0x7f) return {static_cast<char>(*value), 3};
     }
     if (source.starts_with("\\@")) return {'@', 2};
@@ -220,10 +210,6 @@ void map_back(const Unescaped& unescaped, std::vector<Hit>& hits) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  return message::to_utf8(text, "utf-8").find("\xEF\xBF\xBD") == std::string::npos;
-}
-
 }  // namespace
 
 bool may_refer_to_sign(std::string_view text) {
@@ -354,7 +340,7 @@ ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressI
     return scan_decoded(std::string(written), Care::strict, index);
   }
   const bool unclear =
-      !all_ascii(written) && written.find('@') != std::string_view::npos && !is_utf8(written);
+      !all_ascii(written) && written.find('@') != std::string_view::npos && !message::is_valid_utf8(written);
   if (!result.harmless() || !unclear) return result;
   // Octets of no known charset: a guess can swallow an '@' as the second half of a character.
   return scan_decoded(message::to_utf8(written, "iso-8859-1"), Care::text, index);

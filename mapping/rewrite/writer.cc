@@ -11,7 +11,6 @@
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kMaxLine = 998;       // RFC 5322 §2.1.1
 constexpr std::size_t kMaxIdOctets = 7500;  ///< of one id field
 constexpr std::size_t kFirstIds = 2;        ///< kept of References that are too long: the thread's beginning
 constexpr std::string_view kNamelessGroup = "undisclosed-recipients";
@@ -21,7 +20,8 @@ constexpr std::size_t kMaxFileName = 200;  ///< octets of a file name that is wr
 bool has_good_lines(std::string_view raw) {
   while (!raw.empty()) {
     const std::size_t end = raw.find("\r\n");
-    if (end == std::string_view::npos || end > kMaxLine || trim(raw.substr(0, end)).empty()) return false;
+    if (end == std::string_view::npos || end > message::kMaxLine || trim(raw.substr(0, end)).empty())
+      return false;
     raw.remove_prefix(end + 2);
   }
   return true;

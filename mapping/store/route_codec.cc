@@ -87,9 +87,9 @@ std::optional<MemberId> read_id(std::string_view text) {
   if (text.size() != 16) return std::nullopt;
   MemberId id = 0;
   for (const char c : text) {
-    const bool letter = c >= 'a' && c <= 'f';
-    if (!letter && !is_digit(c)) return std::nullopt;
-    id = id << 4U | static_cast<unsigned>(letter ? c - 'a' + 10 : c - '0');
+    const int digit = hex_value(c);
+    if (digit < 0 || c != to_lower(c)) return std::nullopt;
+    id = id << 4U | static_cast<unsigned>(digit);
   }
   return id;
 }

@@ -4,7 +4,6 @@
 
 #include <openssl/crypto.h>
 
-#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -177,7 +176,10 @@ class Planner {
 
 bool good_text(std::string_view text) {
   if (text.size() > kLongestText) return false;
-  return std::ranges::none_of(text, is_control);
+  for (const char c : text) {
+    if (is_control(c)) return false;
+  }
+  return true;
 }
 
 }  // namespace

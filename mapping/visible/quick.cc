@@ -14,7 +14,6 @@ namespace kage::mapping {
 namespace {
 
 constexpr message::HeaderLimits kLimits;
-constexpr std::size_t kPreferredLine = 78;  // RFC 5322 §2.1.1
 constexpr std::size_t kMaxQuickIds = 50;    ///< more are thinned out, the long way
 constexpr std::size_t kMaxQuickWord = 500;  ///< octets of an id, so that no line is too long
 constexpr std::size_t kMaxQuickIdOctets = 7000;
@@ -267,7 +266,7 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
     same = same && shown == id;
     const std::size_t size = shown.size() + 3;
     // As message::write_field: the first stays beside the name.
-    if (ids.count() > 1 && column + size > kPreferredLine) {
+    if (ids.count() > 1 && column + size > message::kPreferredLine) {
       out += "\r\n";
       ++made_lines;
       column = 0;
