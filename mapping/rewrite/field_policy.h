@@ -46,6 +46,8 @@ struct FieldRule {
   [[nodiscard]] constexpr bool is_trace() const {
     return group == FieldGroup::trace || group == FieldGroup::authentication;
   }
+  /// Others of its kind may have several (RFC 5322 §3.6.4).
+  [[nodiscard]] constexpr bool has_one_id() const { return name == "message-id"; }
 };
 
 std::span<const FieldRule> field_rules();

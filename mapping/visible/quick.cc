@@ -112,11 +112,6 @@ class PlainIds {
   std::size_t count_ = 0;
 };
 
-/// Fields with one id (RFC 5322 §3.6.4) keep one.
-bool is_one_too_many(const FieldRule& rule, const PlainIds& ids) {
-  return ids.count() > 1 && rule.name == "message-id";
-}
-
 }  // namespace
 
 bool QuickView::show(Deriver& deriver, const Viewer& viewer, BlockKind kind, std::string_view block,
@@ -275,7 +270,8 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
     column += size;
   }
   out += "\r\n";
-  if (found == PlainIds::Found::odd || is_one_too_many(rule, ids) || out.size() - begin > kMaxQuickIdOctets) {
+  const bool too_many = ids.count() > 1 && rule.has_one_id();
+  if (found == PlainIds::Found::odd || too_many || out.size() - begin > kMaxQuickIdOctets) {
     out.resize(begin);
     return false;
   }
