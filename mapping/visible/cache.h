@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/metrics.h"
-#include "mapping/visible/header.h"
+#include "mapping/visible/viewer.h"
 
 namespace kage::mapping {
 

@@ -1,11 +1,12 @@
 // What the header of a message or part says about its content.
+#include "mapping/visible/kind.h"
+
 #include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "base/text.h"
-#include "mapping/visible/message.h"
 #include "message/boundary_scanner.h"
 #include "message/lexical.h"
 #include "message/mime.h"

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "mapping/rewrite/field_policy.h"
+#include "mapping/store/directory.h"
 #include "mapping/visible/cache.h"
 #include "mapping/visible/fit.h"
 #include "mapping/visible/forms.h"
+#include "mapping/visible/kind.h"
 #include "message/header.h"
 
 namespace kage::mapping {

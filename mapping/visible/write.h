@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mapping/routes/anonymity.h"
+#include "mapping/store/directory.h"
 #include "mapping/visible/cache.h"
 #include "mapping/visible/scan.h"
 
