@@ -8,6 +8,7 @@
 
 #include "app/routes_file.h"
 #include "base/text.h"
+#include "message/address_text.h"
 #include "message/utf8.h"
 #include "submission/auth.h"
 

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "mapping/keys/openssl_support.h"
-#include "message/address.h"
+#include "message/address_text.h"
 #include "message/utf8.h"
 
 namespace kage::mapping {

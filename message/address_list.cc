@@ -2,11 +2,12 @@
 //
 // What is read as an address is never more than what was written; octets that belong to nothing make an item
 // junk or not intact, so that they are not passed on.
+#include "message/address_list.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "base/text.h"
-#include "message/address.h"
 #include "message/address_lexer.h"
 #include "message/lexical.h"
 #include "message/utf8.h"

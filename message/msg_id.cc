@@ -1,8 +1,9 @@
 // Finding msg-ids in a field body (RFC 5322 §3.6.4), whatever stands between the brackets. One pass.
+#include "message/msg_id.h"
+
 #include <cstddef>
 
 #include "base/text.h"
-#include "message/address.h"
 #include "message/lexical.h"
 
 namespace kage::message {
@@ -14,7 +15,7 @@ bool ends_word(char c) {
 
 }  // namespace
 
-std::vector<std::string_view> find_msg_ids(std::string_view body, bool loose) {
+std::vector<std::string_view> find_msg_ids(std::string_view body) {
   std::vector<std::string_view> ids;
   bool comments = true;  // off once a '(' has no end: what follows is then looked at as text
   bool brackets = true;
@@ -43,7 +44,7 @@ std::vector<std::string_view> find_msg_ids(std::string_view body, bool loose) {
     std::size_t end = at;
     while (end < body.size() && !ends_word(body[end])) ++end;
     const std::string_view word = body.substr(at, end - at);
-    if (loose && word.find('@') != std::string_view::npos) ids.push_back(word);
+    if (word.find('@') != std::string_view::npos) ids.push_back(word);
     at = end;
   }
   return ids;

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "message/address_list.h"
 #include "message/encoded_word.h"
 #include "submission/returned.h"
 

@@ -5,8 +5,10 @@
 
 #include "base/text.h"
 #include "mapping/rewrite/header.h"
+#include "message/address_list.h"
 #include "message/encoded_word.h"
 #include "message/mime.h"
+#include "message/msg_id.h"
 
 namespace kage::mapping {
 namespace {

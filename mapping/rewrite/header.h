@@ -11,6 +11,7 @@
 #include "mapping/rewrite/field_policy.h"
 #include "mapping/rewrite/rewrite.h"
 #include "mapping/rewrite/scan.h"
+#include "message/address_list.h"
 
 namespace kage::mapping {
 

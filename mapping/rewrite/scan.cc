@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/address_text.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "mapping/rewrite/ids.h"
 #include "mapping/rewrite/writer.h"
+#include "message/address_text.h"
 #include "message/encoded_word.h"
 #include "message/mime.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "mapping/rewrite/scan.h"
+#include "message/address_text.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
 

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "message/address.h"
+#include "message/address_list.h"
 
 namespace kage::message {
 namespace {
