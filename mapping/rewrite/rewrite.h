@@ -95,11 +95,11 @@ struct Outward {
   const Member& member;            ///< who writes; its public address becomes From
   message::Address correspondent;  ///< who this copy is for, in the spelling that goes out
   std::string phantom;             ///< its phantom's local part, lower-case; empty when addressed directly
-  const std::unordered_map<std::string, message::Address>&
-      resolved;  ///< the member's phantoms of this message (lower-case local part → real), Bcc included
-  const std::vector<std::string>&
-      recipients;  ///< canonical real addresses of all envelope recipients: what `open` may show
-  bool several;    ///< the message goes to more than one correspondent
+  /// The member's phantoms of this message (lower-case local part → real), Bcc included.
+  const std::unordered_map<std::string, message::Address>& resolved;
+  /// Canonical real addresses of all envelope recipients: what `open` may show.
+  const std::vector<std::string>& recipients;
+  bool several;  ///< the message goes to more than one correspondent
   std::string_view received;
   std::string_view message_id = {};  ///< without brackets: written when the message has none
   /// The text that other members' copies are made from (contract R7.3): all correspondents whom To and Cc

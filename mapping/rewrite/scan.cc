@@ -334,7 +334,7 @@ std::size_t count_signs(std::string_view text) {
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
   if (!may_hold_address(written)) return {};
   std::string decoded = message::decode_words(written, phrase);
-  // What only looks like an encoded-word is read as it stands by who does not decode it.
+  // What only looks like an encoded-word is read as it stands by a reader that does not decode it.
   const bool swallowed = count_signs(decoded) < count_signs(written);
   ScannedText result = scan_decoded(std::move(decoded), care, index);
   if (result.harmless() && swallowed) {

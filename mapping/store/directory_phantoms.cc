@@ -15,8 +15,9 @@ namespace {
 /// the bound is for what nobody tells: somebody deleted it.
 constexpr net::Millis kBelieved{60 * 60'000};
 
-/// A mention does not take away what is kept of somebody who wrote, and who wrote again was first seen when
-/// they were. Version, member and day stand in clear (seal_phantom_value()).
+/// Being mentioned does not erase what is kept about a correspondent who wrote, and a correspondent who
+/// writes again keeps the day of the first time. Version, member and day stand in clear
+/// (seal_phantom_value()).
 constexpr std::string_view kCollectScript =
     "local old, new = redis.call('GET', KEYS[1]), ARGV[1] "
     "if old and old:byte(1) == 2 and old:sub(2, 9) == new:sub(2, 9) then "

@@ -1,4 +1,4 @@
-// One pass over the keys. Redis may name a key twice: what was found is remembered as hashes.
+// One pass over the keys. Redis may name a key twice: what was found is remembered, ten octets each.
 #include "mapping/store/phantom_list.h"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // The short way to a visible header: ordinary blocks, field by field, with what is known of each field.
 //
 // It gives what the long way (VisibleScan, VisibleWriter) gives at its first step, or nothing: wherever
-// fields have to be compared with each other, octets are odd, or room is short, it says so and the long way
-// is gone.
+// fields have to be compared with each other, octets are odd, or room is short, it says so, and the
+// caller takes the long way.
 #pragma once
 
 #include <optional>
