@@ -79,6 +79,16 @@ TEST_CASE("a Redis that refuses to write refuses the message and keeps no lock")
   }
 }
 
+TEST_CASE("that Redis refuses to read is told apart from a Redis that is away") {
+  World world;
+  REQUIRE_FALSE(world.client.command({"ACL", "SETUSER", "default", "-get"}).is_error());
+  CHECK_FALSE(world.node.refresh());
+  CHECK(reason(world.node.directory.known_routes()) == "Redis answered NOPERM");
+  REQUIRE_FALSE(world.client.command({"ACL", "SETUSER", "default", "+get"}).is_error());
+  CHECK(world.node.refresh());
+  world.check_works('a');
+}
+
 TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back") {
   World world;
   // A key of the wrong type in the ledger's place.
