@@ -288,7 +288,7 @@ std::optional<http::Response> FormService::Exchange::take(std::string_view octet
 /// From octets to a letter.
 std::optional<FormOutcome> FormService::Exchange::read() {
   if (const auto fault = reader_->finish()) return outcome_of(*fault);
-  auto letter = message::read_letter(reader_->fields(), charset_);
+  auto letter = message::read_letter(std::move(reader_->fields()), charset_);
   if (!letter) return outcome_of(letter.error());
   letter_ = std::move(*letter);
   reader_.reset();

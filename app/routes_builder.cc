@@ -8,6 +8,7 @@
 
 #include "app/routes_file.h"
 #include "base/text.h"
+#include "message/address_text.h"
 #include "message/utf8.h"
 #include "submission/auth.h"
 
@@ -40,8 +41,7 @@ std::string half_width(std::string_view text) {
 }
 
 bool printable(std::string_view text) {
-  return message::is_valid_utf8(text) &&
-         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return message::is_valid_utf8(text) && std::ranges::none_of(text, is_control);
 }
 
 }  // namespace

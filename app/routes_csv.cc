@@ -7,7 +7,7 @@
 #include "app/csv.h"
 #include "app/routes_builder.h"
 #include "base/text.h"
-#include "message/encoded_word.h"
+#include "message/charset.h"
 #include "message/utf8.h"
 
 namespace kage::app {

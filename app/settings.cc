@@ -52,7 +52,7 @@ std::string resolve_path(std::string_view path, const std::string& folder) {
 }
 
 bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return std::ranges::any_of(text, is_control);
 }
 
 std::optional<std::string> read_domain(std::string_view text) {

@@ -29,6 +29,8 @@ std::string_view to_string(Errc code) {
       return "denied";
     case Errc::unavailable:
       return "unavailable";
+    case Errc::refused:
+      return "refused";
     case Errc::corrupt:
       return "corrupt";
   }

@@ -26,6 +26,7 @@ enum class Errc : std::uint8_t {
   conflict,     ///< somebody else holds or changed it
   denied,       ///< credentials refused
   unavailable,  ///< a service that we need is not ready; trying again later makes sense
+  refused,      ///< a server of ours answers and says no (Redis: "READONLY", "NOPERM")
   corrupt,      ///< stored data does not open under our keys
 };
 

@@ -158,7 +158,7 @@ std::optional<Credentials> read_response(SaslMechanism mechanism, std::string_vi
 bool is_login(std::string_view text) {
   if (text.empty() || text.size() > kMaxLogin) return false;
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+    if (is_control(c)) return false;
   }
   return true;
 }

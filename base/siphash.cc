@@ -61,4 +61,9 @@ std::uint64_t siphash(const SipKey& key, std::string_view text) {
   return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;
 }
 
+std::size_t SipHash::operator()(std::string_view text) const {
+  static const SipKey key = random_sip_key();
+  return siphash(key, text);
+}
+
 }  // namespace kage

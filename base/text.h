@@ -21,6 +21,14 @@ constexpr bool is_alnum(char c) {
 constexpr bool is_wsp(char c) {
   return c == ' ' || c == '\t';
 }
+/// White space and the octets of line ends.
+constexpr bool is_space(char c) {
+  return is_wsp(c) || c == '\r' || c == '\n';
+}
+/// The control octets of ASCII, TAB and DEL among them.
+constexpr bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 constexpr bool is_ascii(char c) {
   return static_cast<unsigned char>(c) < 0x80;
 }
@@ -29,6 +37,17 @@ constexpr char to_lower(char c) {
 }
 constexpr char to_upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
+/// 0 to 15, either case; -1 when it is no hexadecimal digit.
+constexpr int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char l = to_lower(c);
+  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}
+/// The octet that two hexadecimal digits at the front stand for; nothing when there are not two.
+constexpr std::optional<unsigned char> hex_octet(std::string_view text) {
+  if (text.size() < 2 || hex_value(text[0]) < 0 || hex_value(text[1]) < 0) return std::nullopt;
+  return static_cast<unsigned char>(hex_value(text[0]) * 16 + hex_value(text[1]));
 }
 /// RFC 5322 §3.2.3 atext, ASCII only.
 constexpr bool is_atext(char c) {

@@ -55,12 +55,6 @@ bool is_language(std::string_view tag, std::string_view language) {
   return starts_with_nocase(tag, language) && (tag.size() == 2 || tag[2] == '-');
 }
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char folded = to_lower(c);
-  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
-
 }  // namespace
 
 bool prefers_json(std::string_view accept) {
@@ -115,10 +109,9 @@ std::optional<std::string> path_behind(std::string_view target, std::string_view
       out.push_back(path[i]);
       continue;
     }
-    const int high = i + 2 < path.size() ? hex_digit(path[i + 1]) : -1;
-    const int low = i + 2 < path.size() ? hex_digit(path[i + 2]) : -1;
-    if (high < 0 || low < 0 || high * 16 + low < 0x20) return std::nullopt;
-    out.push_back(static_cast<char>(high * 16 + low));
+    const auto octet = hex_octet(path.substr(i + 1));
+    if (!octet || *octet < 0x20) return std::nullopt;
+    out.push_back(static_cast<char>(*octet));
     i += 2;
   }
   return out;

@@ -9,6 +9,8 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "mapping/keys/openssl_support.h"
+#include "message/address_text.h"
+#include "message/utf8.h"
 
 namespace kage::mapping {
 namespace {
@@ -21,7 +23,6 @@ constexpr std::size_t kDayOctets = 2;
 constexpr std::size_t kNameOctets = 32;  // keeps a phantom below 200 octets of Redis' memory
 constexpr std::size_t kIdOctets = 8;
 constexpr std::size_t kLongestMsgId = 500;
-constexpr std::size_t kLongestDomain = 255;  // RFC 1035 §2.3.4
 constexpr std::size_t kBlock = std::tuple_size_v<BlockCipher::Block>;
 constexpr std::size_t kBounceChars = 27;  // 'b' and 128 bits
 constexpr std::int64_t kBounceDays = 60;
@@ -53,13 +54,13 @@ std::string phantom_context(std::string_view phantom_local) {
 class MsgIdContext {
  public:
   explicit MsgIdContext(std::string_view domain) : size_(kMsgIdLabel.size() + domain.size()) {
-    require(domain.size() <= kLongestDomain, "domain of an id");
+    require(domain.size() <= message::kMaxDomain, "domain of an id");
     std::ranges::transform(domain, std::ranges::copy(kMsgIdLabel, octets_.begin()).out, to_lower);
   }
   operator std::string_view() const { return {octets_.data(), size_}; }
 
  private:
-  std::array<char, kMsgIdLabel.size() + kLongestDomain> octets_;
+  std::array<char, kMsgIdLabel.size() + message::kMaxDomain> octets_;
   std::size_t size_;
 };
 
@@ -67,22 +68,6 @@ class MsgIdContext {
 MemberId owner_mask(const MasterKeys& master, std::string_view iv) {
   const BlockCipher::Block block = master.tag().encrypt(iv);
   return octets_number({block.data(), kIdOctets});
-}
-
-/// The UTF-8 character at `at`, which moves behind it; an octet of none is -1.
-std::int32_t next_character(std::string_view text, std::size_t& at) {
-  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = octet(at++);
-  if (lead < 0x80) return static_cast<std::int32_t>(lead);
-  const std::size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc2 ? 1 : 0;
-  if (more == 0 || lead > 0xf4 || text.size() - at < more) return -1;
-  std::uint32_t code = lead & (0x3fU >> more);
-  for (std::size_t i = 0; i < more; ++i) {
-    if ((octet(at + i) & 0xc0U) != 0x80U) return -1;
-    code = (code << 6U) | (octet(at + i) & 0x3fU);
-  }
-  at += more;
-  return static_cast<std::int32_t>(code);
 }
 
 /// Control characters, line separators, and what changes the direction of writing: none may reach a terminal
@@ -112,10 +97,11 @@ bool looks_like_phantom(std::string_view local) {
 }
 
 std::string kept_name(std::string_view utf8) {
+  if (!message::find_addresses(utf8).empty()) return {};
   std::string name;
   for (std::size_t at = 0; at < utf8.size();) {
     const std::size_t begin = at;
-    const std::int32_t code = next_character(utf8, at);
+    const std::int32_t code = message::next_code_point(utf8, at);
     if (code == '@' || code == 0xff20 || code == 0xfe6b) return {};
     if (is_invisible(code)) continue;
     if (name.size() + (at - begin) > kNameOctets) break;
@@ -206,7 +192,7 @@ std::optional<SealedMsgId> open_msg_id(const RouteTable& routes, std::string_vie
   if (at == std::string_view::npos || !equals_nocase(msg_id.substr(at + 1), domain)) return std::nullopt;
   // Base64 is 4 characters for 3 octets; a longer one is none of ours.
   if (at > (kIdOctets + Siv::kOverhead + kLongestMsgId) * 4 / 3 + 1) return std::nullopt;
-  if (domain.size() > kLongestDomain) return std::nullopt;
+  if (domain.size() > message::kMaxDomain) return std::nullopt;
   const auto octets = base64url_decode(msg_id.substr(0, at));
   if (!octets || octets->size() <= kIdOctets + Siv::kOverhead) return std::nullopt;
   const std::string_view sealed = std::string_view(*octets).substr(kIdOctets);

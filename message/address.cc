@@ -11,18 +11,13 @@
 
 #include "base/text.h"
 #include "message/address_lexer.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
 namespace {
 
-constexpr std::size_t kMaxLocal = 256;
-constexpr std::size_t kMaxDomain = 255;
 constexpr std::size_t kMaxLabel = 63;  // RFC 1035 §2.3.4
-
-constexpr bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-}
 
 std::u16string to_utf16(std::string_view utf8) {
   std::u16string text;
@@ -38,18 +33,6 @@ std::u16string to_utf16(std::string_view utf8) {
     }
   }
   return text;
-}
-
-std::string from_utf16(const std::u16string& text) {
-  std::string out;
-  const auto length = static_cast<std::int32_t>(text.size());
-  std::int32_t at = 0;
-  while (at < length) {
-    UChar32 c = 0;
-    U16_NEXT(text.data(), at, length, c);
-    append_utf8(out, U_IS_SURROGATE(c) ? 0xFFFD : c);
-  }
-  return out;
 }
 
 std::u16string normalized(const UNormalizer2* form, const std::u16string& text) {
@@ -237,12 +220,7 @@ std::string Address::quoted() const {
   if (is_dot_atom()) {
     text = local;
   } else {
-    text = "\"";
-    for (char c : local) {
-      if (c == '"' || c == '\\') text.push_back('\\');
-      text.push_back(c);
-    }
-    text.push_back('"');
+    append_quoted(text, local);
   }
   text += '@';
   text += domain;
@@ -259,7 +237,7 @@ Result<Address> parse_address(std::string_view text) {
   const std::size_t at_sign = read_local(text, address.local);
   if (at_sign == 0 || address.local.empty()) return fail(Errc::invalid, "not an address: local part");
   const std::string_view domain = text.substr(at_sign + 1);
-  if (address.local.size() > kMaxLocal || domain.size() > kMaxDomain)
+  if (address.local.size() > kMaxLocalPart || domain.size() > kMaxDomain)
     return fail(Errc::invalid, "address too long");
   if (!is_valid_utf8(address.local)) return fail(Errc::invalid, "not an address: local part is not UTF-8");
   const bool named = all_ascii(domain) ? is_host_name(without_final_dot(domain))

@@ -9,14 +9,8 @@ namespace {
 using Kind = AddressToken::Kind;
 constexpr std::size_t kMaxLiteral = 255;
 
-constexpr bool is_space(char c) {
-  return is_wsp(c) || c == '\r' || c == '\n';
-}
 constexpr bool is_special(char c) {
   return std::string_view("<>@,;:").find(c) != std::string_view::npos;
-}
-constexpr bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < 0x20) || c == 0x7F;
 }
 constexpr bool is_atom(char c) {
   return !is_control(c) && std::string_view(" ()<>[]@,;:\\\"").find(c) == std::string_view::npos;

@@ -2,12 +2,14 @@
 //
 // What is read as an address is never more than what was written; octets that belong to nothing make an item
 // junk or not intact, so that they are not passed on.
+#include "message/address_list.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "base/text.h"
-#include "message/address.h"
 #include "message/address_lexer.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
@@ -15,21 +17,13 @@ namespace {
 
 using Kind = AddressToken::Kind;
 using ItemKind = ListItem::Kind;
-constexpr std::size_t kMaxLocal = 256;
-constexpr std::size_t kMaxDomain = 255;
 
 constexpr bool is_domain_char(char c) {
   return is_alnum(c) || c == '-' || c == '_' || c == '.' || !is_ascii(c);
 }
 
 bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
-std::string without_line_ends(std::string_view text) {
-  std::string line(text);
-  std::erase_if(line, [](char c) { return c == '\r' || c == '\n'; });
-  return line;
+  return std::ranges::any_of(text, is_control);
 }
 
 /// Tokens [begin, end) that were read as an addr-spec.
@@ -99,13 +93,13 @@ std::string ListParser::phrase(std::size_t begin, std::size_t end) const {
   for (std::size_t i = begin; i < end; ++i) {
     const AddressToken& token = tokens_[i];
     if (token.kind == Kind::white) {
-      space = without_line_ends(token.text);
+      space = one_line(token.text);
     } else if (token.is_space()) {
       if (space.empty()) space = " ";
     } else {
       if (!text.empty()) text += space;
       space.clear();
-      text += without_line_ends(token.text);
+      text += one_line(token.text);
     }
   }
   return text;
@@ -124,7 +118,7 @@ ListItem ListParser::item(ItemKind kind, std::size_t begin, std::size_t end, std
   for (std::size_t i = begin; i < end; ++i) {
     const AddressToken& token = tokens_[i];
     if (token.kind == Kind::comment || token.kind == Kind::deep_comment) {
-      made.comments.push_back(without_line_ends(token.text.substr(1, token.text.size() - 2)));
+      made.comments.push_back(one_line(token.text.substr(1, token.text.size() - 2)));
     }
     if (token.kind == Kind::deep_comment) made.kind = ItemKind::junk;
     if (token.kind == Kind::other) made.intact = false;
@@ -265,9 +259,9 @@ std::optional<Spec> ListParser::spec_at(std::size_t at_sign, std::size_t begin, 
     const AddressToken& token = tokens_[i];
     if (token.is_space()) continue;
     address.local += token.kind == Kind::quoted ? unquote(token.text) : std::string(token.text);
-    address.spelling += without_line_ends(token.text);
+    address.spelling += one_line(token.text);
   }
-  if (address.local.empty() || address.local.size() > kMaxLocal || address.domain.size() > kMaxDomain ||
+  if (address.local.empty() || address.local.size() > kMaxLocalPart || address.domain.size() > kMaxDomain ||
       has_control(address.local) || !is_valid_utf8(address.local) || !is_valid_utf8(address.domain)) {
     return std::nullopt;
   }
@@ -296,7 +290,7 @@ std::size_t ListParser::take_left(std::size_t at_sign, std::size_t begin, bool o
     if (!tokens_[word].is_word() && !inner_sign) break;
     if (taken != at_sign && !joins(word, taken)) break;
     size += tokens_[word].text.size();
-    if (size > 2 * kMaxLocal)
+    if (size > 2 * kMaxLocalPart)
       return at_sign;  // too long even if half of it are escapes; bounds the work as well
     taken = word;
     i = word;

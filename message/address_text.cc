@@ -2,13 +2,14 @@
 //
 // Finds too much rather than too little: what is found is replaced, what is missed is a leak (contract R3.1,
 // R3.2, R5.2). Every '@' looks left and right once, never across another hit, so the work is linear.
+#include "message/address_text.h"
+
 #include <unicode/uchar.h>
 
 #include <algorithm>
 #include <cstdint>
 
 #include "base/text.h"
-#include "message/address.h"
 #include "message/address_lexer.h"
 #include "message/utf8.h"
 

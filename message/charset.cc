@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "base/text.h"
-#include "message/encoded_word.h"
 #include "message/utf8.h"
 
 namespace kage::message {
@@ -66,19 +65,7 @@ UConverter* converter_for(const std::string& name) {
   return cache.front().second.get();
 }
 
-std::string utf16_to_utf8(const std::vector<UChar>& text, std::int32_t length) {
-  std::string out;
-  out.reserve(static_cast<std::size_t>(length) * 3);
-  std::int32_t at = 0;
-  while (at < length) {
-    UChar32 c = 0;
-    U16_NEXT(text.data(), at, length, c);
-    append_utf8(out, U_IS_SURROGATE(c) ? 0xFFFD : c);
-  }
-  return out;
-}
-
-/// Nothing when ICU has no such charset.
+/// False when ICU has no such charset.
 bool convert(std::string_view bytes, const std::string& name, std::string& out) {
   UConverter* converter = converter_for(name);
   if (converter == nullptr) return false;
@@ -91,7 +78,7 @@ bool convert(std::string_view bytes, const std::string& name, std::string& out) 
     out = repair_utf8(bytes);
     return true;
   }
-  out = utf16_to_utf8(text, length);
+  out = from_utf16({text.data(), static_cast<std::size_t>(length)});
   return true;
 }
 
@@ -256,6 +243,11 @@ constexpr auto kAliases = std::to_array<Alias>({
     {"euc-kr", Kind::icu, "windows-949"},
 });
 
+const Alias* find_alias(std::string_view lower_name) {
+  const auto* const alias = std::ranges::find(kAliases, lower_name, &Alias::name);
+  return alias != kAliases.end() ? alias : nullptr;
+}
+
 bool is_charset_char(char c) {
   return is_alnum(c) || c == '-' || c == '_' || c == '.' || c == ':' || c == '+';
 }
@@ -337,7 +329,7 @@ std::string guess_to_utf8(std::string_view text) {
 }
 
 std::size_t TwoByteStates::skip(std::size_t at) {
-  if (unended_) return at;  // nothing ended a state before, so nothing ends one here
+  if (at >= unended_from_) return at;  // nothing ended the state that begins there, so nothing ends one here
   std::size_t size = 0;
   const Set set = escape_at(text_, at, size);
   if (set != Set::jis && set != Set::jis_supplement) return at;
@@ -346,22 +338,31 @@ std::size_t TwoByteStates::skip(std::size_t at) {
     const Set then = escape_at(text_, next, size);
     if (then == Set::ascii || then == Set::kana) return next + size;
   }
-  unended_ = true;
+  unended_from_ = at;
   return at;
+}
+
+CharsetFamily family_of(std::string_view charset) {
+  const Alias* const alias = find_alias(lower(trim(charset)));
+  if (alias == nullptr) return CharsetFamily::other;
+  if (alias->kind == Kind::utf8) return CharsetFamily::utf8;
+  const std::string_view icu = alias->icu;
+  const bool japanese = alias->kind == Kind::iso_2022_jp || icu == kShiftJis || icu == kEucJp;
+  return japanese ? CharsetFamily::japanese : CharsetFamily::other;
 }
 
 std::string to_utf8(std::string_view bytes, std::string_view charset) {
   charset = trim(charset.substr(0, charset.find('*')));  // RFC 2231 §5: a language may follow
   const std::string name = lower(charset);
-  const auto* const alias = std::ranges::find(kAliases, std::string_view(name), &Alias::name);
-  if (alias != kAliases.end() && alias->kind == Kind::iso_2022_jp) return from_iso_2022_jp(bytes);
-  if (alias != kAliases.end() && alias->kind == Kind::utf8) {
+  const Alias* const alias = find_alias(name);
+  if (alias != nullptr && alias->kind == Kind::iso_2022_jp) return from_iso_2022_jp(bytes);
+  if (alias != nullptr && alias->kind == Kind::utf8) {
     if (is_valid_utf8(bytes)) return std::string(bytes);
     // A label of utf-8 is believed; us-ascii with 8-bit octets says nothing about them.
     return name.starts_with("utf") ? repair_utf8(bytes) : guess_to_utf8(bytes);
   }
   std::string out;
-  const std::string icu = alias != kAliases.end() ? std::string(alias->icu) : name;
+  const std::string icu = alias != nullptr ? std::string(alias->icu) : name;
   if (!icu.empty() && icu.size() <= kMaxCharsetName && std::ranges::all_of(icu, is_charset_char) &&
       convert(bytes, icu, out)) {
     return out;

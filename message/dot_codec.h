@@ -1,4 +1,4 @@
-// The transparency procedure of DATA (RFC 5321 §4.5.2), that cannot be smuggled through.
+// The transparency procedure of DATA (RFC 5321 §4.5.2), safe against SMTP smuggling.
 //
 // Only CRLF "." CRLF ends the data. A bare CR or LF is remembered, so that the message can be refused; it
 // never ends a line and never ends the data.

@@ -8,14 +8,15 @@
 
 #include "base/text.h"
 #include "message/charset.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
 namespace {
 
 constexpr std::size_t kMaxCharset = 80;
-constexpr std::size_t kMaxOctetsOfWord =
-    45;  // 60 of base64, with "=?UTF-8?B?" and "?=" below the 75 of RFC 2047
+/// 60 of base64, with "=?UTF-8?B?" and "?=" below the 75 of RFC 2047.
+constexpr std::size_t kMaxOctetsOfWord = 45;
 constexpr std::size_t kMaxQuotedPhrase = 500;
 
 struct EncodedWord {
@@ -25,16 +26,11 @@ struct EncodedWord {
   std::size_t end = 0;  ///< offset behind "?="
 };
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char l = to_lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 void decode_q(std::string_view text, std::string& out) {
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '=' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
+    const auto octet = text[i] == '=' ? hex_octet(text.substr(i + 1)) : std::nullopt;
+    if (octet) {
+      out.push_back(static_cast<char>(*octet));
       i += 2;
     } else {
       out.push_back(text[i] == '_' ? ' ' : text[i]);
@@ -120,7 +116,7 @@ std::string unquoted(std::string_view text) {
 }
 
 bool is_white_space(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return is_wsp(c) || c == '\r' || c == '\n'; });
+  return std::ranges::all_of(text, is_space);
 }
 
 class Decoder {
@@ -227,12 +223,6 @@ bool is_plain(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return (c >= 32 && c < 127) || c == '\t'; });
 }
 
-std::string cleaned(std::string_view utf8) {
-  std::string clean = repair_utf8(utf8);
-  std::erase_if(clean, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-  return clean;
-}
-
 std::string encode_all(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -261,21 +251,17 @@ std::string decode_words(std::string_view text, bool unquote) {
 }
 
 std::string encode_words(std::string_view utf8) {
-  const std::string text = cleaned(utf8);
+  const std::string text = one_line(repair_utf8(utf8));
   return is_plain(text) ? text : encode_all(text);
 }
 
 std::string encode_phrase(std::string_view utf8) {
-  std::string text = cleaned(utf8);
+  std::string text = one_line(repair_utf8(utf8));
   if (text.empty()) return text;
   if (!is_plain(text) || text.size() > kMaxQuotedPhrase) return encode_all(text);
   if (is_atoms(text)) return text;
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
+  std::string out;
+  append_quoted(out, text);
   return out;
 }
 

@@ -13,12 +13,6 @@
 
 namespace kage::message {
 
-/// Octets in a charset (IANA name or an alias that mail uses, any case) as UTF-8. ISO-2022-JP is read as
-/// CP50221 (NEC and IBM extensions, half-width kana by SI/SO, ESC ( I and 8-bit), Shift_JIS as Windows-31J,
-/// EUC-JP as CP51932, ISO-8859-1 as windows-1252, an unknown charset as UTF-8 where valid, else Latin-1.
-/// Invalid sequences become U+FFFD.
-std::string to_utf8(std::string_view bytes, std::string_view charset);
-
 /// Decodes the encoded-words of an unstructured or phrase text to UTF-8; white space between two
 /// encoded-words vanishes (RFC 2047 §6.2). Raw 8-bit octets that are not UTF-8 and raw ISO-2022-JP are
 /// decoded by guess (ISO-2022-JP escape, UTF-8, Shift_JIS/EUC-JP, Latin-1). Also reads encoded-words where

@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t kMaxPartHeader = 4096;
 constexpr std::size_t kMaxBoundary = 70;  // RFC 2046 §5.1.1
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char folded = to_lower(c);
-  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
-
 class UrlEncodedReader final : public FormReader {
  public:
   explicit UrlEncodedReader(const FormLimits& limits) : FormReader(limits) {}
@@ -38,7 +32,7 @@ class UrlEncodedReader final : public FormReader {
  private:
   std::optional<FormFault> take(char c) {
     if (escape_ > 0) {
-      const int digit = hex_digit(c);
+      const int digit = hex_value(c);
       if (digit < 0) return FormFault::malformed;
       octet_ = octet_ * 16 + digit;
       return --escape_ > 0 ? std::nullopt : add(static_cast<char>(octet_));
@@ -91,15 +85,13 @@ class UrlEncodedReader final : public FormReader {
 std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const int octet = hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]);
-      if (octet == 0x22 || octet == 0x0d || octet == 0x0a) {
-        out.push_back(static_cast<char>(octet));
-        i += 2;
-        continue;
-      }
+    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
+    if (octet == '"' || octet == '\r' || octet == '\n') {
+      out.push_back(static_cast<char>(*octet));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
     }
-    out.push_back(text[i]);
   }
   return out;
 }

@@ -12,7 +12,7 @@ class JsonReader final : public FormReader {
   explicit JsonReader(const FormLimits& limits) : FormReader(limits) {}
 
   std::optional<FormFault> feed(std::string_view input) override {
-    // "\u0041" is the longest way to write an octet.
+    // Six octets ("\u0041") for one, and some for names and syntax: this bounds the whole object.
     const std::size_t most = 8 * limits_.max_value;
     if (input.size() > most - text_.size()) return FormFault::too_large;
     text_.append(input);
@@ -40,7 +40,7 @@ class JsonReader final : public FormReader {
 
  private:
   void skip() {
-    while (at_ < text_.size() && (is_wsp(text_[at_]) || text_[at_] == '\r' || text_[at_] == '\n')) ++at_;
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
   }
 
   bool read(char c) {
@@ -97,10 +97,9 @@ class JsonReader final : public FormReader {
     if (text_.size() - at_ < 4) return -1;
     std::int32_t value = 0;
     for (int i = 0; i < 4; ++i) {
-      const char c = to_lower(text_[at_++]);
-      const bool letter = c >= 'a' && c <= 'f';
-      if (!is_digit(c) && !letter) return -1;
-      value = value * 16 + (letter ? c - 'a' + 10 : c - '0');
+      const int digit = hex_value(text_[at_++]);
+      if (digit < 0) return -1;
+      value = value * 16 + digit;
     }
     return value;
   }

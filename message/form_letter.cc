@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 #include "message/mime.h"
@@ -20,16 +21,9 @@ constexpr std::size_t kLine = 57;            // octets that make a base64 line o
 constexpr std::size_t kPiece = kLine * 800;  // of content for one next()
 constexpr std::size_t kMaxPlainLine = 76;
 
-enum class Charset : std::uint8_t { utf8, legacy, unknown };
-
-Charset kind_of(std::string_view charset) {
-  static constexpr std::array<std::string_view, 4> kUtf8 = {"", "utf-8", "utf8", "us-ascii"};
-  static constexpr std::array<std::string_view, 10> kLegacy = {
-      "shift_jis", "shift-jis", "sjis",        "x-sjis", "windows-31j",
-      "ms_kanji",  "cp932",     "iso-2022-jp", "euc-jp", "x-euc-jp"};
-  const std::string name = lower(charset);
-  if (std::ranges::find(kUtf8, name) != kUtf8.end()) return Charset::utf8;
-  return std::ranges::find(kLegacy, name) != kLegacy.end() ? Charset::legacy : Charset::unknown;
+/// None named: UTF-8.
+CharsetFamily family(std::string_view charset) {
+  return charset.empty() ? CharsetFamily::utf8 : family_of(charset);
 }
 
 /// Where a form is not UTF-8, browsers send a character that its charset lacks as "&#9837;" (WHATWG Encoding,
@@ -60,7 +54,7 @@ std::string read_references(std::string_view text) {
 
 /// Octets as UTF-8; nothing when they are not of the charset.
 std::optional<std::string> decode(std::string_view octets, std::string_view charset) {
-  if (kind_of(charset) == Charset::utf8) {
+  if (family(charset) == CharsetFamily::utf8) {
     if (!is_valid_utf8(octets)) return std::nullopt;
     return std::string(octets);
   }
@@ -69,18 +63,14 @@ std::optional<std::string> decode(std::string_view octets, std::string_view char
   return read_references(text);
 }
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == '\x7f';
-}
-
-/// C1 controls and the line and paragraph separators end a line for some reader.
-bool has_line_end(std::string_view text) {
+/// Control octets, and what ends a line for some reader: U+0085, U+2028, U+2029.
+bool has_control(std::string_view text) {
   return std::ranges::any_of(text, is_control) || text.find("\xE2\x80\xA8") != std::string_view::npos ||
          text.find("\xE2\x80\xA9") != std::string_view::npos ||
          text.find("\xC2\x85") != std::string_view::npos;
 }
 
-/// Line ends of any kind become CRLF, other control characters but TAB a space; outer empty lines go.
+/// Line ends of any kind become CRLF, other control characters but TAB a space; empty lines at the end go.
 std::string clean_text(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 16);
@@ -93,13 +83,13 @@ std::string clean_text(std::string_view text) {
       out.push_back(is_control(c) && c != '\t' ? ' ' : c);
     }
   }
-  while (!out.empty() && (is_wsp(out.back()) || out.back() == '\r' || out.back() == '\n')) out.pop_back();
+  while (!out.empty() && is_space(out.back())) out.pop_back();
   if (!out.empty()) out.append("\r\n");
   return out;
 }
 
-/// A type that is harmless as an attachment's; others are octets. A nested message would be rewritten by
-/// nobody.
+/// The given type if it is safe for an attachment, else application/octet-stream: a nested message would be
+/// rewritten by nobody.
 std::string file_type(std::string_view given) {
   const std::string type = lower(trim(given.substr(0, given.find(';'))));
   const std::size_t slash = type.find('/');
@@ -147,11 +137,11 @@ class LetterReader {
  public:
   explicit LetterReader(std::string_view charset) : charset_(charset) {}
 
-  std::expected<FormLetter, LetterFault> read(std::vector<FormField>& fields) {
+  std::expected<FormLetter, LetterFault> read(std::vector<FormField> fields) {
     for (const FormField& field : fields) {
       if (field.name == "_charset_" && !field.value.empty()) charset_ = field.value;
     }
-    if (kind_of(charset_) == Charset::unknown) return std::unexpected(LetterFault::charset);
+    if (family(charset_) == CharsetFamily::other) return std::unexpected(LetterFault::charset);
     for (FormField& field : fields) {
       if (const auto fault = field.name == "attachment" ? file(field) : text(field))
         return std::unexpected(*fault);
@@ -179,7 +169,7 @@ class LetterReader {
     if (!value) return LetterFault::charset;
     if (value->size() > known->most) return LetterFault::too_long;
     if (value->find('\0') != std::string::npos) return LetterFault::control;
-    if (!known->many_lines && has_line_end(*value)) return LetterFault::control;
+    if (!known->many_lines && has_control(*value)) return LetterFault::control;
     if (known->name == "website" && !value->empty()) return LetterFault::trapped;
     if (known->name == "email") email_ = trim(*value);
     if (known->into != nullptr) {
@@ -220,21 +210,20 @@ void append_base64_lines(std::string& out, std::string_view octets) {
   }
 }
 
-std::string text_fields(std::string_view text) {
-  const bool plain = is_plain(text);
+std::string text_fields(bool plain) {
   std::string out = "Content-Type: text/plain; charset=";
-  out.append(plain && all_ascii(text) ? "us-ascii" : "utf-8");
+  out.append(plain ? "us-ascii" : "utf-8");
   return out.append("\r\nContent-Transfer-Encoding: ").append(plain ? "7bit" : "base64").append("\r\n");
 }
 
 }  // namespace
 
-std::expected<FormLetter, LetterFault> read_letter(std::vector<FormField>& fields, std::string_view charset) {
-  return LetterReader(charset).read(fields);
+std::expected<FormLetter, LetterFault> read_letter(std::vector<FormField> fields, std::string_view charset) {
+  return LetterReader(charset).read(std::move(fields));
 }
 
 LetterWriter::LetterWriter(const FormLetter& letter, const Address& to, std::string id, std::int64_t date)
-    : letter_(letter), to_(to.quoted()), id_(std::move(id)), date_(date) {
+    : letter_(letter), to_(to.quoted()), id_(std::move(id)), date_(date), plain_(is_plain(letter.text)) {
   // The id is a keyed hash or random: nobody can write a line that is the boundary.
   boundary_ = "=_" + id_.substr(0, id_.find('@'));
 }
@@ -251,7 +240,7 @@ std::string LetterWriter::header() const {
   write_field(out, "Message-ID", std::vector<std::string>{"<" + id_ + ">"});
   out.append("Auto-Submitted: no\r\nMIME-Version: 1.0\r\n");
   if (letter_.files.empty()) {
-    out.append(text_fields(letter_.text));
+    out.append(text_fields(plain_));
   } else {
     out.append("Content-Type: multipart/mixed;\r\n boundary=\"").append(boundary_).append("\"\r\n");
   }
@@ -276,18 +265,17 @@ bool LetterWriter::next(std::string& out) {
     if (part_ > 0) {
       begin_file(out);
     } else if (multipart) {
-      out.append("--").append(boundary_).append("\r\n").append(text_fields(letter_.text)).append("\r\n");
+      out.append("--").append(boundary_).append("\r\n").append(text_fields(plain_)).append("\r\n");
     }
   }
   const std::string& content = part_ == 0 ? letter_.text : letter_.files[part_ - 1].content;
   const std::string_view piece = std::string_view(content).substr(offset_, kPiece);
-  if (part_ == 0 && is_plain(letter_.text)) {
-    out.append(letter_.text);
-    offset_ = content.size();
+  if (part_ == 0 && plain_) {
+    out.append(piece);
   } else {
     append_base64_lines(out, piece);
-    offset_ += piece.size();
   }
+  offset_ += piece.size();
   if (offset_ < content.size()) return true;
   offset_ = 0;
   ++part_;

@@ -47,7 +47,7 @@ enum class LetterFault : std::uint8_t {
 };
 
 /// `charset`: of the request; a field _charset_ goes before it. Fields of JSON are UTF-8 whatever it says.
-std::expected<FormLetter, LetterFault> read_letter(std::vector<FormField>& fields, std::string_view charset);
+std::expected<FormLetter, LetterFault> read_letter(std::vector<FormField> fields, std::string_view charset);
 
 /// Writes one letter; equal arguments, equal octets, so that a visitor's second try is known as a retry.
 class LetterWriter {
@@ -66,6 +66,7 @@ class LetterWriter {
   const FormLetter& letter_;
   const std::string to_, id_;
   const std::int64_t date_;
+  const bool plain_;  // the text leaves as it is
   std::string boundary_;
   std::size_t part_ = 0;    // 0: the text; then the files; then the end
   std::size_t offset_ = 0;  // in the part's content

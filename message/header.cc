@@ -7,14 +7,13 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
 namespace {
 
 constexpr std::size_t kMaxName = 200;
-constexpr std::size_t kPreferredLine = 78;  // RFC 5322 §2.1.1
-constexpr std::size_t kMaxLine = 998;       // RFC 5322 §2.1.1
 constexpr std::size_t kMaxWhiteSpace = 60;  // longer runs are cut, so that no line can consist of them alone
 
 constexpr bool is_ftext(char c) {
@@ -29,16 +28,6 @@ std::string_view field_name(std::string_view raw, std::size_t& colon) {
   while (colon < raw.size() && is_wsp(raw[colon])) ++colon;  // RFC 5322 §4.5: obs-optional
   if (end > kMaxName || colon == raw.size() || raw[colon] != ':') return {};
   return raw.substr(0, end);
-}
-
-constexpr bool is_dropped(char c) {
-  return c == '\r' || c == '\n' || c == '\0';
-}
-
-std::string without_line_ends(std::string_view text) {
-  std::string clean(text);
-  std::erase_if(clean, is_dropped);
-  return clean;
 }
 
 /// Writes one field line by line. Keeps the column; add() decides where to fold.
@@ -146,7 +135,7 @@ Result<std::vector<Field>> tokenize(std::string_view block, const HeaderLimits& 
 
 std::string unfold(std::string_view body) {
   // What write_field drops is dropped here too, so that a reader of the result sees what would be written.
-  std::string line = without_line_ends(body);
+  std::string line = one_line(body);
   trim_in_place(line);
   return line;
 }
@@ -176,14 +165,14 @@ std::size_t HeaderEnd::find(std::string_view buffer) {
 
 void write_field(std::string& out, std::string_view name, std::string_view value) {
   Folder folder(out, name);
-  folder.add_text(without_line_ends(value));
+  folder.add_text(one_line(value));
   folder.finish();
 }
 
 void write_field(std::string& out, std::string_view name, std::span<const std::string> tokens) {
   Folder folder(out, name);
   for (const std::string& token : tokens) {
-    const std::string clean = without_line_ends(token);
+    const std::string clean = one_line(token);
     const std::string_view piece = trim(clean);
     if (piece.size() < kMaxLine) {
       folder.add(" ", piece);

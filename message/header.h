@@ -16,14 +16,18 @@ namespace kage::message {
 
 /// One field. All views lie in the block that was tokenized.
 struct Field {
-  std::string_view
-      raw;  ///< the whole field, folds and final line end included; for a line that is no field, that line
-  std::string_view
-      name;  ///< as spelled, without the white space that obsolete syntax allows before ':'; empty: no field
-  std::string_view body;  ///< after ':' up to the last line end, folds included, leading white space included
+  /// The whole field, folds and final line end included; of a line that is no field, that line.
+  std::string_view raw;
+  /// As spelled, without the white space that obsolete syntax allows before ':'; empty: no field.
+  std::string_view name;
+  /// After ':' up to the last line end, folds included, leading white space included.
+  std::string_view body;
 
   [[nodiscard]] bool is(std::string_view other) const;  ///< name comparison without case
 };
+
+inline constexpr std::size_t kMaxLine = 998;       ///< RFC 5322 §2.1.1
+inline constexpr std::size_t kPreferredLine = 78;  ///< RFC 5322 §2.1.1
 
 struct HeaderLimits {
   std::size_t max_octets = 256 * 1024;  ///< of the whole block

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/charset.h"
 #include "message/encoded_word.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
@@ -17,9 +19,6 @@ constexpr std::size_t kMaxPlainLength = 76;  // longer values are cut into conti
 constexpr std::size_t kContinuation = 54;
 constexpr std::size_t kMaxWritten = 1000;  // octets of a value; all its continuations can be read again
 
-constexpr bool is_space(char c) {
-  return is_wsp(c) || c == '\r' || c == '\n';
-}
 bool is_token_char(char c) {  // RFC 2045 §5.1
   return c > 32 && c < 127 && std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
 }
@@ -48,7 +47,7 @@ class Reader {
       if (body_[at_] == '(' && skip_comment()) continue;
       value.push_back(body_[at_++]);
     }
-    std::erase_if(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    value = one_line(std::move(value));
     trim_in_place(value);
     return value;
   }
@@ -89,19 +88,10 @@ class Reader {
 
 bool Reader::skip_comment() {
   if (!comments_) return false;
-  std::size_t depth = 0;
-  for (std::size_t i = at_; i < body_.size(); ++i) {
-    if (body_[i] == '\\') {
-      ++i;
-    } else if (body_[i] == '(') {
-      ++depth;
-    } else if (body_[i] == ')' && --depth == 0) {
-      at_ = i + 1;
-      return true;
-    }
-  }
-  comments_ = false;
-  return false;
+  const std::size_t end = comment_end(body_, at_);
+  comments_ = end != at_;
+  at_ = end;
+  return comments_;
 }
 
 /// "name", "name*", "name*3", "name*3*".
@@ -184,33 +174,23 @@ void Reader::read_bare(Piece& piece) {
     ++at_;
   }
   piece.value = std::string(trim(body_.substr(begin, at_ - begin)));
+  // NUL stays, so that the value is seen to be no token.
   std::erase_if(piece.value, [](char c) { return c == '\r' || c == '\n'; });
   if (!std::ranges::all_of(piece.value, is_token_char)) piece.intact = false;
-}
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char l = to_lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
 std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
+    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
+    if (octet) {
+      out.push_back(static_cast<char>(*octet));
       i += 2;
     } else {
       out.push_back(text[i]);
     }
   }
   return out;
-}
-
-std::string unfolded(std::string_view text) {
-  std::string line(text);
-  std::erase_if(line, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-  return line;
 }
 
 /// Joins the pieces of one parameter; they are in the order of their sections.
@@ -233,7 +213,7 @@ Parameter join(const std::vector<const Piece*>& pieces) {
     }
     bytes += piece->extended ? percent_decoded(text) : std::string(text);
     if (!parameter.pieces.empty()) parameter.pieces += "; ";
-    parameter.pieces += unfolded(piece->raw);
+    parameter.pieces += one_line(piece->raw);
     parameter.intact = parameter.intact && piece->intact;
   }
   parameter.value = encoded ? to_utf8(bytes, charset) : decode_words(bytes);
@@ -336,8 +316,7 @@ std::string parse_value(std::string_view body) {
 }
 
 std::string write_parameter(std::string_view name, std::string_view utf8_value) {
-  std::string text = repair_utf8(utf8_value);
-  std::erase_if(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  std::string text = one_line(repair_utf8(utf8_value));
   text.resize(utf8_floor(text, kMaxWritten));
   const bool plain = std::ranges::all_of(text, [](char c) { return c >= 32 && c < 127; });
   if (!plain || text.size() + name.size() > kMaxPlainLength || text.find("=?") != std::string::npos) {
@@ -346,12 +325,7 @@ std::string write_parameter(std::string_view name, std::string_view utf8_value) 
   std::string out(name);
   out += '=';
   if (!text.empty() && std::ranges::all_of(text, is_token_char)) return out + text;
-  out += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out += '"';
+  append_quoted(out, text);
   return out;
 }
 

@@ -1,6 +1,7 @@
 // UTF-8: the small helpers, on ICU's macros (no ICU data is touched).
 #include "message/utf8.h"
 
+#include <unicode/utf16.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -59,6 +60,17 @@ void append_utf8(std::string& out, std::int32_t code_point) {
   std::int32_t length = 0;
   U8_APPEND_UNSAFE(reinterpret_cast<std::uint8_t*>(bytes), length, code_point);
   out.append(bytes, static_cast<std::size_t>(length));
+}
+
+std::string from_utf16(std::u16string_view text) {
+  std::string out;
+  out.reserve(text.size() * 3);
+  for (std::size_t at = 0; at < text.size();) {
+    UChar32 c = 0;
+    U16_NEXT(text.data(), at, text.size(), c);
+    append_utf8(out, U_IS_SURROGATE(c) ? 0xFFFD : c);
+  }
+  return out;
 }
 
 }  // namespace kage::message

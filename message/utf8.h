@@ -1,4 +1,4 @@
-// UTF-8 inside this folder: validity, repair, safe places to cut.
+// UTF-8: validity, repair, safe places to cut.
 #pragma once
 
 #include <cstddef>
@@ -21,5 +21,8 @@ std::size_t utf8_floor(std::string_view text, std::size_t at);
 std::int32_t next_code_point(std::string_view text, std::size_t& at);
 
 void append_utf8(std::string& out, std::int32_t code_point);
+
+/// A surrogate without its other half becomes U+FFFD.
+std::string from_utf16(std::u16string_view text);
 
 }  // namespace kage::message

@@ -11,10 +11,6 @@ constexpr std::size_t kMaxResults = 64;
 constexpr std::size_t kMaxProperties = 32;
 constexpr unsigned kMaxDepth = 32;
 
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 class Cursor {
  public:
   explicit Cursor(std::string_view text) : text_(text) {}

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "message/address_list.h"
 #include "message/encoded_word.h"
 #include "submission/returned.h"
 
@@ -247,7 +248,7 @@ const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader
 
 void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelope) {
   const auto sender = face_ == Face::inbound ? envelope.sender : std::nullopt;
-  std::unordered_map<std::string_view, const std::string*> spellings;
+  std::unordered_map<std::string_view, const std::string*, SipHash, std::equal_to<>> spellings;
   const auto learn = [&spellings](const ParsedHeader& from) {
     for (const auto& found : from.addresses())
       spellings.try_emplace(found.canonical, &found.address.spelling);

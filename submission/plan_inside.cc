@@ -1,7 +1,9 @@
 // What a member writes to a public address: delivered inside, with phantoms for colleagues as for everybody
 // else (contract R6.2, R6.3).
 #include "mapping/rewrite/writer.h"
+#include "message/address_list.h"
 #include "message/header.h"
+#include "message/msg_id.h"
 #include "submission/plan.h"
 
 namespace kage::submission {

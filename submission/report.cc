@@ -55,7 +55,7 @@ constexpr Reason kAnyReason{"The recipient's mail system refused the message.",
 std::string plain_line(std::string_view text, std::size_t most) {
   std::string line;
   for (const char c : text.substr(0, most)) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) line.push_back(c);
+    if (!is_control(c)) line.push_back(c);
   }
   if (text.size() > most) {
     while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0U) == 0x80U) line.pop_back();

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/address_text.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 #include "message/mime.h"

@@ -20,11 +20,10 @@ bool safe_path(std::string_view path) {
   if (path.size() > kMaxPath) return false;
   bool quoted = false;
   for (std::size_t i = 0; i < path.size(); ++i) {
-    const auto c = static_cast<unsigned char>(path[i]);
-    if (c < 0x20 || c == 0x7f) return false;
+    const char c = path[i];
+    if (is_control(c)) return false;
     if (quoted && c == '\\' && i + 1 < path.size()) {
-      const auto next = static_cast<unsigned char>(path[++i]);
-      if (next < 0x20 || next == 0x7f) return false;
+      if (is_control(path[++i])) return false;
       continue;
     }
     if (c == '"') quoted = !quoted;

@@ -34,10 +34,6 @@ constexpr std::size_t kMaxEnvid = 100;  // RFC 3461 §4.4
 constexpr std::size_t kMaxOrcpt = 500;  // RFC 3461 §4.2
 constexpr std::size_t kMaxXtext = 500;
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
-
 /// Where the path that begins at text[0] == '<' ends: the index of its '>', quoted strings respected.
 std::optional<std::size_t> find_path_end(std::string_view text) {
   bool quoted = false;

@@ -20,10 +20,6 @@ int secrets_index() {
   return index;
 }
 
-unsigned nibble(char c) {
-  return static_cast<unsigned>(is_digit(c) ? c - '0' : to_lower(c) - 'a' + 10) & 0xfU;
-}
-
 void take_line(const SSL* ssl, const char* text) {
   auto* const secrets = static_cast<TrafficSecrets*>(SSL_get_ex_data(ssl, secrets_index()));
   if (secrets == nullptr) return;
@@ -36,7 +32,7 @@ void take_line(const SSL* ssl, const char* text) {
   if (digits.empty() || digits.size() % 2 != 0 || digits.size() / 2 > Secret::kMaxSize) return;
   const auto octets = to->resize(digits.size() / 2);
   for (std::size_t i = 0; i < octets.size(); ++i) {
-    octets[i] = static_cast<unsigned char>(nibble(digits[2 * i]) << 4U | nibble(digits[2 * i + 1]));
+    octets[i] = hex_octet(digits.substr(2 * i)).value_or(0);
   }
 }
 

@@ -31,7 +31,7 @@ class Siv {
   ~Siv();
   Siv(Siv&&) noexcept;
   Siv& operator=(Siv&&) noexcept;
-  static constexpr std::size_t kOverhead = 16;  ///< octets that what is sealed has more
+  static constexpr std::size_t kOverhead = 16;  ///< octets by which sealed text is longer than the plaintext
   /// A synthetic IV, then the ciphertext. `context` is authenticated, not contained. Neither may be empty:
   /// OpenSSL's SIV cannot seal nothing.
   [[nodiscard]] std::string seal(std::string_view context, std::string_view plaintext) const;
@@ -66,7 +66,7 @@ class BlockCipher {
 };
 
 inline constexpr std::size_t kMacSize = 32;
-/// What hmac_sha256() gives; wherever text is read it is one.
+/// An HMAC-SHA-256; converts to a view of its octets.
 struct Mac {
   std::array<char, kMacSize> octets;
   [[nodiscard]] std::string_view first(std::size_t count) const { return {octets.data(), count}; }

@@ -19,7 +19,7 @@ direction. What has to be changed is written anew as UTF-8, folded at 78 octets;
 | class | what happens |
 |---|---|
 | addresses | Towards a member each outside address becomes that member's phantom; public addresses of this gateway and the member's own mailbox stay (in From the public address stands for it). Towards a correspondent From is the public address with the configured name, To and Cc follow the `recipients` policy. Display names, comments and group names stay while nothing in them reads as an address. |
-| ids | Sealed at one of our domains, opened when they come back to who knows them (R4.6). The first two and the last ones of a long list are kept, in at most 8 kB. |
+| ids | Sealed at one of our domains, opened when they come back to somebody who knows them (R4.6). The first two and the last ones of a long list are kept, in at most 8 kB. |
 | text | Addresses in it are replaced: towards a member by phantoms, towards a correspondent by that correspondent's own address or the public address. |
 | parameters | File names (`name`, `filename`) are treated as text; another parameter that holds an address goes, comments too. `boundary` of Content-Type stays, since the body's octets stay. |
 | pass | Crosses unless it holds an address or a host name; then without its comments, as a bare keyword, or not at all. |
@@ -74,6 +74,36 @@ std::string_view name_of(FieldClass what) {
   return "drop";
 }
 
+std::string_view heading_of(FieldGroup group) {
+  switch (group) {
+    case FieldGroup::addresses:
+      return "addresses";
+    case FieldGroup::ids:
+      return "message ids";
+    case FieldGroup::lists:
+      return "receipts and mailing lists";
+    case FieldGroup::text:
+      return "free text";
+    case FieldGroup::properties:
+      return "properties of the message";
+    case FieldGroup::trace:
+      return "trace";
+    case FieldGroup::authentication:
+      return "authentication";
+    case FieldGroup::origin:
+      return "origin";
+    case FieldGroup::vendor:
+      return "vendor";
+    case FieldGroup::identity:
+      return "identity";
+    case FieldGroup::tools:
+      return "receipts and senders' tools";
+    case FieldGroup::others:
+      return "everything else";
+  }
+  return "everything else";
+}
+
 /// "message-id" as people write it: "Message-ID".
 std::string spelled(std::string_view name) {
   std::string out;
@@ -112,17 +142,17 @@ std::string field_rules_markdown() {
   out +=
       "\n## Fields that are dropped\n\nNamed for tests and for this page; `*` stands for any ending.\n\n| "
       "group | fields |\n|---|---|\n";
-  std::vector<std::string_view> groups;
+  std::vector<FieldGroup> groups;
   for (const FieldRule& rule : field_rules()) {
     if (is_dropped(rule) && (groups.empty() || groups.back() != rule.group)) groups.push_back(rule.group);
   }
-  for (const std::string_view group : groups) {
+  for (const FieldGroup group : groups) {
     std::string names;
     for (const FieldRule& rule : field_rules()) {
       if (!is_dropped(rule) || rule.group != group) continue;
       names += (names.empty() ? "" : ", ") + spelled(rule.name);
     }
-    out += "| " + std::string(group) + " | " + names + " |\n";
+    out += "| " + std::string(heading_of(group)) + " | " + names + " |\n";
   }
   std::string fetched(kFetched);
   fetched.replace(fetched.find('%'), 1, kFillerField);

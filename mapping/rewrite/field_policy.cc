@@ -16,19 +16,19 @@ using enum FieldClass;
 constexpr bool kSingle = true;
 constexpr bool kMany = false;
 
-constexpr std::string_view kAddresses = "addresses";
-constexpr std::string_view kIds = "message ids";
-constexpr std::string_view kLists = "receipts and mailing lists";
-constexpr std::string_view kText = "free text";
-constexpr std::string_view kPass = "properties of the message";
-constexpr std::string_view kTrace = "trace";
-constexpr std::string_view kAuthentication = "authentication";
-constexpr std::string_view kOrigin = "origin";
-constexpr std::string_view kVendor = "vendor";
-constexpr std::string_view kIdentity = "identity";
-constexpr std::string_view kTools = "receipts and senders' tools";
+constexpr FieldGroup kAddresses = FieldGroup::addresses;
+constexpr FieldGroup kIds = FieldGroup::ids;
+constexpr FieldGroup kLists = FieldGroup::lists;
+constexpr FieldGroup kText = FieldGroup::text;
+constexpr FieldGroup kPass = FieldGroup::properties;
+constexpr FieldGroup kTrace = FieldGroup::trace;
+constexpr FieldGroup kAuthentication = FieldGroup::authentication;
+constexpr FieldGroup kOrigin = FieldGroup::origin;
+constexpr FieldGroup kVendor = FieldGroup::vendor;
+constexpr FieldGroup kIdentity = FieldGroup::identity;
+constexpr FieldGroup kTools = FieldGroup::tools;
 
-constexpr FieldRule dropped(std::string_view name, std::string_view group) {
+constexpr FieldRule dropped(std::string_view name, FieldGroup group) {
   return {name, drop, drop, kMany, group};
 }
 
@@ -167,7 +167,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     dropped("x-rspamd*", kTools),
 });
 
-constexpr FieldRule kDefault = dropped("*", "everything else");
+constexpr FieldRule kDefault = dropped("*", FieldGroup::others);
 
 constexpr std::size_t kMostShown = 32;  ///< bits of an entry of Index::shown
 constexpr std::size_t kSlots = 512;     ///< a power of two, well above the number of rules
@@ -255,6 +255,18 @@ constexpr bool has_long_name() {
 }
 static_assert(!has_long_name(),
               "Index::shown has a bit for each length below 32: a longer name may not cross");
+
+/// What every delivering system writes.
+constexpr bool is_delivery_traced() {
+  return std::ranges::all_of(
+      std::to_array<std::string_view>({"received", "return-path", "delivered-to", "authentication-results"}),
+      [](std::string_view name) {
+        const auto* const rule = std::ranges::find(kRules, name, &FieldRule::name);
+        return rule != kRules.end() && rule->is_trace();
+      });
+}
+static_assert(is_delivery_traced(),
+              "a delivered message would be taken for the member's own and shown as it is");
 
 }  // namespace
 

@@ -19,12 +19,35 @@ enum class FieldClass : std::uint8_t {
   drop,        ///< named only so that tests and documentation can
 };
 
+/// What a field tells of. Whether a mail system handled a message is decided by `trace` and `authentication`.
+enum class FieldGroup : std::uint8_t {
+  addresses,
+  ids,
+  lists,  ///< receipts and mailing lists
+  text,
+  properties,
+  trace,
+  authentication,
+  origin,
+  vendor,
+  identity,
+  tools,  ///< receipts and senders' tools
+  others,
+};
+
 struct FieldRule {
   std::string_view name;  ///< lower-case; may end with '*' (a family of vendor fields)
   FieldClass towards_member;
   FieldClass towards_correspondent;
-  bool single;             ///< at most one may cross; the first counts (RFC 5322 §3.6)
-  std::string_view group;  ///< heading in the documentation: "trace", "authentication", …
+  bool single;  ///< at most one may cross; the first counts (RFC 5322 §3.6)
+  FieldGroup group;
+
+  /// A field by which a mail system shows that it handled the message.
+  [[nodiscard]] constexpr bool is_trace() const {
+    return group == FieldGroup::trace || group == FieldGroup::authentication;
+  }
+  /// Others of its kind may have several (RFC 5322 §3.6.4).
+  [[nodiscard]] constexpr bool has_one_id() const { return name == "message-id"; }
 };
 
 std::span<const FieldRule> field_rules();

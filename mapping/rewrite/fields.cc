@@ -5,8 +5,10 @@
 
 #include "base/text.h"
 #include "mapping/rewrite/header.h"
+#include "message/address_list.h"
 #include "message/encoded_word.h"
 #include "message/mime.h"
+#include "message/msg_id.h"
 
 namespace kage::mapping {
 namespace {
@@ -356,6 +358,27 @@ PassScan scan_pass(std::string_view body) {
   }
   if (may_pass(value)) scan.value = std::move(value);
   return scan;
+}
+
+void scan_by_class(FieldClass what, ScannedField& field, AddressIndex& index) {
+  const std::string_view body = field.field->body;
+  switch (what) {
+    case FieldClass::ids:
+      field.scan = scan_ids(body);
+      break;
+    case FieldClass::text:
+      field.scan = TextScan{scan_text(flat(body), false, care_of(body), index)};
+      break;
+    case FieldClass::parameters:
+      field.scan = scan_parameters(body, field.rule->name == "content-type", index);
+      break;
+    case FieldClass::pass:
+      field.scan = scan_pass(body);
+      break;
+    case FieldClass::addresses:
+    case FieldClass::drop:
+      break;
+  }
 }
 
 }  // namespace kage::mapping

@@ -97,24 +97,7 @@ class Scanner {
 
   void scan_other(ScannedField& field) {
     if (impl_.index.full()) return;
-    const std::string_view body = field.field->body;
-    switch (scan_class(*field.rule)) {
-      case FieldClass::ids:
-        field.scan = scan_ids(body);
-        break;
-      case FieldClass::text:
-        field.scan = TextScan{scan_text(flat(body), false, care_of(body), impl_.index)};
-        break;
-      case FieldClass::parameters:
-        field.scan = scan_parameters(body, field.rule->name == "content-type", impl_.index);
-        break;
-      case FieldClass::pass:
-        field.scan = scan_pass(body);
-        break;
-      case FieldClass::addresses:
-      case FieldClass::drop:
-        break;
-    }
+    scan_by_class(scan_class(*field.rule), field, impl_.index);
   }
 
   void mark_visible() {

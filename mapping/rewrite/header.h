@@ -11,6 +11,7 @@
 #include "mapping/rewrite/field_policy.h"
 #include "mapping/rewrite/rewrite.h"
 #include "mapping/rewrite/scan.h"
+#include "message/address_list.h"
 
 namespace kage::mapping {
 
@@ -89,5 +90,7 @@ IdScan scan_ids(std::string_view body);
 /// `boundary`: that parameter stays whatever it holds, since the body's octets stay.
 ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex& index);
 PassScan scan_pass(std::string_view body);
+/// Scans a field of a class other than addresses.
+void scan_by_class(FieldClass what, ScannedField& field, AddressIndex& index);
 
 }  // namespace kage::mapping

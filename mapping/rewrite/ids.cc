@@ -2,6 +2,7 @@
 #include "mapping/rewrite/ids.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "mapping/phantom.h"
@@ -51,15 +52,18 @@ bool is_outlook_time(std::string_view domain) {
   });
 }
 
-/// Letters and digits of `text` from `begin` on become others, the same for the same member and id.
+/// Letters and digits of `text` from `begin` on become others, the same for the same member and id. Each hash
+/// is made from the one before it, so that a long id costs no more than its size.
 void mask(const Member& member, std::string_view id, std::string& text, std::size_t begin) {
-  std::string context("content-id\0", 11);
+  constexpr std::string_view kLabel("content-id\0", 11);
+  std::optional<Mac> block;
   std::string hash;
   std::size_t used = 0;
   for (std::size_t i = begin; i < text.size(); ++i) {
     if (!is_alnum(text[i]) && is_ascii(text[i])) continue;
     if (used == hash.size()) {
-      hash = base32(hmac_sha256(member.keys.phantom_key(), context.append(id)));
+      block = hmac_sha256(member.keys.phantom_key(), {kLabel, block ? std::string_view(*block) : id});
+      hash = base32(*block);
       used = 0;
     }
     text[i] = hash[used++];

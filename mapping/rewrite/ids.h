@@ -44,32 +44,4 @@ struct IdAudience {
 /// domain stay, all else is sealed at the public domain.
 std::string id_towards_correspondent(const IdAudience& to, std::string_view id);
 
-/// Writes the field with each id changed by `change`; as it came when none changed.
-template <class Change>
-void write_changed_ids(std::string& out, const ScannedField& field, const IdScan& scan, Change change);
-
-}  // namespace kage::mapping
-
-#include "mapping/rewrite/writer.h"
-
-namespace kage::mapping {
-
-template <class Change>
-void write_changed_ids(std::string& out, const ScannedField& field, const IdScan& scan, Change change) {
-  std::vector<std::string> ids;
-  ids.reserve(scan.ids.size());
-  bool same = scan.faithful;
-  for (const std::string& id : scan.ids) {
-    ids.push_back(change(std::string_view(id)));
-    same = same && ids.back() == id;
-  }
-  // Fields with one id (RFC 5322 §3.6.4) keep one.
-  if (field.rule->name == "message-id" && ids.size() > 1) {
-    ids.resize(1);
-    same = false;
-  }
-  if (same && !ids.empty()) return write_as_it_came(out, *field.field);
-  write_ids(out, field.field->name, ids);
-}
-
 }  // namespace kage::mapping

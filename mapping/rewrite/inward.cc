@@ -1,4 +1,6 @@
 // Correspondent → member: every outside address becomes this member's phantom for it (contract R5.1).
+#include <algorithm>
+
 #include "base/text.h"
 #include "mapping/rewrite/ids.h"
 #include "mapping/rewrite/rewrite.h"
@@ -32,6 +34,8 @@ class InwardCopy {
     subject_ = decoded_subject(header);
     // What a member writes is no message to the public address: no marker is looked for.
     if (!to.shared) anonymity_ = judge_anonymity(to.member.address->spec, subject_);
+    if (anonymity_.shows_author && header.author && may_be_shown())
+      shown_author_ = header.author->canonical();
   }
 
   std::string write() {
@@ -89,12 +93,19 @@ class InwardCopy {
     if (const auto* addresses = std::get_if<AddressScan>(&field.scan)) {
       if (field.rule->name != "from" || has_readable_from()) write_addresses(field, *addresses);
     } else if (const auto* ids = std::get_if<IdScan>(&field.scan)) {
-      write_changed_ids(out_, field, *ids, [&](std::string_view id) { return shown_id(field, id); });
+      write_ids_of(field, *ids);
     } else if (field.rule->name == "subject" && anonymity_.marker_size > 0) {
       write_subject(field);
     } else {
       write_other(out_, field, stand_ins_);
     }
+  }
+
+  void write_ids_of(const ScannedField& field, const IdScan& scan) {
+    std::vector<std::string> ids;
+    ids.reserve(scan.ids.size());
+    for (const std::string& id : scan.ids) ids.push_back(shown_id(field, id));
+    write_id_field(out_, field, scan, std::move(ids));
   }
 
   [[nodiscard]] std::string shown_id(const ScannedField& field, std::string_view id) const {
@@ -104,32 +115,14 @@ class InwardCopy {
     return id_towards_member(to_.routes, to_.member, id);
   }
 
-  /// Without the 184 or 186 that the sender put before it (contract R7.1).
   void write_subject(const ScannedField& field) {
-    const auto* text = std::get_if<TextScan>(&field.scan);
-    // The marker stands before every address, so that its place is the same in the text with stand-ins.
-    const bool same = text == nullptr || all_stay(text->text, stand_ins_);
     const std::string subject =
-        without_marker(anonymity_, same ? subject_ : replaced(text->text, stand_ins_));
+        subject_without_marker(anonymity_, std::get_if<TextScan>(&field.scan), stand_ins_, subject_);
     if (!subject.empty()) message::write_field(out_, field.field->name, message::encode_words(subject));
-  }
-
-  /// An author who is not anonymous (contract R7.2).
-  [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const {
-    return anonymity_.shows_author && field.rule->name == "from" && item.found != kNoAddress &&
-           stand_ins_[item.found].action == Action::replace && header_.author &&
-           header_.index.all()[item.found].canonical == header_.author->canonical() && may_be_shown();
   }
 
   [[nodiscard]] bool may_be_shown() const {
     return !to_.hides_author && !to_.routes.stands_behind(*to_.member.address, header_.author->canonical());
-  }
-
-  [[nodiscard]] std::string author_phrase(const AddressItem& item) const {
-    std::string name;
-    if (!hides_names() && item.phrase.scan.harmless())
-      name = message::decode_words(item.phrase.written, true);
-    return message::encode_phrase(shown_author_name(name, header_.author->spelling));
   }
 
   /// The header From has to be of our domains (contract R5.4): a member's own mailbox there is shown as the
@@ -140,21 +133,15 @@ class InwardCopy {
            to_.routes.find_address(to_.member.mailbox_canonical) == nullptr;
   }
 
-  [[nodiscard]] bool needs_no_change(const ScannedField& field, const AddressScan& scan) const {
-    if (!scan.faithful) return false;
-    for (const AddressItem& item : scan.items) {
-      if (item.found != kNoAddress && stand_ins_[item.found].action != Action::keep) return false;
-      if (is_own_author(field, item) || !all_stay(item.phrase.scan, stand_ins_)) return false;
-      if (hides_names() && (!item.phrase.written.empty() || !item.comments.empty())) return false;
-      for (const WrittenText& comment : item.comments) {
-        if (!all_stay(comment.scan, stand_ins_)) return false;
-      }
-    }
-    return !scan.items.empty();
+  [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const {
+    return scan.faithful && !scan.items.empty() &&
+           std::ranges::all_of(scan.items, [&](const AddressItem& item) {
+             return !is_own_author(field, item) && item_stays(item, stand_ins_, hides_names());
+           });
   }
 
   void write_addresses(const ScannedField& field, const AddressScan& scan) {
-    if (needs_no_change(field, scan)) return write_as_it_came(out_, *field.field);
+    if (stays(field, scan)) return write_as_it_came(out_, *field.field);
     ListWriter list;
     const bool groups = field.rule->name != "from";  // readers of From expect an address (RFC 6854 §4)
     for (const AddressItem& item : scan.items) {
@@ -182,9 +169,10 @@ class InwardCopy {
     std::string_view address =
         stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
     if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
-    if (shows_author(field, item)) return list.mailbox(author_phrase(item), address, {});
-    if (hides_names()) return list.mailbox({}, address, {});
-    list.mailbox(shown_phrase(item.phrase, stand_ins_), address, shown_comments(item, stand_ins_));
+    if (is_shown_author(field, item, stand_ins_, header_.index, shown_author_)) {
+      return list.mailbox(author_phrase(item, header_.author->spelling, !hides_names()), address, {});
+    }
+    add_mailbox(list, item, address, stand_ins_, !hides_names());
   }
 
   const ParsedHeader::Impl& header_;
@@ -192,6 +180,7 @@ class InwardCopy {
   StandIns stand_ins_;
   std::string subject_;  ///< decoded
   Anonymity anonymity_;
+  std::string shown_author_;  ///< canonical; empty: nobody's address is shown (contract R7.2)
   std::string out_;
 };
 

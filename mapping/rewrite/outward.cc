@@ -142,11 +142,17 @@ class OutwardCopy {
         write_private(field, *list);
       }
     } else if (const auto* ids = std::get_if<IdScan>(&field.scan)) {
-      write_changed_ids(out_, field, *ids,
-                        [&](std::string_view id) { return id_towards_correspondent(audience_, id); });
+      write_ids_of(field, *ids);
     } else {
       write_other(out_, field, in_text_);
     }
+  }
+
+  void write_ids_of(const ScannedField& field, const IdScan& scan) {
+    std::vector<std::string> ids;
+    ids.reserve(scan.ids.size());
+    for (const std::string& id : scan.ids) ids.push_back(id_towards_correspondent(audience_, id));
+    write_id_field(out_, field, scan, std::move(ids));
   }
 
   void write_from() {
@@ -236,7 +242,7 @@ class OutwardCopy {
   std::string correspondent_;  ///< canonical
   bool open_;
   std::string phantom_;            ///< lower-case
-  StandIn author_;                 ///< what stands in text for who is not to be seen
+  StandIn author_;                 ///< what stands in text for whoever is not to be seen
   std::vector<std::size_t> mine_;  ///< the numbers of the correspondent's addresses: itself, its phantom
   IdAudience audience_;
   std::unordered_set<std::string_view> recipients_;

@@ -2,6 +2,7 @@
 // message, written once for each copy.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/siphash.h"
 #include "mapping/phantom.h"
 #include "mapping/routes/anonymity.h"
 #include "mapping/routes/table.h"
@@ -57,8 +59,8 @@ class ParsedHeader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// canonical address → phantom's local part, for one member.
-using PhantomMap = std::unordered_map<std::string, std::string>;
+/// canonical address → phantom's local part, for one member. Strangers choose the addresses.
+using PhantomMap = std::unordered_map<std::string, std::string, SipHash, std::equal_to<>>;
 
 /// What the policy of a public address says of this message (contract R7.1).
 Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address);
@@ -93,11 +95,11 @@ struct Outward {
   const Member& member;            ///< who writes; its public address becomes From
   message::Address correspondent;  ///< who this copy is for, in the spelling that goes out
   std::string phantom;             ///< its phantom's local part, lower-case; empty when addressed directly
-  const std::unordered_map<std::string, message::Address>&
-      resolved;  ///< the member's phantoms of this message (lower-case local part → real), Bcc included
-  const std::vector<std::string>&
-      recipients;  ///< canonical real addresses of all envelope recipients: what `open` may show
-  bool several;    ///< the message goes to more than one correspondent
+  /// The member's phantoms of this message (lower-case local part → real), Bcc included.
+  const std::unordered_map<std::string, message::Address>& resolved;
+  /// Canonical real addresses of all envelope recipients: what `open` may show.
+  const std::vector<std::string>& recipients;
+  bool several;  ///< the message goes to more than one correspondent
   std::string_view received;
   std::string_view message_id = {};  ///< without brackets: written when the message has none
   /// The text that other members' copies are made from (contract R7.3): all correspondents whom To and Cc

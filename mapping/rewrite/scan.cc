@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/address_text.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
+#include "message/utf8.h"
 
 namespace kage::mapping {
 namespace {
@@ -22,17 +24,6 @@ bool may_hold_address(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return c == '@' || c == kEscape || !is_ascii(c); }) ||
          text.find("=?") != std::string_view::npos || text.find("%40") != std::string_view::npos ||
          text.find("=40") != std::string_view::npos || may_refer_to_sign(text);
-}
-
-std::optional<unsigned> hex_pair(std::string_view text) {
-  if (text.size() < 2) return std::nullopt;
-  unsigned value = 0;
-  for (const char c : text.substr(0, 2)) {
-    const char l = to_lower(c);
-    if (!is_digit(c) && (l < 'a' || l > 'f')) return std::nullopt;
-    value = value * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : l - 'a' + 10);
-  }
-  return value;
 }
 
 /// The size of a character reference to '@' at the front ("&#64;", "&#x0040;", "&commat;"), else 0.
@@ -76,7 +67,7 @@ struct Unescaped {
  private:
   static std::pair<char, std::size_t> next(std::string_view source) {
     if (source[0] == '=') {
-      const auto value = hex_pair(source.substr(1));
+      const auto value = hex_octet(source.substr(1));
       if (value && *value > 0x20 && *value < 0x7f) return {static_cast<char>(*value), 3};
     }
     if (source.starts_with("\\@")) return {'@', 2};
@@ -114,11 +105,25 @@ message::Address unreadable() {
 
 /// "a@b.example@c.example" is found as one address and a rest; the rest belongs to it.
 void widen(std::string_view text, std::vector<Hit>& hits) {
+  // The word that was looked at last: a long one may hold very many hits.
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  const auto find_word = [&](std::size_t at) {
+    if (at >= begin && at < end) return;
+    begin = word_begin(text, at);
+    end = word_end(text, at);
+  };
   for (Hit& hit : hits) {
     const bool before = hit.begin > 0 && text[hit.begin - 1] == '@';
     const bool behind = hit.end < text.size() && text[hit.end] == '@';
-    if (before) hit.begin = word_begin(text, hit.begin - 1);
-    if (behind) hit.end = word_end(text, hit.end);
+    if (before) {
+      find_word(hit.begin - 1);
+      hit.begin = begin;
+    }
+    if (behind) {
+      find_word(hit.end);
+      hit.end = end;
+    }
     if (before || behind) hit.address = unreadable();
   }
 }
@@ -206,10 +211,6 @@ void map_back(const Unescaped& unescaped, std::vector<Hit>& hits) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  return message::to_utf8(text, "utf-8").find("\xEF\xBF\xBD") == std::string::npos;
-}
-
 }  // namespace
 
 bool may_refer_to_sign(std::string_view text) {
@@ -230,7 +231,7 @@ std::size_t AddressIndex::add(message::Address address) {
 }
 
 std::size_t AddressIndex::find(std::string_view canonical) const {
-  const auto place = numbers_.find(std::string(canonical));
+  const auto place = numbers_.find(canonical);
   return place == numbers_.end() ? kNoAddress : place->second;
 }
 
@@ -333,14 +334,14 @@ std::size_t count_signs(std::string_view text) {
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
   if (!may_hold_address(written)) return {};
   std::string decoded = message::decode_words(written, phrase);
-  // What only looks like an encoded-word is read as it stands by who does not decode it.
+  // What only looks like an encoded-word is read as it stands by a reader that does not decode it.
   const bool swallowed = count_signs(decoded) < count_signs(written);
   ScannedText result = scan_decoded(std::move(decoded), care, index);
   if (result.harmless() && swallowed) {
     return scan_decoded(std::string(written), Care::strict, index);
   }
   const bool unclear =
-      !all_ascii(written) && written.find('@') != std::string_view::npos && !is_utf8(written);
+      !all_ascii(written) && written.find('@') != std::string_view::npos && !message::is_valid_utf8(written);
   if (!result.harmless() || !unclear) return result;
   // Octets of no known charset: a guess can swallow an '@' as the second half of a character.
   return scan_decoded(message::to_utf8(written, "iso-8859-1"), Care::text, index);

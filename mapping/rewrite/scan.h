@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "base/siphash.h"
 #include "mapping/rewrite/rewrite.h"
 #include "message/address.h"
 
@@ -32,7 +34,7 @@ class AddressIndex {
 
  private:
   std::vector<ParsedHeader::Found> found_;
-  std::unordered_map<std::string, std::size_t> numbers_;
+  std::unordered_map<std::string, std::size_t, SipHash, std::equal_to<>> numbers_;
 };
 
 /// A piece of text and the addresses in it.

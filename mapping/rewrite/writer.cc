@@ -11,7 +11,6 @@
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kMaxLine = 998;       // RFC 5322 §2.1.1
 constexpr std::size_t kMaxIdOctets = 7500;  ///< of one id field
 constexpr std::size_t kFirstIds = 2;        ///< kept of References that are too long: the thread's beginning
 constexpr std::string_view kNamelessGroup = "undisclosed-recipients";
@@ -21,7 +20,8 @@ constexpr std::size_t kMaxFileName = 200;  ///< octets of a file name that is wr
 bool has_good_lines(std::string_view raw) {
   while (!raw.empty()) {
     const std::size_t end = raw.find("\r\n");
-    if (end == std::string_view::npos || end > kMaxLine || trim(raw.substr(0, end)).empty()) return false;
+    if (end == std::string_view::npos || end > message::kMaxLine || trim(raw.substr(0, end)).empty())
+      return false;
     raw.remove_prefix(end + 2);
   }
   return true;
@@ -104,6 +104,13 @@ void write_ids(std::string& out, std::string_view name, const std::vector<std::s
   if (!tokens.empty()) message::write_field(out, name, tokens);
 }
 
+void write_id_field(std::string& out, const ScannedField& field, const IdScan& scan,
+                    std::vector<std::string> ids) {
+  if (field.rule->has_one_id() && ids.size() > 1) ids.resize(1);
+  if (scan.faithful && !ids.empty() && ids == scan.ids) return write_as_it_came(out, *field.field);
+  write_ids(out, field.field->name, ids);
+}
+
 void ListWriter::begin_item() {
   if (comma_) tokens_.back() += ",";
   comma_ = false;
@@ -163,6 +170,41 @@ std::vector<std::string> shown_comments(const AddressItem& item, const StandIns&
     if (all_stay(comment.scan, stand_ins)) comments.push_back(comment.written);
   }
   return comments;
+}
+
+bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names) {
+  if (item.found != kNoAddress && stand_ins[item.found].action != StandIn::Action::keep) return false;
+  if (hides_names && (!item.phrase.written.empty() || !item.comments.empty())) return false;
+  return all_stay(item.phrase.scan, stand_ins) &&
+         std::ranges::all_of(item.comments, [&stand_ins](const WrittenText& comment) {
+           return all_stay(comment.scan, stand_ins);
+         });
+}
+
+void add_mailbox(ListWriter& list, const AddressItem& item, std::string_view address,
+                 const StandIns& stand_ins, bool with_name) {
+  if (!with_name) return list.mailbox({}, address, {});
+  list.mailbox(shown_phrase(item.phrase, stand_ins), address, shown_comments(item, stand_ins));
+}
+
+bool is_shown_author(const ScannedField& field, const AddressItem& item, const StandIns& stand_ins,
+                     const AddressIndex& index, std::string_view author) {
+  return !author.empty() && field.rule->name == "from" && item.found != kNoAddress &&
+         stand_ins[item.found].action == StandIn::Action::replace &&
+         index.all()[item.found].canonical == author;
+}
+
+std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name) {
+  std::string name;
+  if (with_name && item.phrase.scan.harmless()) name = message::decode_words(item.phrase.written, true);
+  return message::encode_phrase(shown_author_name(name, real));
+}
+
+std::string subject_without_marker(const Anonymity& anonymity, const TextScan* text,
+                                   const StandIns& stand_ins, std::string_view decoded) {
+  // The marker stands before every address, so that its place is the same in the text with stand-ins.
+  if (text == nullptr || all_stay(text->text, stand_ins)) return without_marker(anonymity, decoded);
+  return without_marker(anonymity, replaced(text->text, stand_ins));
 }
 
 }  // namespace kage::mapping

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mapping/rewrite/header.h"
+#include "mapping/routes/anonymity.h"
 
 namespace kage::mapping {
 
@@ -18,6 +19,10 @@ void write_other(std::string& out, const ScannedField& field, const StandIns& st
 
 /// Ids as "<id>", one a line, at most about 8 kB: the first and the last ones are kept. No field when empty.
 void write_ids(std::string& out, std::string_view name, const std::vector<std::string>& ids);
+
+/// A field of ids with `ids` in the place of its own; as it came when they are the same.
+void write_id_field(std::string& out, const ScannedField& field, const IdScan& scan,
+                    std::vector<std::string> ids);
 
 /// Collects an address list and writes it as one field.
 class ListWriter {
@@ -44,5 +49,26 @@ class ListWriter {
 std::string shown_phrase(const WrittenText& phrase, const StandIns& stand_ins);
 /// Comments in which nothing has to be replaced; the others vanish.
 std::vector<std::string> shown_comments(const AddressItem& item, const StandIns& stand_ins);
+
+// What a member sees of a list and a subject, be the message delivered or fetched (contract R5.1, R7.2,
+// R8.2).
+
+/// Whether nothing of the item has to change. `hides_names`: no display name and no comment may stay.
+bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names);
+/// The mailbox of `item` with `address` in it, with its name and comments as far as they may be shown, or
+/// bare.
+void add_mailbox(ListWriter& list, const AddressItem& item, std::string_view address,
+                 const StandIns& stand_ins, bool with_name);
+/// Whether the item is the author whose real address is shown. `author`: its canonical address; empty:
+/// nobody's is shown.
+bool is_shown_author(const ScannedField& field, const AddressItem& item, const StandIns& stand_ins,
+                     const AddressIndex& index, std::string_view author);
+/// The display name of an author who is shown: the real address, behind the name that was written if it may
+/// be shown.
+std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name);
+/// The subject without the 184 or 186 before it (contract R7.1), decoded; `decoded` is the whole one, `text`
+/// what was found in it.
+std::string subject_without_marker(const Anonymity& anonymity, const TextScan* text,
+                                   const StandIns& stand_ins, std::string_view decoded);
 
 }  // namespace kage::mapping

@@ -15,8 +15,8 @@ namespace kage::mapping {
 
 struct AddressPolicy {
   std::string_view key;  ///< in a routes file
-  std::string_view
-      choices;  ///< "always|never|prefix", in the order of the numbers below; the first is the default
+  /// "always|never|prefix", in the order of the numbers below; the first is the default.
+  std::string_view choices;
   std::string_view help;  ///< in docs/routes.md; Markdown
   unsigned (*get)(const AddressSpec&);
   void (*set)(AddressSpec&, unsigned);

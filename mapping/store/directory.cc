@@ -25,9 +25,15 @@ bool is_away(const Error& error) {
 /// One reason for every way not to reach Redis: net logs the details, and a reason that changed with every
 /// attempt would be logged with every attempt.
 std::string reason_of(const Error& error) {
-  const bool reached = error.code == Errc::corrupt || !error.detail.starts_with("Redis") ||
-                       error.detail.starts_with("Redis answered");
-  return reached && error.code != Errc::timed_out ? error.detail : "Redis is not reachable";
+  switch (error.code) {
+    case Errc::corrupt:
+    case Errc::refused:
+    case Errc::not_found:
+    case Errc::tls:
+      return error.detail;
+    default:
+      return "Redis is not reachable";
+  }
 }
 
 /// A phantom whose value is damaged, or of a newer version: it is not gone (contract R3.8).
@@ -42,13 +48,6 @@ Decoy::Decoy() : siv(random_bytes(64)), sealed(random_bytes(16 + 24)) {}
 
 void Decoy::open(std::string_view local) const {
   if (siv.open(local, sealed)) log::error("decoy.opened");
-}
-
-net::Task<Result<Replies>> run_all(net::Redis& redis, net::RedisBatch batch) {
-  auto replies = co_await redis.run(std::move(batch));
-  if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
-  co_return std::move(*replies);
 }
 
 net::Task<Result<std::uint64_t>> Directory::State::generation() {
@@ -75,7 +74,7 @@ net::Task<Result<Routes>> Directory::State::reload(bool even_if_known) {
 
 net::Task<Result<Routes>> Directory::State::read_routes(bool even_if_known) {
   const auto master = shared->master();
-  if (!master) co_return fail(Errc::unavailable, "no master key");
+  if (!master) co_return fail(Errc::not_found, "no master key");
   net::RedisBatch batch;
   add_load_commands(batch);
   const auto replies = co_await redis.run(std::move(batch));
@@ -120,7 +119,7 @@ net::Task<Result<Directory::Resolved>> Directory::resolve(std::vector<std::strin
     net::RedisBatch batch;
     batch.add({"GET", kGenerationKey});
     for (const std::string& local : locals) {
-      if (looks_like_phantom(local)) batch.add({"GET", phantom_key(local)});
+      if (looks_like_phantom(local)) batch.add({"GET", phantom_entry(local)});
     }
     const auto replies = co_await run_all(state_->redis, std::move(batch));
     if (!replies) co_return std::unexpected(replies.error());

@@ -15,8 +15,8 @@ namespace {
 /// one meanwhile (contract R4.2).
 constexpr net::Millis kSpellingBelieved{60'000};
 constexpr std::string_view kLockMillis = "120000";
-constexpr std::string_view kLedgerSeconds =
-    "432000";  // five days: as long as senders try (RFC 5321 §4.5.4.1)
+/// Five days: as long as senders try (RFC 5321 §4.5.4.1).
+constexpr std::string_view kLedgerSeconds = "432000";
 
 // Only the owner of a lock may touch it.
 constexpr std::string_view kUnlockScript =

@@ -15,8 +15,9 @@ namespace {
 /// the bound is for what nobody tells: somebody deleted it.
 constexpr net::Millis kBelieved{60 * 60'000};
 
-/// A mention does not take away what is kept of somebody who wrote, and who wrote again was first seen when
-/// they were. Version, member and day stand in clear (seal_phantom_value()).
+/// Being mentioned does not erase what is kept about a correspondent who wrote, and a correspondent who
+/// writes again keeps the day of the first time. Version, member and day stand in clear
+/// (seal_phantom_value()).
 constexpr std::string_view kCollectScript =
     "local old, new = redis.call('GET', KEYS[1]), ARGV[1] "
     "if old and old:byte(1) == 2 and old:sub(2, 9) == new:sub(2, 9) then "
@@ -55,7 +56,7 @@ std::optional<Sighting> with_old_name(const RouteTable& routes, const PhantomWri
 
 }  // namespace
 
-std::string phantom_key(std::string_view local) {
+std::string phantom_entry(std::string_view local) {
   return std::string(kPhantomPrefix) + lower(local);
 }
 
@@ -91,9 +92,9 @@ void Directory::State::add_phantoms(net::RedisBatch& batch,
   for (const PhantomWrite* write : writes) {
     const std::string value = seal_phantom_value(*write->member, write->local, write->spelling, write->seen);
     if (write->member->address->spec.collect) {
-      batch.add({"EVAL", kCollectScript, "1", phantom_key(write->local), value});
+      batch.add({"EVAL", kCollectScript, "1", phantom_entry(write->local), value});
     } else {
-      batch.add({"SET", phantom_key(write->local), value, "GET"});
+      batch.add({"SET", phantom_entry(write->local), value, "GET"});
     }
   }
 }
@@ -109,10 +110,10 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (replies[i].is_nil()) ++fresh;
     const auto before = phantom_value_member(replies[i].text);
     if (before && *before != writes[i]->member->id && routes->find_member(*before) != nullptr) {
-      restore.add({"SET", phantom_key(writes[i]->local), replies[i].text});
+      restore.add({"SET", phantom_entry(writes[i]->local), replies[i].text});
     }
     if (const auto seen = with_old_name(*routes, *writes[i], replies[i].text)) {
-      rename.add({"SET", phantom_key(writes[i]->local),
+      rename.add({"SET", phantom_entry(writes[i]->local),
                   seal_phantom_value(*writes[i]->member, writes[i]->local, writes[i]->spelling, seen)});
     }
   }

@@ -9,17 +9,14 @@
 
 #include "mapping/store/directory.h"
 #include "mapping/store/phantom_cache.h"
+#include "mapping/store/route_codec.h"
 #include "mapping/store/shared_routes.h"
 #include "net/redis_tracking.h"
 
 namespace kage::mapping {
 
-using Replies = std::vector<net::RedisReply>;
-
-/// Runs a batch of which every reply has to be good.
-net::Task<Result<Replies>> run_all(net::Redis& redis, net::RedisBatch batch);
-
-std::string phantom_key(std::string_view local);
+/// The name of a phantom's entry in Redis.
+std::string phantom_entry(std::string_view local);
 
 /// What a miss opens instead, so that it takes the time of a hit (contract R3.3).
 struct Decoy {

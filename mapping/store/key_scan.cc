@@ -17,9 +17,8 @@ net::Task<Result<>> KeyScan::begin() {
   for (const net::Endpoint& server : servers_) {
     net::RedisBatch batch;
     batch.add({"DBSIZE"});
-    const auto replies = co_await redis_.run_at(server, std::move(batch));
+    const auto replies = co_await run_all_at(redis_, server, std::move(batch));
     if (!replies) co_return std::unexpected(replies.error());
-    if (auto good = check_replies(*replies); !good) co_return good;
     total_ += static_cast<std::uint64_t>(std::max<std::int64_t>(replies->front().integer, 0));
   }
   const auto moving = co_await this->moving();
@@ -34,9 +33,8 @@ net::Task<Result<bool>> KeyScan::moving() {
   for (const net::Endpoint& server : servers_) {
     net::RedisBatch batch;
     batch.add({"CLUSTER", "NODES"});
-    const auto replies = co_await redis_.run_at(server, std::move(batch));
+    const auto replies = co_await run_all_at(redis_, server, std::move(batch));
     if (!replies) co_return std::unexpected(replies.error());
-    if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
     const std::string& nodes = replies->front().text;
     if (nodes.find("->-") != std::string::npos || nodes.find("-<-") != std::string::npos) co_return true;
   }
@@ -64,18 +62,16 @@ net::Task<Result<KeyScan::Step>> KeyScan::next(net::RedisBatch with) {
     batch = std::exchange(with, {});
     if (first) batch.add({"DBSIZE"});
   } else if (others > 0) {
-    auto replies = co_await redis_.run(std::move(with));
+    auto replies = co_await run_all(redis_, std::move(with));
     if (!replies) co_return std::unexpected(replies.error());
-    if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
     step.replies = std::move(*replies);
   }
   std::vector<std::string_view> scan{"SCAN", cursor_};
   if (!pattern_.empty()) scan.insert(scan.end(), {"MATCH", pattern_});
   scan.insert(scan.end(), {"COUNT", count_});
   batch.add(scan);
-  auto replies = co_await redis_.run_at(servers_[at_], std::move(batch));
+  auto replies = co_await run_all_at(redis_, servers_[at_], std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
   auto& found = replies->back().elements;
   if (found.size() != 2) co_return fail(Errc::protocol, "Redis: SCAN");
   if (together && first) {

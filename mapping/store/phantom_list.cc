@@ -1,4 +1,4 @@
-// One pass over the keys. Redis may name a key twice: what was found is remembered as hashes.
+// One pass over the keys. Redis may name a key twice: what was found is remembered, ten octets each.
 #include "mapping/store/phantom_list.h"
 
 #include <algorithm>
@@ -44,9 +44,8 @@ net::Task<Result<std::size_t>> Listing::step() {
   for (const std::string& key : keys) batch.add({"GET", key});
   KeyScan::Step step;
   if (scan.ended()) {
-    auto replies = co_await redis.run(std::move(batch));
+    auto replies = co_await run_all(redis, std::move(batch));
     if (!replies) co_return std::unexpected(replies.error());
-    if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
     step.replies = std::move(*replies);
   } else {
     auto next = co_await scan.next(std::move(batch));

@@ -58,7 +58,7 @@ class PhantomScan {
 struct PhantomCensus {
   std::unordered_map<MemberId, std::uint64_t> counts;  ///< of those that were asked for and have any
   bool exact = true;
-  /// When not exact: of whom none was met has, very probably (95 %), fewer than this.
+  /// When not exact: a member none of whose phantoms was met has, with 95 % probability, fewer than this.
   std::uint64_t resolution = 0;
 };
 /// Counts all when Redis holds at most `exact_up_to` keys; else a sample of `sample` keys, since the order of

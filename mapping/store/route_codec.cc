@@ -87,9 +87,9 @@ std::optional<MemberId> read_id(std::string_view text) {
   if (text.size() != 16) return std::nullopt;
   MemberId id = 0;
   for (const char c : text) {
-    const bool letter = c >= 'a' && c <= 'f';
-    if (!letter && !is_digit(c)) return std::nullopt;
-    id = id << 4U | static_cast<unsigned>(letter ? c - 'a' + 10 : c - '0');
+    const int digit = hex_value(c);
+    if (digit < 0 || c != to_lower(c)) return std::nullopt;
+    id = id << 4U | static_cast<unsigned>(digit);
   }
   return id;
 }
@@ -294,15 +294,29 @@ Result<Routes> open_routes(const std::vector<net::RedisReply>& replies,
 }
 
 Error reply_error(const net::RedisReply& reply) {
-  return Error{Errc::unavailable,
+  return Error{Errc::refused,
                "Redis answered " + reply.text.substr(0, std::min(reply.text.find(' '), std::size_t{32}))};
 }
 
-Result<> check_replies(const std::vector<net::RedisReply>& replies) {
+Result<> check_replies(const Replies& replies) {
   for (const auto& reply : replies) {
     if (reply.is_error()) return std::unexpected(reply_error(reply));
   }
   return {};
+}
+
+net::Task<Result<Replies>> run_all(net::Redis& redis, net::RedisBatch batch) {
+  auto replies = co_await redis.run(std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
+  co_return std::move(*replies);
+}
+
+net::Task<Result<Replies>> run_all_at(net::Redis& redis, net::Endpoint server, net::RedisBatch batch) {
+  auto replies = co_await redis.run_at(std::move(server), std::move(batch));
+  if (!replies) co_return std::unexpected(replies.error());
+  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
+  co_return std::move(*replies);
 }
 
 }  // namespace kage::mapping

@@ -63,10 +63,16 @@ Result<Routes> open_routes(const std::vector<net::RedisReply>& replies,
 /// A reply of {kage}:gen; 0 when there is none.
 Result<std::uint64_t> read_generation(const net::RedisReply& reply);
 
-/// An error reply as a Result: Errc::unavailable with the first word of Redis ("READONLY", "OOM"), which is
-/// all of it that may be logged.
+using Replies = std::vector<net::RedisReply>;
+
+/// An error reply as a Result: Errc::refused with the first word of Redis ("READONLY", "OOM"), which is all
+/// of it that may be logged.
 Error reply_error(const net::RedisReply& reply);
 /// The first error among the replies.
-Result<> check_replies(const std::vector<net::RedisReply>& replies);
+Result<> check_replies(const Replies& replies);
+/// Runs a batch of which every reply has to be good.
+net::Task<Result<Replies>> run_all(net::Redis& redis, net::RedisBatch batch);
+/// The same at one server.
+net::Task<Result<Replies>> run_all_at(net::Redis& redis, net::Endpoint server, net::RedisBatch batch);
 
 }  // namespace kage::mapping

@@ -12,19 +12,9 @@
 namespace kage::mapping {
 namespace {
 
-constexpr std::string_view kRefused = "Redis answered";  // reply_error()
 constexpr net::Millis kPollEvery{50};
 constexpr net::Millis kRewriteWithin{60000};
 constexpr net::Millis kReplicasWithin{1000};
-
-using Replies = std::vector<net::RedisReply>;
-
-net::Task<Result<Replies>> run_one(net::Redis& redis, net::RedisBatch batch) {
-  auto replies = co_await redis.run(std::move(batch));
-  if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
-  co_return std::move(*replies);
-}
 
 /// A number of INFO ("name:123"); nothing when it is not there.
 std::optional<std::uint64_t> info_number(std::string_view info, std::string_view name) {
@@ -116,7 +106,7 @@ net::Task<Result<>> delete_phantoms(net::Redis& redis, net::Loop& loop,
     deletions = std::move(*found);
   }
   if (deletions.size() > 0) {
-    const auto done = co_await run_one(redis, std::move(deletions));
+    const auto done = co_await run_all(redis, std::move(deletions));
     if (!done) co_return std::unexpected(done.error());
     for (const auto& reply : *done) report.phantoms_deleted += reply.integer > 0 ? 1 : 0;
   }
@@ -133,9 +123,8 @@ net::Task<Result<>> delete_phantoms(net::Redis& redis, net::Loop& loop,
 net::Task<Result<std::string>> read_info(const Server& server) {
   net::RedisBatch batch;
   batch.add({"INFO", "persistence"});
-  auto replies = co_await server.run(std::move(batch));
+  auto replies = co_await run_all_at(server.redis, server.at, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
   co_return std::move(replies->front().text);
 }
 
@@ -191,25 +180,25 @@ net::Task<Result<bool>> keeps_dumps(const Server& server, PurgeReport& report, b
 
 net::Task<Result<>> rewrite_files(const Server& server, net::Loop& loop, PurgeReport& report) {
   auto info = co_await read_info(server);
-  if (!info && info.error().detail.starts_with(kRefused)) {
+  if (!info && info.error().code == Errc::refused) {
     problem(report, server, "INFO is refused: run BGREWRITEAOF, and BGSAVE where Redis keeps dumps");
     co_return Result<>();
   }
   if (!info) co_return std::unexpected(info.error());
   const bool has_aof = info_is(*info, "aof_enabled", 1);
   if (has_aof) {
-    const auto stopped = co_await rewrite(server, loop, "BGREWRITEAOF", "aof_last_bgrewrite_status");
-    if (!stopped) co_return std::unexpected(stopped.error());
-    report.aof_rewritten |= stopped->empty();
-    if (!stopped->empty()) problem(report, server, *stopped);
+    const auto obstacle = co_await rewrite(server, loop, "BGREWRITEAOF", "aof_last_bgrewrite_status");
+    if (!obstacle) co_return std::unexpected(obstacle.error());
+    report.aof_rewritten |= obstacle->empty();
+    if (!obstacle->empty()) problem(report, server, *obstacle);
   }
   const auto dumps = co_await keeps_dumps(server, report, has_aof, *info);
   if (!dumps) co_return std::unexpected(dumps.error());
   if (*dumps) {
-    const auto stopped = co_await rewrite(server, loop, "BGSAVE", "rdb_last_bgsave_status");
-    if (!stopped) co_return std::unexpected(stopped.error());
-    report.dump_rewritten |= stopped->empty();
-    if (!stopped->empty()) problem(report, server, *stopped);
+    const auto obstacle = co_await rewrite(server, loop, "BGSAVE", "rdb_last_bgsave_status");
+    if (!obstacle) co_return std::unexpected(obstacle.error());
+    report.dump_rewritten |= obstacle->empty();
+    if (!obstacle->empty()) problem(report, server, *obstacle);
   }
   co_return Result<>();
 }

@@ -72,9 +72,8 @@ net::Task<Result<>> commit(net::Redis& redis, Routes now, Plan plan) {
   }
   net::RedisBatch batch;
   batch.add(arguments);
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await run_all(redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return good;
   if (replies->front().integer != 1) co_return fail(Errc::conflict, "the routes were changed meanwhile");
   co_return Result<>();
 }
@@ -178,7 +177,7 @@ class Planner {
 bool good_text(std::string_view text) {
   if (text.size() > kLongestText) return false;
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+    if (is_control(c)) return false;
   }
   return true;
 }
@@ -207,9 +206,8 @@ net::Task<Result<StoreState>> inspect_store(net::Redis& redis, std::shared_ptr<c
   net::RedisBatch batch;
   batch.add({"GET", kCheckKey});
   batch.add({"EXISTS", kGenerationKey, kRoutesKey});
-  const auto replies = co_await redis.run(std::move(batch));
+  const auto replies = co_await run_all(redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
-  if (const auto good = check_replies(*replies); !good) co_return std::unexpected(good.error());
   const net::RedisReply& check = (*replies)[0];
   if (check.is_nil()) co_return (*replies)[1].integer == 0 ? StoreState::empty : StoreState::foreign;
   co_return opens_check(*master, check.text) ? StoreState::ours : StoreState::foreign;

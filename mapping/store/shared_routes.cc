@@ -44,7 +44,7 @@ std::shared_ptr<const MasterKeys> SharedRoutes::State::master() const {
 Result<Routes> SharedRoutes::State::publish(Routes table) {
   if (table->generation() == 0) {
     suspend("no routes in Redis", true);
-    return fail(Errc::unavailable, "no routes in Redis");
+    return fail(Errc::not_found, "no routes in Redis");
   }
   log::info("routes.loaded", {{"addresses", table->addresses().size()}, {"members", table->member_count()}});
   const std::lock_guard lock(mutex_);

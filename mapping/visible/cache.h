@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/metrics.h"
-#include "mapping/visible/header.h"
+#include "mapping/visible/viewer.h"
 
 namespace kage::mapping {
 
@@ -51,9 +51,9 @@ class RecentKey {
 /// are new and never asked for again: putting one in reads no memory that is not at hand; and finding one
 /// reads one line of an index and the text itself.
 ///
-/// A mailbox is read from one end to the other: of a set in the index with one text too many, all would be
-/// thrown out before they come again. With sets of eight, a third of them filled, hardly one in two thousand
-/// is that crowded.
+/// A mailbox is read from end to end again and again: if a set had to hold nine texts, each would be evicted
+/// just before it was needed. Sets hold eight and are a third full, so that hardly one in two thousand
+/// overflows.
 class RecentTexts {
  public:
   struct Size {

@@ -28,12 +28,6 @@ int sextet_of(char c) {
   return kSextets[static_cast<unsigned char>(c)];
 }
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char l = to_lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 /// What ends a URL in an attribute or in a style sheet.
 bool ends_url(char c) {
   const auto octet = static_cast<unsigned char>(c);

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mapping/visible/message.h"
+#include "mapping/visible/kind.h"
 
 namespace kage::mapping {
 

@@ -6,11 +6,11 @@
 
 #include "base/text.h"
 #include "mapping/rewrite/field_policy.h"
+#include "message/header.h"
 
 namespace kage::mapping {
 namespace {
 
-constexpr std::size_t kMaxLine = 998;   // RFC 5322 §2.1.1
 constexpr std::size_t kRoomToPad = 24;  ///< white space at the end of a line up to here; else a filler field
 constexpr char kFill = '.';
 
@@ -104,7 +104,7 @@ std::size_t join(Draft& draft, std::size_t count) {
       std::string_view content = text.substr(0, size);
       if (content.ends_with('\n')) content.remove_suffix(1);
       if (content.ends_with('\r')) content.remove_suffix(1);
-      if (done < count && line > 0 && line + content.size() <= kMaxLine) {
+      if (done < count && line > 0 && line + content.size() <= message::kMaxLine) {
         made.resize(made.size() - (made.ends_with("\r\n") ? 2 : 1));
         line += content.size();
         ++done;

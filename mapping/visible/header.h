@@ -6,64 +6,20 @@
 // same story.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "mapping/rewrite/field_policy.h"
-#include "mapping/routes/table.h"
 #include "mapping/store/directory.h"
+#include "mapping/visible/kind.h"
+#include "mapping/visible/viewer.h"
 
 namespace kage::mapping {
 
-/// Whose eyes a message is shown to. Both pointers live as long as the routes they come from.
-struct Viewer {
-  const RouteTable* routes = nullptr;
-  const Member* member = nullptr;
-  /// The member's own writing that never travelled (a draft, a copy in Sent): it reads as it was written. Its
-  /// From is the member's mailbox or one of the login's public addresses, and no trace field (Received,
-  /// Return-Path, Delivered-To, …) shows that a mail system handled it.
-  bool own = false;
-  /// Canonical address of the message's author where the policy shows it (contract R7.2); empty: nobody's is
-  /// shown.
-  std::string shown_author = {};
-};
-
-/// The member whose phantoms this message shows: the one of `members` (one login's, never empty) whose public
-/// address stands in To, Cc or Delivered-To (then X-Original-To, Envelope-To); else the login's default,
-/// which is the one with the lowest public address. `header_block`: of the whole message; bare LF is taken as
-/// a line end.
-Viewer choose_viewer(const RouteTable& routes, std::span<const Member* const> members,
-                     std::string_view header_block);
-
-/// The same where the front of a message tells it, which for a login with one public address it mostly does;
-/// nothing where the whole header block is needed.
-std::optional<Viewer> viewer_from_front(const RouteTable& routes, std::span<const Member* const> members,
-                                        std::string_view front);
-
-/// Names of the fields that decide how a message's header is shown, in upper case with a space between: all
-/// that may cross, those by which choose_viewer() goes (`several`: for a login of several members), and two
-/// that delivered messages have, which prove room (contract R8.1). The others only add to the room.
-std::string deciding_fields(bool several);
-
 /// Whether a field of this name may be the filler of a visible block.
 bool is_filler(std::string_view name);
-
-enum class BlockKind : std::uint8_t {
-  message,  ///< header of a whole message, or of a message/rfc822 part
-  part,     ///< MIME header of a body part
-};
-
-/// What a block says of the content behind it: the bodies of the first Content-Type and the first
-/// Content-Transfer-Encoding, folds included. They lie in the block.
-struct ContentFields {
-  std::optional<std::string_view> type, encoding;
-};
-ContentFields content_fields(std::string_view block);
 
 /// One for each worker: it keeps bounded caches of what was derived.
 class HeaderView {

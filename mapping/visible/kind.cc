@@ -1,12 +1,14 @@
 // What the header of a message or part says about its content.
+#include "mapping/visible/kind.h"
+
 #include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "base/text.h"
-#include "mapping/visible/message.h"
 #include "message/boundary_scanner.h"
+#include "message/lexical.h"
 #include "message/mime.h"
 
 namespace kage::mapping {
@@ -37,15 +39,9 @@ std::string_view first_word(std::string_view text) {
 std::string_view behind_comments(std::string_view text) {
   text = trim(text);
   while (text.starts_with('(')) {
-    std::size_t depth = 0;
-    std::size_t at = 0;
-    do {
-      depth += text[at] == '(' ? 1 : 0;
-      depth -= text[at] == ')' ? 1 : 0;
-      if (text[at] == '\\') ++at;
-      ++at;
-    } while (at < text.size() && depth > 0);
-    text = trim(text.substr(std::min(at, text.size())));
+    const std::size_t end = message::comment_end(text, 0);
+    if (end == 0) return {};
+    text = trim(text.substr(end));
   }
   return text;
 }

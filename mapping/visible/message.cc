@@ -10,6 +10,7 @@
 #include "mapping/visible/mask.h"
 #include "mapping/visible/report.h"
 #include "message/boundary_scanner.h"
+#include "message/header.h"
 
 namespace kage::mapping {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 using message::BoundaryScanner;
 using Kind = ContentKind::Kind;
 
-constexpr std::size_t kMaxBlock = 256 * 1024;
+constexpr std::size_t kMaxBlock = message::HeaderLimits{}.max_octets;  // beyond it nothing is shown
 constexpr unsigned kMaxDepth = 32;
 constexpr unsigned kMaxBlocks = 10'000;  // of one message; each costs much more than its octets
 constexpr unsigned kMaxCids = 10'000;

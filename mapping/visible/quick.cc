@@ -14,7 +14,6 @@ namespace kage::mapping {
 namespace {
 
 constexpr message::HeaderLimits kLimits;
-constexpr std::size_t kPreferredLine = 78;  // RFC 5322 §2.1.1
 constexpr std::size_t kMaxQuickIds = 50;    ///< more are thinned out, the long way
 constexpr std::size_t kMaxQuickWord = 500;  ///< octets of an id, so that no line is too long
 constexpr std::size_t kMaxQuickIdOctets = 7000;
@@ -112,11 +111,6 @@ class PlainIds {
   std::string_view rest_;
   std::size_t count_ = 0;
 };
-
-/// Fields with one id (RFC 5322 §3.6.4) keep one.
-bool is_one_too_many(const FieldRule& rule, const PlainIds& ids) {
-  return ids.count() > 1 && rule.name == "message-id";
-}
 
 }  // namespace
 
@@ -267,7 +261,7 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
     same = same && shown == id;
     const std::size_t size = shown.size() + 3;
     // As message::write_field: the first stays beside the name.
-    if (ids.count() > 1 && column + size > kPreferredLine) {
+    if (ids.count() > 1 && column + size > message::kPreferredLine) {
       out += "\r\n";
       ++made_lines;
       column = 0;
@@ -276,7 +270,8 @@ bool QuickView::write_ids(Work& work, const message::Field& field, const FieldRu
     column += size;
   }
   out += "\r\n";
-  if (found == PlainIds::Found::odd || is_one_too_many(rule, ids) || out.size() - begin > kMaxQuickIdOctets) {
+  const bool too_many = ids.count() > 1 && rule.has_one_id();
+  if (found == PlainIds::Found::odd || too_many || out.size() - begin > kMaxQuickIdOctets) {
     out.resize(begin);
     return false;
   }

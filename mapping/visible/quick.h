@@ -1,8 +1,8 @@
 // The short way to a visible header: ordinary blocks, field by field, with what is known of each field.
 //
 // It gives what the long way (VisibleScan, VisibleWriter) gives at its first step, or nothing: wherever
-// fields have to be compared with each other, octets are odd, or room is short, it says so and the long way
-// is gone.
+// fields have to be compared with each other, octets are odd, or room is short, it says so, and the
+// caller takes the long way.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "mapping/rewrite/field_policy.h"
+#include "mapping/store/directory.h"
 #include "mapping/visible/cache.h"
 #include "mapping/visible/fit.h"
 #include "mapping/visible/forms.h"
+#include "mapping/visible/kind.h"
 #include "message/header.h"
 
 namespace kage::mapping {

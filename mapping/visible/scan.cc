@@ -101,24 +101,7 @@ bool VisibleScan::scan_address_field(ScannedField& field) {
 }
 
 bool VisibleScan::scan_other(ScannedField& field) {
-  const std::string_view body = field.field->body;
-  switch (field.rule->towards_member) {
-    case FieldClass::ids:
-      field.scan = scan_ids(body);
-      break;
-    case FieldClass::text:
-      field.scan = TextScan{scan_text(flat(body), false, care_of(body), index)};
-      break;
-    case FieldClass::parameters:
-      field.scan = scan_parameters(body, field.rule->name == "content-type", index);
-      break;
-    case FieldClass::pass:
-      field.scan = scan_pass(body);
-      break;
-    case FieldClass::addresses:
-    case FieldClass::drop:
-      break;
-  }
+  scan_by_class(field.rule->towards_member, field, index);
   return !index.full();
 }
 

@@ -10,7 +10,7 @@
 
 #include "mapping/rewrite/header.h"
 #include "mapping/visible/fit.h"
-#include "mapping/visible/header.h"
+#include "mapping/visible/kind.h"
 #include "message/header.h"
 
 namespace kage::mapping {

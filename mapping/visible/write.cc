@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "mapping/rewrite/ids.h"
 #include "mapping/rewrite/writer.h"
+#include "message/address_text.h"
 #include "message/encoded_word.h"
 #include "message/mime.h"
 
@@ -133,38 +134,23 @@ bool VisibleWriter::stays(const ScannedField& field) {
   if (const auto* pass = std::get_if<PassScan>(&field.scan)) return pass->harmless;
   const auto* ids = std::get_if<IdScan>(&field.scan);
   if (ids == nullptr || !ids->faithful || ids->ids.empty()) return false;
-  if (field.rule->name == "message-id" && ids->ids.size() > 1) return false;
+  if (field.rule->has_one_id() && ids->ids.size() > 1) return false;
   return std::ranges::all_of(ids->ids, [&](const std::string& id) {
     if (field.rule->name == "content-id") return masked_content_id(*viewer_.member, id) == id;
     return deriver_.id(viewer_, id) == id;
   });
 }
 
-/// An author who is not anonymous (contract R7.2).
-bool VisibleWriter::shows_author(const ScannedField& field, const AddressItem& item) const {
-  return !viewer_.shown_author.empty() && field.rule->name == "from" && item.found != kNoAddress &&
-         stand_ins_[item.found].action == Action::replace &&
-         scan_.index.all()[item.found].canonical == viewer_.shown_author;
-}
-
 /// Whether a name holds no other address than the one that this phantom stands for: so Kagemusha itself wrote
 /// it for an author who is shown, and nobody else could have.
-bool VisibleWriter::names_itself(const AddressItem& item) const {
-  if (item.phrase.scan.harmless() || item.found == kNoAddress) return false;
+bool VisibleWriter::names_itself(const ScannedField& field, const AddressItem& item) const {
+  if (field.rule->name != "from" || item.phrase.scan.harmless() || item.found == kNoAddress) return false;
   if (!may_show_authors(viewer_.member->address->spec)) return false;
   const std::string& canonical = scan_.index.all()[item.found].canonical;
   return std::ranges::all_of(item.phrase.scan.spans, [&](const ScannedText::Span& span) {
     const StandIn& stand_in = stand_ins_[span.found];
     return stand_in.action == Action::replace && stand_in.text == canonical;
   });
-}
-
-std::string VisibleWriter::author_phrase(const AddressItem& item) const {
-  std::string name;
-  if (!hides_names() && step_ < Step::names && item.phrase.scan.harmless()) {
-    name = message::decode_words(item.phrase.written, true);
-  }
-  return message::encode_phrase(shown_author_name(name, item.spelling));
 }
 
 /// The marker before the subject (contract R7.1).
@@ -175,17 +161,11 @@ Anonymity VisibleWriter::judge_subject(const ScannedField& field) const {
 }
 
 bool VisibleWriter::stays(const ScannedField& field, const AddressScan& scan) const {
-  if (!scan.faithful) return false;
-  for (const AddressItem& item : scan.items) {
-    if (item.found != kNoAddress && stand_ins_[item.found].action != Action::keep) return false;
-    if (field.rule->name == "from" && names_itself(item)) continue;
-    if (!all_stay(item.phrase.scan, stand_ins_)) return false;
-    if (hides_names() && (!item.phrase.written.empty() || !item.comments.empty())) return false;
-    for (const WrittenText& comment : item.comments) {
-      if (!all_stay(comment.scan, stand_ins_)) return false;
-    }
-  }
-  return !scan.items.empty();
+  return scan.faithful && !scan.items.empty() &&
+         std::ranges::all_of(scan.items, [&](const AddressItem& item) {
+           return item_stays(item, stand_ins_, hides_names()) ||
+                  (names_itself(field, item) && stand_ins_[item.found].action == Action::keep);
+         });
 }
 
 void VisibleWriter::write_addresses(const ScannedField& field, const AddressScan& scan, std::size_t limit) {
@@ -203,14 +183,12 @@ void VisibleWriter::write_addresses(const ScannedField& field, const AddressScan
       const StandIn& stand_in = stand_ins_[item.found];
       const std::string_view address =
           stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
-      if (shows_author(field, item)) {
-        list.mailbox(author_phrase(item), address, {});
-      } else if (field.rule->name == "from" && names_itself(item)) {
+      if (is_shown_author(field, item, stand_ins_, scan_.index, viewer_.shown_author)) {
+        list.mailbox(author_phrase(item, item.spelling, names), address, {});
+      } else if (names_itself(field, item)) {
         list.mailbox(item.phrase.written, address, {});
-      } else if (names) {
-        list.mailbox(shown_phrase(item.phrase, stand_ins_), address, shown_comments(item, stand_ins_));
       } else {
-        list.mailbox({}, address, {});
+        add_mailbox(list, item, address, stand_ins_, names);
       }
       ++written;
     }
@@ -222,7 +200,7 @@ void VisibleWriter::write_id_field(const ScannedField& field, const IdScan& scan
   if (field.rule->name == "content-id") return write_content_id(field, scan);
   std::vector<std::string> ids;
   ids.reserve(scan.ids.size());
-  const bool one = field.rule->name == "message-id";  // RFC 5322 §3.6.4
+  const bool one = field.rule->has_one_id();
   for (const std::string& id : scan.ids) {
     if (one && !ids.empty()) break;
     const bool shortened = one && step_ >= Step::ids;
@@ -265,10 +243,8 @@ void VisibleWriter::write_content_id(const ScannedField& field, const IdScan& sc
 
 void VisibleWriter::write_text(const ScannedField& field, const TextScan& scan) {
   if (const Anonymity anonymity = judge_subject(field); anonymity.marker_size > 0) {
-    // The marker stands before every address, so that its place is the same in the text with stand-ins.
-    const bool same = all_stay(scan.text, stand_ins_);
-    const std::string subject = without_marker(
-        anonymity, same ? message::decode_words(flat(field.field->body)) : replaced(scan.text, stand_ins_));
+    const std::string subject =
+        subject_without_marker(anonymity, &scan, stand_ins_, message::decode_words(flat(field.field->body)));
     if (step_ < Step::text && !subject.empty()) {
       message::write_field(made_, field.field->name, message::encode_words(subject));
     }

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "mapping/routes/anonymity.h"
+#include "mapping/store/directory.h"
 #include "mapping/visible/cache.h"
 #include "mapping/visible/scan.h"
 
 namespace kage::mapping {
 
-/// What gives way, one after the other. Each step gives up what those before it do. The names are metric
+/// What gives way, one after the other. Each step also gives up everything that the earlier ones gave up. The
+/// names are metric
 /// labels.
 enum class Step : unsigned char {
   none,        ///< everything has room
@@ -53,9 +55,7 @@ class VisibleWriter {
   [[nodiscard]] bool stays(const ScannedField& field);
   [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const;
   [[nodiscard]] bool hides_names() const;
-  [[nodiscard]] bool shows_author(const ScannedField& field, const AddressItem& item) const;
-  [[nodiscard]] bool names_itself(const AddressItem& item) const;
-  [[nodiscard]] std::string author_phrase(const AddressItem& item) const;
+  [[nodiscard]] bool names_itself(const ScannedField& field, const AddressItem& item) const;
   [[nodiscard]] Anonymity judge_subject(const ScannedField& field) const;
 
   Deriver& deriver_;

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "mapping/visible/message.h"
 #include "message/boundary_scanner.h"
-#include "message/encoded_word.h"
+#include "message/charset.h"
 #include "message/header.h"
 #include "message/mime.h"
 #include "proxy/search/text.h"
@@ -22,12 +22,6 @@ using Encoding = ContentKind::Encoding;
 
 constexpr std::size_t kMaxLevels = 32;
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char l = to_lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 std::string decode_quoted_printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -37,10 +31,8 @@ std::string decode_quoted_printable(std::string_view text) {
       continue;
     }
     const auto rest = text.substr(i + 1);
-    const int high = rest.size() >= 2 ? hex_digit(rest[0]) : -1;
-    const int low = rest.size() >= 2 ? hex_digit(rest[1]) : -1;
-    if (high >= 0 && low >= 0) {
-      out += static_cast<char>(high * 16 + low);
+    if (const auto octet = hex_octet(rest)) {
+      out += static_cast<char>(*octet);
       i += 2;
     } else if (const auto end = rest.find_first_not_of(" \t\r"); end != rest.npos && rest[end] == '\n') {
       i += end + 1;  // soft line break

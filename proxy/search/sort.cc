@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "mapping/visible/header.h"
 #include "message/address.h"
+#include "message/address_list.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 #include "proxy/search/ask.h"

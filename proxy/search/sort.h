@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "message/address_text.h"
 #include "proxy/search/ask.h"
 #include "proxy/search/request.h"
 

@@ -10,7 +10,10 @@
 #include "base/text.h"
 #include "mapping/rewrite/field_policy.h"
 #include "message/address.h"
+#include "message/address_list.h"
+#include "message/address_text.h"
 #include "message/encoded_word.h"
+#include "message/msg_id.h"
 
 namespace kage::proxy {
 

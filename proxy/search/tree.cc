@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "message/encoded_word.h"
+#include "message/charset.h"
 
 namespace kage::proxy {
 

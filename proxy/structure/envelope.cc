@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "message/address.h"
+#include "message/address_list.h"
 #include "proxy/structure/slots.h"
 #include "proxy/structure/structure.h"
 

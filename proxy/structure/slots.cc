@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 #include "mapping/rewrite/scan.h"
+#include "message/address_text.h"
+#include "message/charset.h"
 #include "message/encoded_word.h"
 
 namespace kage::proxy {
@@ -79,18 +81,13 @@ bool is_essential(char c) {
   return kEssential[static_cast<unsigned char>(c)];
 }
 
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char l = to_lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
-
 std::string percent_decode(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
+    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
+    if (octet) {
+      out.push_back(static_cast<char>(*octet));
       i += 2;
     } else {
       out.push_back(text[i]);

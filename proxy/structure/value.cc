@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::proxy {
@@ -192,18 +193,12 @@ namespace {
 
 /// A string that holds more than simple octets.
 void append_odd_string(std::string& out, std::string_view text, bool utf8) {
-  std::string clean(text);
-  std::erase_if(clean, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  const std::string clean = message::one_line(text);
   if (clean.size() > kMaxQuoted || !(all_ascii(clean) || (utf8 && message::is_valid_utf8(clean)))) {
     out.append("{").append(std::to_string(clean.size())).append("}\r\n").append(clean);
     return;
   }
-  out.push_back('"');
-  for (const char c : clean) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
+  message::append_quoted(out, clean);
 }
 
 }  // namespace

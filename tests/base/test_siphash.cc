@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <string>
+#include <unordered_map>
 
 #include "base/siphash.h"
 
@@ -47,4 +49,13 @@ TEST_CASE("SipHash-1-3 is OpenSSL's") {
 
 TEST_CASE("two random keys give two hashes") {
   CHECK(kage::siphash(kage::random_sip_key(), "a") != kage::siphash(kage::random_sip_key(), "a"));
+}
+
+TEST_CASE("a table's hasher is the same all through the process, and not the standard's") {
+  CHECK(kage::SipHash()("taro@corp.example") == kage::SipHash()(std::string("taro@corp.example")));
+  CHECK(kage::SipHash()("taro@corp.example") != std::hash<std::string_view>()("taro@corp.example"));
+  const std::unordered_map<std::string, int, kage::SipHash, std::equal_to<>> table{{"a", 1}, {"b", 2}};
+  REQUIRE(table.find(std::string_view("b")) != table.end());
+  CHECK(table.find(std::string_view("b"))->second == 2);
+  CHECK_FALSE(table.contains(std::string_view("c")));
 }

@@ -59,6 +59,23 @@ TEST_CASE("encoders and decoders agree on all lengths") {
   CHECK(hex(std::string_view("\x00\xa5\xff", 3)) == "00a5ff");
 }
 
+TEST_CASE("hexadecimal digits in either case, two for an octet") {
+  CHECK(hex_value('0') == 0);
+  CHECK(hex_value('a') == 10);
+  CHECK(hex_value('F') == 15);
+  for (const char c : {'g', 'G', '/', ':', '@', '`', ' ', '\xff', '\0'}) CHECK(hex_value(c) == -1);
+  CHECK(hex_octet("4a") == 0x4a);
+  CHECK(hex_octet("fF0") == 0xff);
+  for (const std::string_view text : {"", "4", "4g", "g4", " 4"}) CHECK_FALSE(hex_octet(text));
+}
+
+TEST_CASE("white space and controls are ASCII") {
+  for (const char c : {' ', '\t', '\r', '\n'}) CHECK(is_space(c));
+  for (const char c : {'\v', '\f', '\0', 'a', '\x85'}) CHECK_FALSE(is_space(c));
+  for (const char c : {'\0', '\t', '\x1f', '\x7f'}) CHECK(is_control(c));
+  for (const char c : {' ', 'a', '\x80', '\xff'}) CHECK_FALSE(is_control(c));
+}
+
 TEST_CASE("case, trimming and prefixes are ASCII") {
   CHECK(lower("AbC\xc3\x84@[") == "abc\xc3\x84@[");
   CHECK(equals_nocase("MAIL", "mail"));

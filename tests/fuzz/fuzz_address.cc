@@ -4,7 +4,10 @@
 #include <vector>
 
 #include "message/address.h"
+#include "message/address_list.h"
+#include "message/address_text.h"
 #include "message/encoded_word.h"
+#include "message/msg_id.h"
 #include "message/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -71,12 +71,22 @@ TEST_CASE("a Redis that refuses to write refuses the message and keeps no lock")
     REQUIRE_FALSE(world.client.command(on).is_error());
     const auto refused = world.begin(message);
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().code == Errc::unavailable);
+    CHECK(refused.error().code == Errc::refused);
     CHECK(refused.error().detail == detail);
     REQUIRE_FALSE(world.client.command(off).is_error());
     CHECK(world.locks() == 0);
     world.check_works(message++);
   }
+}
+
+TEST_CASE("that Redis refuses to read is told apart from a Redis that is away") {
+  World world;
+  REQUIRE_FALSE(world.client.command({"ACL", "SETUSER", "default", "-get"}).is_error());
+  CHECK_FALSE(world.node.refresh());
+  CHECK(reason(world.node.directory.known_routes()) == "Redis answered NOPERM");
+  REQUIRE_FALSE(world.client.command({"ACL", "SETUSER", "default", "+get"}).is_error());
+  CHECK(world.node.refresh());
+  world.check_works('a');
 }
 
 TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back") {
@@ -86,7 +96,7 @@ TEST_CASE("a Redis that takes the lock and refuses the rest gets its lock back")
   world.client.command({"SET", ledger, "text"});
   const auto refused = world.begin('w');
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == Errc::unavailable);
+  CHECK(refused.error().code == Errc::refused);
   world.client.command({"DEL", ledger});
   // The unlocking was sent before this, on the same connection.
   world.check_works('w');

@@ -15,7 +15,7 @@ TEST_CASE("what the table does not name is dropped") {
     CHECK(find_rule(name).towards_member == FieldClass::drop);
     CHECK(find_rule(name).towards_correspondent == FieldClass::drop);
   }
-  CHECK(find_rule(std::string(100'000, 'a')).group == "everything else");
+  CHECK(find_rule(std::string(100'000, 'a')).group == FieldGroup::others);
 }
 
 TEST_CASE("rules are found in any case, families by their beginning") {
@@ -26,7 +26,7 @@ TEST_CASE("rules are found in any case, families by their beginning") {
   CHECK(find_rule("ARC-Seal").name == "arc-*");
   CHECK(find_rule("X-Spam-Status").name == "x-spam*");
   CHECK(find_rule("X-EOPAttributedMessage").name == "x-eop*");
-  CHECK(find_rule("X-MS-Exchange-CrossTenant-OriginalArrivalTime").group == "vendor");
+  CHECK(find_rule("X-MS-Exchange-CrossTenant-OriginalArrivalTime").group == FieldGroup::vendor);
 }
 
 TEST_CASE("the table is consistent") {
@@ -35,7 +35,7 @@ TEST_CASE("the table is consistent") {
     INFO(rule.name);
     CHECK(rule.name == lower(rule.name));
     CHECK(names.insert(rule.name).second);
-    CHECK_FALSE(rule.group.empty());
+    CHECK(rule.group != FieldGroup::others);
     CHECK(&find_rule(rule.name) == &rule);
     CHECK(&find_rule(upper(rule.name)) == &rule);
     CHECK((rule.towards_member == FieldClass::drop || !is_surely_dropped(rule.name)));

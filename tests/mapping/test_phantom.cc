@@ -157,6 +157,8 @@ TEST_CASE("a name is kept as one harmless line without an address", "[R5.2]") {
   CHECK(kept_name("  Hanako Yamada ") == "Hanako Yamada");
   CHECK(kept_name("hanako@docomo.example").empty());
   CHECK(kept_name("花子＠docomo").empty());
+  CHECK(kept_name("Taro taro%40corp.example").empty());  // other spellings of '@' (contract R5.2)
+  CHECK(kept_name("\xed\xa0\x80\xe0\x80\xafx") == "x");  // a surrogate, an overlong form
   CHECK(kept_name("a\x1b[31mb\r\nc\xe2\x80\xae"
                   "d\xc2\x85") == "a[31mbcd");
   const std::string long_name = kept_name("一二三四五六七八九十一二三四五");

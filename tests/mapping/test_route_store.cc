@@ -350,7 +350,7 @@ TEST_CASE("a Redis that refuses to write leaves the routes as they were", "[R3.8
     REQUIRE_FALSE(client.command(on).is_error());
     const auto result = await(client.loop, apply_routes(client.redis, before, changed, {}));
     REQUIRE_FALSE(result);
-    CHECK(result.error().code == Errc::unavailable);
+    CHECK(result.error().code == Errc::refused);
     CHECK(result.error().detail == detail);
     REQUIRE_FALSE(client.command(off).is_error());
     CHECK(diff_routes(*client.load(), small_spec()).empty());

@@ -407,4 +407,12 @@ TEST_CASE("after a change of the routes nothing old is shown") {
   CHECK(fresh.back().member == &other.member(1));
 }
 
+TEST_CASE("a part's Content-ID as long as a block may be is masked in linear time") {
+  std::string id = "x@";
+  while (id.size() < 240'000) id += "mail.corp.example.";
+  const std::string text = "Content-ID: <" + id + ">\r\n\r\n";
+  const Shown shown = show(text, viewer(), BlockKind::part);
+  CHECK(shown.out.find("corp") == std::string::npos);
+}
+
 }  // namespace kage::mapping::test

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "message/address.h"
+#include "message/address_list.h"
 
 namespace kage::message {
 namespace {
@@ -139,6 +140,8 @@ const std::vector<Case> kCases = {
     {"\"\x1b$@8\"\"@\x1b(J\" <a@b>", {"\"\x1b$@8\"\"@\x1b(J\"<a|b>"}},
     {"a@b (\x1b$B(()(\x1b(B)", {"<a|b>(\x1b$B(()(\x1b(B)"}},
     {"\x1b$B;3ED <a@b>", {"!\x1b$B", "3ED<a|b>"}},
+    // A state without an end behind a comment without one leaves the states before it alone.
+    {"( \x1b$B\"<,@\x1b(B <a@b> \x1b$Bxx", {"~( \x1b$B\"<,@\x1b(B<a|b>", "!\x1b$Bxx"}},
     // Raw Shift_JIS: the second octet may be '@', '\\', '['.
     {"\x83\x40\x95\x5c <a@b>", {"\x83\x40\x95\x5c<a|b>"}},
     {"\"\x91\xe3\x95\x5c\" <a@b>", {"\"\x91\xe3\x95\x5c\"<a|b>"}},

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "message/address.h"
+#include "message/address_text.h"
 
 namespace kage::message {
 namespace {

@@ -131,6 +131,26 @@ TEST_CASE("guess_charset") {
   CHECK(guess_charset("caf\xe9") == Guess::latin1);
 }
 
+TEST_CASE("TwoByteStates: the order of questions does not matter") {
+  const std::string text = "( \x1b$B@h@8\x1b(B <a@b> \x1b$Bxx";
+  TwoByteStates states(text);
+  const std::size_t open = text.rfind('\x1b');
+  CHECK(states.skip(open) == open);
+  CHECK(states.skip(2) == 12);
+  CHECK(states.skip(open) == open);
+}
+
+TEST_CASE("names of charsets by family") {
+  for (const std::string_view name : {"utf-8", "UTF8", "us-ascii"})
+    CHECK(family_of(name) == CharsetFamily::utf8);
+  for (const std::string_view name : {"Shift_JIS", "ms932", "cp51932", "EUC-JP", "iso-2022-jp", "cp50221"}) {
+    CHECK(family_of(name) == CharsetFamily::japanese);
+  }
+  for (const std::string_view name : {"", "iso-8859-1", "gb2312", "utf-16"}) {
+    CHECK(family_of(name) == CharsetFamily::other);
+  }
+}
+
 TEST_CASE("TwoByteStates: ends, and is linear when nothing ends") {
   const std::string_view text = "a\x1b$B\"<@\x1b(Bb";
   TwoByteStates states(text);

@@ -122,6 +122,21 @@ TEST_CASE("a letter is written with quoted local part, plain text as it is, and 
         std::string::npos);
 }
 
+TEST_CASE("a long plain text leaves in pieces") {
+  std::string text;
+  while (text.size() < 200'000) text += "a line of the letter\r\n";
+  const FormLetter letter = letter_of(text);
+  LetterWriter writer(letter, kTo, "id@school.example", 0);
+  std::string all;
+  std::size_t pieces = 0;
+  for (std::string piece; writer.next(piece); ++pieces) {
+    CHECK(piece.size() <= 64 * 1024);
+    all += piece;
+  }
+  CHECK(pieces > 3);
+  CHECK(all == text);
+}
+
 TEST_CASE("a long name of a file is continued, and all pieces of a large file come") {
   FormLetter letter = letter_of("x\r\n");
   std::string name;
