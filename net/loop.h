@@ -28,7 +28,7 @@ using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Millis>;
 class HandleOwner {
  public:
   virtual ~HandleOwner() = default;
-  /// Begins to close the handle and wakes who waits for it.
+  /// Begins to close the handle and wakes whoever waits for it.
   virtual void close_handle() = 0;
 };
 
@@ -62,18 +62,20 @@ class Loop {
   /// When the Loop is destroyed a sleeper is woken early, once.
   Task<void> sleep(Millis duration);
 
-  /// Runs blocking work (scrypt, name resolution) on libuv's thread pool; resumes on the loop.
+  /// Runs blocking work (scrypt, opening routes, files) on libuv's thread pool; resumes on the loop.
   Task<void> offload(std::move_only_function<void()> work);
 
-  /// The buffer that all reads of this loop share (64 KiB), for who reads into it. Its content is valid until
-  /// the reader suspends, unless it settles there.
+  /// The buffer that all reads of this loop share (64 KiB), for the one that reads into it. Its content is
+  /// valid until the reader suspends, unless it settles there.
   [[nodiscard]] std::span<char> read_buffer() { return read_buffer_.take(); }
   /// A second one for decrypted bytes (TLS), same rule.
   [[nodiscard]] std::span<char> plain_buffer() { return plain_buffer_.take(); }
+  /// Whether these octets lie in the second one.
+  [[nodiscard]] bool is_plain(std::string_view octets) const { return plain_buffer_.holds(octets); }
   /// The one of the two that these octets lie in; null: neither.
   [[nodiscard]] SharedBuffer* buffer_of(std::string_view octets) {
     if (read_buffer_.holds(octets)) return &read_buffer_;
-    return plain_buffer_.holds(octets) ? &plain_buffer_ : nullptr;
+    return is_plain(octets) ? &plain_buffer_ : nullptr;
   }
 
   [[nodiscard]] uv_loop_t* uv() { return &loop_; }
