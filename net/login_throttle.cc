@@ -8,6 +8,7 @@
 
 #include "base/siphash.h"
 #include "base/text.h"
+#include "net/bounded_table.h"
 #include "net/ip.h"
 
 namespace kage::net {
@@ -63,19 +64,14 @@ struct LoginThrottle::State {
   }
 
   void count(std::uint64_t name, TimePoint now) {
-    if (failures.size() >= options.capacity && !failures.contains(name)) make_room(now);
+    if (failures.size() >= options.capacity && !failures.contains(name)) {
+      make_room(failures, options.capacity,
+                [&](const auto& entry) { return now - entry.second.last > options.window; });
+    }
     Failures& known = failures[name];
     if (now - known.last > options.window) known.count = 0;
     ++known.count;
     known.last = now;
-  }
-
-  /// First what is old; when that is not enough, a quarter of the table, as it comes.
-  void make_room(TimePoint now) {
-    std::erase_if(failures, [&](const auto& entry) { return now - entry.second.last > options.window; });
-    if (failures.size() < options.capacity) return;
-    std::size_t dropped = options.capacity / 4 + 1;
-    for (auto at = failures.begin(); at != failures.end() && dropped > 0; --dropped) at = failures.erase(at);
   }
 };
 
