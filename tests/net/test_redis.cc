@@ -300,7 +300,7 @@ TEST_CASE("a peer that does not speak RESP is left") {
   };
   const Case cases[] = {
       {"SMTP ready\r\n", false, Errc::protocol},
-      {"*2000000000\r\n", false, Errc::protocol},
+      {"*2000000000\r\n", false, Errc::limit},
       {"$99999999999999999999\r\n", false, Errc::protocol},
       {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", false, Errc::protocol},
       {"+PO", true, Errc::closed},
