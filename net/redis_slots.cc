@@ -43,7 +43,7 @@ std::optional<std::uint16_t> good_port(std::int64_t port) {
   return static_cast<std::uint16_t>(port);
 }
 
-/// A server of the map: [host, port, id, …]. Nothing: its name is not known to who answered.
+/// A server of the map: [host, port, id, …]. Nothing: its name is not known to the one that answered.
 Result<std::optional<Endpoint>> read_server(const RedisReply& reply, const Endpoint& asked) {
   using Type = RedisReply::Type;
   if (reply.elements.size() < 2 || reply.elements[1].type != Type::integer) {
