@@ -25,8 +25,8 @@ class ClientContext {
   static Result<std::shared_ptr<ClientContext>> create(ClientOptions options);
   ~ClientContext();
 
-  /// For tls_stream.cc: a connection to `host` (DNS name or IP address), which the certificate must name. Null
-  /// when there is no memory, or when the name is empty or too long. `keep` has to live as long as it.
+  /// For tls_stream.cc: a connection to `host` (DNS name or IP address), which the certificate must name.
+  /// Null when there is no memory, or when the name is empty or too long. `keep` has to live as long as it.
   struct Connection {
     ssl_st* ssl = nullptr;  ///< owned by the caller
     std::shared_ptr<const void> keep;
