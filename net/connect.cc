@@ -1,5 +1,6 @@
-// Making connections: names are resolved on libuv's thread pool, addresses tried in order, all of it before
-// one deadline.
+// Names are resolved on libuv's thread pool, addresses tried in order, all of it before one deadline.
+#include "net/connect.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/un.h>

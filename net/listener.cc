@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "net/ip.h"
 #include "net/tcp_stream.h"
 
 namespace kage::net {

@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/log.h"
+#include "net/connect.h"
 #include "tests/net/test_streams.h"
 
 namespace kage::net {

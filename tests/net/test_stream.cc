@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "net/connect.h"
 #include "net/tcp_stream.h"
 #include "tests/net/test_streams.h"
 
