@@ -102,7 +102,7 @@ struct Listener::Socket final : HandleOwner {
 
   void watch() {
     uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int /*status*/, int /*events*/) {
-      static_cast<Socket*>(static_cast<HandleOwner*>(handle->data))->take();
+      owner_of<Socket>(handle)->take();
     });
   }
 
@@ -136,9 +136,8 @@ struct Listener::Socket final : HandleOwner {
     pause.reset();
     uv_poll_stop(&poll);
     ::close(std::exchange(fd, -1));
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll), [](uv_handle_t* handle) {
-      delete static_cast<Socket*>(static_cast<HandleOwner*>(handle->data));
-    });
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll),
+             [](uv_handle_t* handle) { delete owner_of<Socket>(handle); });
   }
 };
 

@@ -32,6 +32,13 @@ class HandleOwner {
   virtual void close_handle() = 0;
 };
 
+/// The object that owns a libuv handle of any kind. `data` is a HandleOwner*: to take it for a T* at once
+/// would be undefined, since the two need not begin at the same place.
+template <class T>
+T* owner_of(const void* handle) {
+  return static_cast<T*>(static_cast<HandleOwner*>(static_cast<const uv_handle_t*>(handle)->data));
+}
+
 class Loop {
  public:
   /// The first one also makes the process ignore SIGPIPE.
