@@ -1,6 +1,7 @@
 // Structured logs: one line an event, "key=value" pairs, without addresses (contract R9.5).
 //
-// There is no way to log free text from the network: values are numbers, fixed words, or a Tag.
+// Values are numbers, fixed words of ours, Error::detail (which never holds an address) or
+// MasterKeys::log_tag(). No type enforces that: ask of each value whom it shows, and to whom.
 #pragma once
 
 #include <cstdint>
