@@ -20,6 +20,8 @@ constexpr int kBacklog = 1024;
 /// Connections taken in one turn: others on this loop get theirs too.
 constexpr int kMostAtOnce = 64;
 constexpr Millis kPause{100};
+/// Peers can keep descriptors short for as long as they like.
+constexpr Millis kTellEvery{60'000};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -99,6 +101,7 @@ struct Listener::Socket final : HandleOwner {
   Accept accept;
   std::unique_ptr<Timer> pause;
   Listener* owner = nullptr;
+  TimePoint tell_at{};  // before it the log is not told of a pause
 
   void watch() {
     uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int /*status*/, int /*events*/) {
@@ -125,7 +128,10 @@ struct Listener::Socket final : HandleOwner {
 
   /// Leaves the connections in the kernel's queue for a while.
   void rest(int reason) {
-    log::warn("listener.paused", {{"reason", uv_err_name(uv_translate_sys_error(reason))}});
+    if (loop.now() >= tell_at) {
+      log::warn("listener.paused", {{"reason", uv_err_name(uv_translate_sys_error(reason))}});
+      tell_at = loop.now() + kTellEvery;
+    }
     uv_poll_stop(&poll);
     pause->start(kPause, [this] { watch(); });
   }
