@@ -20,8 +20,9 @@ struct Pair {
   std::string_view key;
   std::variant<std::int64_t, std::uint64_t, double, bool, std::string_view> value;
 
+  /// What `v` refers to outlives the line.
   template <class T>
-  Pair(std::string_view k, T v);
+  Pair(std::string_view k, const T& v);
 };
 
 /// Sets the least level that is written; the sink is standard error. Call before threads start.
@@ -44,7 +45,7 @@ inline void error(std::string_view event, std::initializer_list<Pair> pairs = {}
 }
 
 template <class T>
-Pair::Pair(std::string_view k, T v) : key(k) {
+Pair::Pair(std::string_view k, const T& v) : key(k) {
   if constexpr (std::is_same_v<T, bool>) {
     value = v;
   } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
