@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "net/buffered_reader.h"
-#include "net/stream.h"
+#include "net/connect.h"
 #include "submission/hop_tls.h"
 #include "submission/smtp_client.h"
 #include "tls/client_context.h"

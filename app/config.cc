@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "net/cidr.h"
 #include "net/ip.h"
+#include "net/loop.h"
 #include "tls/client_context.h"
 #include "tls/server_context.h"
 

@@ -17,7 +17,7 @@
 #include "app/process.h"
 #include "app/signals.h"
 #include "base/log.h"
-#include "net/stream.h"
+#include "net/connect.h"
 
 namespace kage::app {
 namespace {

@@ -210,7 +210,7 @@ constexpr Setting kSettings[] = {
     range("form", "rate_window", Kind::duration, "1h", kSecond, 24 * kHour,
           "The time that the rates are for."),
     range("form", "rate_network", Kind::integer, "30", 1, 1'000'000,
-          "Most posts from one network (/24 of IPv4, /64 of IPv6) in that time."),
+          "Most posts from one network (/24 of IPv4, /56 of IPv6) in that time."),
     range("form", "rate_address", Kind::integer, "200", 1, 1'000'000,
           "Most posts to one public address in that time."),
     range("form", "rate_email", Kind::integer, "5", 1, 1'000'000,

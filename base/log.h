@@ -1,6 +1,7 @@
 // Structured logs: one line an event, "key=value" pairs, without addresses (contract R9.5).
 //
-// There is no way to log free text from the network: values are numbers, fixed words, or a Tag.
+// Values are numbers, fixed words of ours, Error::detail (which never holds an address) or
+// MasterKeys::log_tag(). No type enforces that: ask of each value whom it shows, and to whom.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,9 @@ struct Pair {
   std::string_view key;
   std::variant<std::int64_t, std::uint64_t, double, bool, std::string_view> value;
 
+  /// What `v` refers to outlives the line.
   template <class T>
-  Pair(std::string_view k, T v);
+  Pair(std::string_view k, const T& v);
 };
 
 /// Sets the least level that is written; the sink is standard error. Call before threads start.
@@ -43,7 +45,7 @@ inline void error(std::string_view event, std::initializer_list<Pair> pairs = {}
 }
 
 template <class T>
-Pair::Pair(std::string_view k, T v) : key(k) {
+Pair::Pair(std::string_view k, const T& v) : key(k) {
   if constexpr (std::is_same_v<T, bool>) {
     value = v;
   } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "http/request_parser.h"
+#include "net/ip.h"
 #include "net/stream.h"
 #include "tls/server_context.h"
 

@@ -1,18 +1,11 @@
 // Lines and chunks on a Stream, handed out where they lie.
 #include "net/buffered_reader.h"
 
-#include <functional>
 #include <utility>
 
+#include "net/shared_buffer.h"
+
 namespace kage::net {
-namespace {
-
-bool lies_within(std::string_view part, std::string_view whole) {
-  const std::less_equal<const char*> le;
-  return le(whole.data(), part.data()) && le(part.data() + part.size(), whole.data() + whole.size());
-}
-
-}  // namespace
 
 void BufferedReader::forget() {
   if (landlord_ != nullptr) std::exchange(landlord_, nullptr)->leave(*this);

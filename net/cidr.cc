@@ -48,7 +48,7 @@ std::string network_of(std::string_view ip) {
   const auto octets = parse_ip(ip);
   if (!octets) return std::string(ip);
   const bool v4 = is_ipv4(*octets);
-  return format_ip(masked(*octets, v4 ? 96 + 24 : 64)) + (v4 ? "/24" : "/64");
+  return format_ip(masked(*octets, v4 ? 96 + 24 : 56)) + (v4 ? "/24" : "/56");
 }
 
 }  // namespace kage::net

@@ -28,8 +28,8 @@ class Network {
   bool v4_;
 };
 
-/// The network that one customer usually has, for limits: /24 of IPv4, /64 of IPv6, as text with the prefix
-/// length. Text that is no IP address comes back as it is.
+/// The network that one customer usually has, for limits: /24 of IPv4, /56 of IPv6 (what a home is given), as
+/// text with the prefix length. Text that is no IP address comes back as it is.
 std::string network_of(std::string_view ip);
 
 }  // namespace kage::net

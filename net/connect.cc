@@ -1,5 +1,6 @@
-// Making connections: names are resolved on libuv's thread pool, addresses tried in order, all of it before
-// one deadline.
+// Names are resolved on libuv's thread pool, addresses tried in order, all of it before one deadline.
+#include "net/connect.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -16,7 +17,8 @@ namespace {
 /// More addresses than this of one name are not tried.
 constexpr std::size_t kMaxAddresses = 8;
 
-/// Shared by the waiting coroutine and libuv's request, which may outlive it: a lookup cannot be interrupted.
+/// Shared by the waiting coroutine and libuv's request, which may outlive it: a lookup that has begun cannot
+/// be interrupted.
 struct Resolution {
   uv_getaddrinfo_t request{};
   std::coroutine_handle<> waiter;
@@ -26,6 +28,11 @@ struct Resolution {
   void finish(int result) {
     status = result;
     if (auto waiting = std::exchange(waiter, nullptr)) waiting.resume();
+  }
+  /// One that waits for a thread is taken back: while no name server answers more come than are done.
+  void give_up() {
+    uv_cancel(reinterpret_cast<uv_req_t*>(&request));
+    finish(UV_ETIMEDOUT);
   }
 };
 
@@ -89,7 +96,7 @@ Task<Result<std::vector<sockaddr_storage>>> resolve(Loop& loop, std::string host
   if (auto address = literal(host)) co_return std::vector<sockaddr_storage>{*address};
   auto resolution = std::make_shared<Resolution>();
   Timer timer(loop);
-  timer.start(deadline - loop.now(), [resolution] { resolution->finish(UV_ETIMEDOUT); });
+  timer.start(deadline - loop.now(), [resolution] { resolution->give_up(); });
   co_await ResolveAwaiter{loop, resolution, host.c_str()};
   timer.stop();
   if (resolution->status == UV_ETIMEDOUT) co_return fail(Errc::timed_out, "name lookup");

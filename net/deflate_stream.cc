@@ -5,10 +5,10 @@
 #include <zlib.h>
 
 #include <cstdlib>
-#include <functional>
 #include <memory>
-#include <span>
 #include <utility>
+
+#include "net/shared_buffer.h"
 
 namespace kage::net {
 namespace {
@@ -50,11 +50,6 @@ using Unpacker = std::unique_ptr<z_stream, EndZ<inflateEnd>>;
 
 Bytef* octets(const char* data) {
   return reinterpret_cast<Bytef*>(const_cast<char*>(data));
-}
-
-bool lies_in(std::string_view part, std::span<const char> whole) {
-  const std::less_equal<const char*> le;
-  return le(whole.data(), part.data()) && le(part.data(), whole.data() + whole.size());
 }
 
 class Core {
@@ -113,7 +108,7 @@ Result<std::string_view> Core::unpack(std::string_view input) {
   if (broken_ || !begin_unpacking()) return fail(Errc::protocol, "no deflate stream");
   // The one of the loop's buffers that `input` does not lie in.
   Loop& loop = lower->loop();
-  const auto room = lies_in(input, loop.plain_buffer()) ? loop.read_buffer() : loop.plain_buffer();
+  const auto room = loop.is_plain(input) ? loop.read_buffer() : loop.plain_buffer();
   z_stream& z = *unpacker_;
   z.next_in = octets(input.data());
   z.avail_in = static_cast<uInt>(input.size());
@@ -127,7 +122,7 @@ Result<std::string_view> Core::unpack(std::string_view input) {
   if (ended_ || broken_) {
     more_ = false;
     held_at_ = held_.size();
-  } else if (lies_in(left, held_)) {
+  } else if (lies_within(left, held_)) {
     held_at_ = held_.size() - left.size();
   } else {
     held_.assign(left);

@@ -8,8 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "net/stream.h"
-
 struct sockaddr;
 
 namespace kage::net {
@@ -24,6 +22,12 @@ std::optional<IpOctets> parse_ip(std::string_view text);
 
 /// Canonical text (RFC 5952); v4-mapped addresses are dotted.
 std::string format_ip(const IpOctets& ip);
+
+/// The IP address of a peer, without names. v4-mapped addresses are stored as IPv4.
+struct PeerAddress {
+  std::string ip;  ///< textual, canonical; empty for a Unix socket
+  std::uint16_t port = 0;
+};
 
 /// Address and port of an AF_INET or AF_INET6 socket address; of anything else an empty PeerAddress.
 PeerAddress peer_address_of(const sockaddr* address);

@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "net/ip.h"
 #include "net/tcp_stream.h"
 
 namespace kage::net {
@@ -21,6 +20,8 @@ constexpr int kBacklog = 1024;
 /// Connections taken in one turn: others on this loop get theirs too.
 constexpr int kMostAtOnce = 64;
 constexpr Millis kPause{100};
+/// Peers can keep descriptors short for as long as they like.
+constexpr Millis kTellEvery{60'000};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -100,10 +101,11 @@ struct Listener::Socket final : HandleOwner {
   Accept accept;
   std::unique_ptr<Timer> pause;
   Listener* owner = nullptr;
+  TimePoint tell_at{};  // before it the log is not told of a pause
 
   void watch() {
     uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int /*status*/, int /*events*/) {
-      static_cast<Socket*>(static_cast<HandleOwner*>(handle->data))->take();
+      owner_of<Socket>(handle)->take();
     });
   }
 
@@ -126,7 +128,10 @@ struct Listener::Socket final : HandleOwner {
 
   /// Leaves the connections in the kernel's queue for a while.
   void rest(int reason) {
-    log::warn("listener.paused", {{"reason", uv_err_name(uv_translate_sys_error(reason))}});
+    if (loop.now() >= tell_at) {
+      log::warn("listener.paused", {{"reason", uv_err_name(uv_translate_sys_error(reason))}});
+      tell_at = loop.now() + kTellEvery;
+    }
     uv_poll_stop(&poll);
     pause->start(kPause, [this] { watch(); });
   }
@@ -137,9 +142,8 @@ struct Listener::Socket final : HandleOwner {
     pause.reset();
     uv_poll_stop(&poll);
     ::close(std::exchange(fd, -1));
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll), [](uv_handle_t* handle) {
-      delete static_cast<Socket*>(static_cast<HandleOwner*>(handle->data));
-    });
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll),
+             [](uv_handle_t* handle) { delete owner_of<Socket>(handle); });
   }
 };
 

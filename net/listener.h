@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "net/ip.h"
 #include "net/loop.h"
 #include "net/stream.h"
 

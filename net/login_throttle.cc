@@ -8,7 +8,8 @@
 
 #include "base/siphash.h"
 #include "base/text.h"
-#include "net/ip.h"
+#include "net/bounded_table.h"
+#include "net/cidr.h"
 
 namespace kage::net {
 namespace {
@@ -20,16 +21,6 @@ struct Failures {
   unsigned count = 0;
   TimePoint last{};
 };
-
-/// The network of one customer: /24 of IPv4, /56 of IPv6, which is what a home is given.
-std::string network_octets(std::string_view ip) {
-  const auto octets = parse_ip(ip);
-  if (!octets) return std::string(ip);
-  const std::size_t kept = is_ipv4(*octets) ? 15 : 7;
-  std::string out;
-  for (std::size_t i = 0; i < kept; ++i) out.push_back(static_cast<char>((*octets)[i]));
-  return out;
-}
 
 }  // namespace
 
@@ -48,7 +39,7 @@ struct LoginThrottle::State {
     std::uint64_t network;
   };
   [[nodiscard]] Names names(std::string_view login, std::string_view ip) const {
-    const std::string network = network_octets(ip);
+    const std::string network = network_of(ip);
     const std::string name = lower(login);
     return {siphash(key, "l" + name), siphash(key, "p" + network + '\0' + name), siphash(key, "n" + network)};
   }
@@ -63,19 +54,14 @@ struct LoginThrottle::State {
   }
 
   void count(std::uint64_t name, TimePoint now) {
-    if (failures.size() >= options.capacity && !failures.contains(name)) make_room(now);
+    if (failures.size() >= options.capacity && !failures.contains(name)) {
+      make_room(failures, options.capacity,
+                [&](const auto& entry) { return now - entry.second.last > options.window; });
+    }
     Failures& known = failures[name];
     if (now - known.last > options.window) known.count = 0;
     ++known.count;
     known.last = now;
-  }
-
-  /// First what is old; when that is not enough, a quarter of the table, as it comes.
-  void make_room(TimePoint now) {
-    std::erase_if(failures, [&](const auto& entry) { return now - entry.second.last > options.window; });
-    if (failures.size() < options.capacity) return;
-    std::size_t dropped = options.capacity / 4 + 1;
-    for (auto at = failures.begin(); at != failures.end() && dropped > 0; --dropped) at = failures.erase(at);
   }
 };
 
@@ -100,7 +86,7 @@ void LoginThrottle::failed(std::string_view login, std::string_view ip, TimePoin
   state_->count(names.network, now);
 }
 
-void LoginThrottle::succeeded(std::string_view login, std::string_view ip, TimePoint /*now*/) {
+void LoginThrottle::succeeded(std::string_view login, std::string_view ip) {
   const State::Names names = state_->names(login, ip);
   const std::scoped_lock lock(state_->mutex);
   state_->failures.erase(names.pair);

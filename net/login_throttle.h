@@ -1,5 +1,5 @@
-// Slows down who guesses passwords: failed logins counted by login and by client network (/24 of IPv4, /56 of
-// IPv6).
+// Slows down whoever guesses passwords: failed logins counted by login and by client network (network_of() of
+// net/cidr.h).
 //
 // Shared by all workers; bounded memory; holds keyed hashes only, never a login.
 #pragma once
@@ -29,7 +29,7 @@ class LoginThrottle {
   [[nodiscard]] Millis wait(std::string_view login, std::string_view ip, TimePoint now) const;
   void failed(std::string_view login, std::string_view ip, TimePoint now);
   /// A right password: the login's failures from that network are forgotten, those of the network stay.
-  void succeeded(std::string_view login, std::string_view ip, TimePoint now);
+  void succeeded(std::string_view login, std::string_view ip);
 
  private:
   struct State;

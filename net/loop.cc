@@ -18,14 +18,8 @@ constexpr std::size_t kBufferSize = 64UL * 1024;
 /// Rounds of closing in ~Loop. Each lets what was woken open new things, which the next one closes.
 constexpr int kCloseRounds = 1000;
 
-template <class T>
-T* owner_of(const void* handle) {
-  const auto* base = static_cast<const uv_handle_t*>(handle);
-  return static_cast<T*>(static_cast<HandleOwner*>(base->data));
-}
-
 void delete_owner(uv_handle_t* handle) {
-  delete static_cast<HandleOwner*>(handle->data);
+  delete owner_of<HandleOwner>(handle);
 }
 
 void must(int status, std::string_view what) {
@@ -45,7 +39,7 @@ void ignore_broken_pipes() {
 }
 
 void close_open_handle(uv_handle_t* handle, void* /*unused*/) {
-  if (uv_is_closing(handle) == 0) static_cast<HandleOwner*>(handle->data)->close_handle();
+  if (uv_is_closing(handle) == 0) owner_of<HandleOwner>(handle)->close_handle();
 }
 
 struct SleepHandle final : HandleOwner {

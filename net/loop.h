@@ -28,9 +28,16 @@ using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Millis>;
 class HandleOwner {
  public:
   virtual ~HandleOwner() = default;
-  /// Begins to close the handle and wakes who waits for it.
+  /// Begins to close the handle and wakes whoever waits for it.
   virtual void close_handle() = 0;
 };
+
+/// The object that owns a libuv handle of any kind. `data` is a HandleOwner*: to take it for a T* at once
+/// would be undefined, since the two need not begin at the same place.
+template <class T>
+T* owner_of(const void* handle) {
+  return static_cast<T*>(static_cast<HandleOwner*>(static_cast<const uv_handle_t*>(handle)->data));
+}
 
 class Loop {
  public:
@@ -62,18 +69,20 @@ class Loop {
   /// When the Loop is destroyed a sleeper is woken early, once.
   Task<void> sleep(Millis duration);
 
-  /// Runs blocking work (scrypt, name resolution) on libuv's thread pool; resumes on the loop.
+  /// Runs blocking work (scrypt, opening routes, files) on libuv's thread pool; resumes on the loop.
   Task<void> offload(std::move_only_function<void()> work);
 
-  /// The buffer that all reads of this loop share (64 KiB), for who reads into it. Its content is valid until
-  /// the reader suspends, unless it settles there.
+  /// The buffer that all reads of this loop share (64 KiB), for the one that reads into it. Its content is
+  /// valid until the reader suspends, unless it settles there.
   [[nodiscard]] std::span<char> read_buffer() { return read_buffer_.take(); }
   /// A second one for decrypted bytes (TLS), same rule.
   [[nodiscard]] std::span<char> plain_buffer() { return plain_buffer_.take(); }
+  /// Whether these octets lie in the second one.
+  [[nodiscard]] bool is_plain(std::string_view octets) const { return plain_buffer_.holds(octets); }
   /// The one of the two that these octets lie in; null: neither.
   [[nodiscard]] SharedBuffer* buffer_of(std::string_view octets) {
     if (read_buffer_.holds(octets)) return &read_buffer_;
-    return plain_buffer_.holds(octets) ? &plain_buffer_ : nullptr;
+    return is_plain(octets) ? &plain_buffer_ : nullptr;
   }
 
   [[nodiscard]] uv_loop_t* uv() { return &loop_; }

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "net/ip.h"
 
 namespace kage::net {
 namespace {

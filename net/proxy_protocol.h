@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "net/buffered_reader.h"
 #include "net/cidr.h"
+#include "net/ip.h"
 #include "net/stream.h"
 
 namespace kage::net {

@@ -6,25 +6,20 @@
 #include <unordered_map>
 
 #include "base/siphash.h"
+#include "net/bounded_table.h"
 
 namespace kage::net {
 
 struct RateLimit::State {
+  explicit State(RateLimitOptions given) : options(given) {}
+
   const RateLimitOptions options;
   const SipKey key = random_sip_key();
   std::mutex mutex;
   std::unordered_map<std::uint64_t, TimePoint> full_at;
-
-  /// First what is full; when that is not enough, a quarter of the table, as it comes.
-  void make_room(TimePoint now) {
-    std::erase_if(full_at, [&](const auto& entry) { return entry.second <= now; });
-    if (full_at.size() < options.capacity) return;
-    std::size_t dropped = options.capacity / 4 + 1;
-    for (auto at = full_at.begin(); at != full_at.end() && dropped > 0; --dropped) at = full_at.erase(at);
-  }
 };
 
-RateLimit::RateLimit(RateLimitOptions options) : state_(std::make_unique<State>(options, random_sip_key())) {}
+RateLimit::RateLimit(RateLimitOptions options) : state_(std::make_unique<State>(options)) {}
 RateLimit::~RateLimit() = default;
 
 std::optional<Millis> RateLimit::take(std::string_view name, TimePoint now) {
@@ -39,7 +34,9 @@ std::optional<Millis> RateLimit::take(std::string_view name, TimePoint now) {
     known->second = full;
     return std::nullopt;
   }
-  if (state.full_at.size() >= state.options.capacity) state.make_room(now);
+  if (state.full_at.size() >= state.options.capacity) {
+    make_room(state.full_at, state.options.capacity, [&](const auto& entry) { return entry.second <= now; });
+  }
   state.full_at.emplace(hash, full);
   return std::nullopt;
 }

@@ -240,7 +240,7 @@ Task<void> Redis::Connection::read(std::shared_ptr<Connection> self, std::shared
       link->answered = true;
       self->failures = 0;
       self->deliver(*link, std::move(**reply));
-      // Who waits got all answers; the next one finds the master of now.
+      // Whoever waited has all answers; the next one finds the master of now.
       if (link->refuses_writes && link->sent.empty() && self->link == link)
         self->drop(link, Error{Errc::closed, "Redis is no master any more"}, "read");
     }

@@ -73,8 +73,8 @@ struct RedisOptions {
   Millis connect_timeout{2000};
   Millis command_timeout{2000};  ///< from sending a batch to its last reply
   /// Turns a TCP stream that is connected to `host` into a TLS one; empty: plain. Sentinels and all
-  /// servers of a cluster are spoken to in the same way. Set by who has the TLS context, so that net does not
-  /// depend on tls.
+  /// servers of a cluster are spoken to in the same way. Set by the one that has the TLS context, so that net
+  /// does not depend on tls.
   std::function<Task<Result<StreamPtr>>(StreamPtr, std::string host, TimePoint)> secure;
 };
 
@@ -115,7 +115,7 @@ class Redis {
   /// the key has moved.
   [[nodiscard]] RedisOptions options_for(std::string_view key) const;
 
-  /// Round trips begun since the start; for metrics and tests.
+  /// Round trips begun since the start; for tests, since the metric counts those of all.
   [[nodiscard]] std::uint64_t round_trips() const;
 
   /// Ends the connection and fails what waits. run() after close() fails.

@@ -15,7 +15,7 @@ namespace {
 
 /// A slot that moves needs three: the old place, the new one, and what has to be read again behind it.
 constexpr int kMostRounds = 8;
-/// Sooner than a cluster puts a replica in a master's place: who hangs is noticed before it is another.
+/// Shorter than a cluster's own failover: a master that hangs is noticed before a replica takes its place.
 constexpr Millis kLookEvery{1000};
 constexpr Millis kMapEvery{250};
 /// Of masters that were known and of those that the operator named: one of them answers, or all are away.
@@ -23,8 +23,8 @@ constexpr std::size_t kMostAsked = 16;
 /// Servers that slots are on their way to, and that are no masters of the map yet.
 constexpr std::size_t kMostGuests = 16;
 
-RedisBatch slots_question() {
-  RedisBatch batch;
+/// Behind what is in `batch` already.
+RedisBatch slots_question(RedisBatch batch = {}) {
   batch.add({"CLUSTER", "SLOTS"});
   return batch;
 }
@@ -94,10 +94,9 @@ Task<Result<RedisSlotMap>> RedisCluster::ask_one(std::shared_ptr<RedisCluster> s
   (*stream)->set_deadline(deadline);
   RedisBatch batch;
   add_auth(batch, self->options_.username, self->options_.password);
-  batch.add({"CLUSTER", "SLOTS"});
   RedisParser parser;
   self->asked_ = stream->get();
-  const auto replies = co_await ask_redis(**stream, parser, std::move(batch));
+  const auto replies = co_await ask_redis(**stream, parser, slots_question(std::move(batch)));
   self->asked_ = nullptr;
   (*stream)->close();
   if (!replies) co_return std::unexpected(replies.error());
@@ -181,8 +180,8 @@ Task<void> RedisCluster::read_map_aside(std::shared_ptr<RedisCluster> self) {
 
 // Looking after the servers
 
-/// A batch notices a connection that is gone only where it goes, and what it leaves out as known may lie
-/// elsewhere. So each server is asked something again and again.
+/// A batch notices a lost connection only to the servers that it uses, but what the caches let it leave out
+/// may have been on another. So every server is polled.
 void RedisCluster::look() {
   const Map map = map_;
   if (!map) return;
@@ -203,7 +202,7 @@ Task<void> RedisCluster::look_at(std::shared_ptr<RedisCluster> self, Node node) 
   RedisBatch batch;
   batch.add({"ROLE"});
   const auto answer = co_await node->run(std::move(batch));
-  // One that was made a replica would tell so only to who asks it for a key.
+  // A master that was demoted would say so (MOVED) only when asked for a key.
   const auto* role =
       answer && !answer->front().elements.empty() ? &answer->front().elements.front() : nullptr;
   if (!answer || (role != nullptr && role->text != "master")) self->doubt_map();
@@ -267,7 +266,7 @@ Task<RedisCluster::Replies> RedisCluster::run(std::shared_ptr<RedisCluster> self
 }
 
 Task<Result<std::vector<Endpoint>>> RedisCluster::servers(std::shared_ptr<RedisCluster> self) {
-  // One that nobody doubts may be old all the same.
+  // Even a map that nothing has contradicted may be out of date.
   self->retry_at_ = {};
   if (const auto read = co_await read_map(self, nullptr, {}); !read) co_return std::unexpected(read.error());
   co_return self->map_->servers;
@@ -287,7 +286,7 @@ Task<RedisCluster::Replies> RedisCluster::run_at(std::shared_ptr<RedisCluster> s
 
 void RedisCluster::close() {
   if (closed_) return;
-  const auto self = shared_from_this();  // who waits may drop us
+  const auto self = shared_from_this();  // whoever waits may drop us
   closed_ = true;
   timer_.stop();
   if (asked_ != nullptr) asked_->close();

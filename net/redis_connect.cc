@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/connect.h"
 #include "net/redis_sentinel.h"
 
 namespace kage::net {

@@ -4,6 +4,7 @@
 #include <hiredis/hiredis.h>
 
 #include <charconv>
+#include <exception>
 #include <new>
 
 namespace kage::net {
@@ -29,48 +30,64 @@ void encode(std::string& out, const Arguments& arguments) {
 
 // hiredis builds objects through these. An element of an array already has its place in its parent.
 
-RedisReply* place_of(const redisReadTask* task) {
-  if (task->parent == nullptr) return new (std::nothrow) RedisReply;
+RedisReply& place_of(const redisReadTask* task) {
+  if (task->parent == nullptr) return *new RedisReply;
   auto* parent = static_cast<RedisReply*>(task->parent->obj);
-  return &parent->elements[static_cast<std::size_t>(task->idx)];
+  return parent->elements[static_cast<std::size_t>(task->idx)];
+}
+
+/// Makes the object of `task`, and fills it in. An exception must not travel through hiredis, which is C:
+/// null, which hiredis takes for a lack of memory.
+template <class Fill>
+void* create(const redisReadTask* task, Fill fill) {
+  RedisReply* reply = nullptr;
+  try {
+    reply = &place_of(task);
+    fill(*reply);
+    return reply;
+  } catch (const std::exception&) {
+    if (task->parent == nullptr) delete reply;
+    return nullptr;
+  }
+}
+
+RedisReply::Type text_type(int type) {
+  switch (type) {
+    case REDIS_REPLY_ERROR:
+      return RedisReply::Type::error;
+    case REDIS_REPLY_STATUS:
+      return RedisReply::Type::status;
+    default:
+      return RedisReply::Type::string;
+  }
 }
 
 void* create_string(const redisReadTask* task, char* text, std::size_t size) {
-  RedisReply* reply = place_of(task);
-  if (reply == nullptr) return nullptr;
-  switch (task->type) {
-    case REDIS_REPLY_ERROR:
-      reply->type = RedisReply::Type::error;
-      break;
-    case REDIS_REPLY_STATUS:
-      reply->type = RedisReply::Type::status;
-      break;
-    default:
-      reply->type = RedisReply::Type::string;
-  }
-  reply->text.assign(text, size);
-  return reply;
+  return create(task, [&](RedisReply& reply) {
+    reply.type = text_type(task->type);
+    reply.text.assign(text, size);
+  });
 }
 
 void* create_array(const redisReadTask* task, int count) {
-  if (count < 0 || count > RedisParser::kMaxElements) return nullptr;
-  RedisReply* reply = place_of(task);
-  if (reply == nullptr) return nullptr;
-  reply->type = RedisReply::Type::array;
-  reply->elements.resize(static_cast<std::size_t>(count));
-  return reply;
+  auto& elements = *static_cast<std::size_t*>(task->privdata);
+  if (count < 0 || static_cast<std::size_t>(count) > RedisParser::kMaxElements - elements) return nullptr;
+  elements += static_cast<std::size_t>(count);
+  return create(task, [&](RedisReply& reply) {
+    reply.type = RedisReply::Type::array;
+    reply.elements.resize(static_cast<std::size_t>(count));
+  });
 }
 
 void* create_integer(const redisReadTask* task, long long value) {
-  RedisReply* reply = place_of(task);
-  if (reply == nullptr) return nullptr;
-  reply->type = RedisReply::Type::integer;
-  reply->integer = value;
-  return reply;
+  return create(task, [&](RedisReply& reply) {
+    reply.type = RedisReply::Type::integer;
+    reply.integer = value;
+  });
 }
 
 void* create_nil(const redisReadTask* task) {
-  return place_of(task);
+  return create(task, [](RedisReply& /*reply*/) {});
 }
 
 void free_object(void* object) {
@@ -102,6 +119,7 @@ void RedisParser::Free::operator()(redisReader* reader) const {
 
 RedisParser::RedisParser() : reader_(redisReaderCreateWithFunctions(&functions)) {
   if (reader_ == nullptr) throw std::bad_alloc();
+  reader_->privdata = &elements_;
 }
 
 Result<> RedisParser::feed(std::string_view bytes) {
@@ -116,10 +134,12 @@ Result<> RedisParser::feed(std::string_view bytes) {
 Result<std::optional<RedisReply>> RedisParser::next() {
   void* object = nullptr;
   if (redisReaderGetReply(reader_.get(), &object) != REDIS_OK) {
+    if (reader_->err == REDIS_ERR_OOM) return fail(Errc::limit, "Redis reply too large");
     return fail(Errc::protocol, "Redis reply not understood");
   }
   if (object == nullptr) return std::nullopt;
   pending_ = 0;
+  elements_ = 0;
   const std::unique_ptr<RedisReply> reply(static_cast<RedisReply*>(object));
   return std::optional<RedisReply>(std::move(*reply));
 }

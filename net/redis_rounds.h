@@ -17,9 +17,9 @@ namespace kage::net {
 /// A batch on its way through a cluster, round by round: next() says what goes to whom, take() sorts the
 /// answers, until next() has nothing more.
 ///
-/// What commands of one slot promise each other by their order holds: they go to one server in one piece.
-/// Only while the slot is being moved can some be sent on and others not; then those behind that only read
-/// are read again after them. Commands of different slots know no order.
+/// Commands of one slot keep their order: they go to one server in one piece. Only while the slot is being
+/// moved can some be sent on and others not; then those behind that only read are read again after them.
+/// Commands of different slots know no order.
 class RedisRounds {
  public:
   /// Each command has its key first (EVAL: behind the number of keys), or no argument at all: that one goes

@@ -6,18 +6,17 @@
 
 #include "base/text.h"
 #include "net/redis_connect.h"
+#include "net/redis_slots.h"
 
 namespace kage::net {
 namespace {
-
-constexpr std::size_t kLongestHost = 255;
 
 /// Two strings: host and port.
 std::optional<Endpoint> read_endpoint(const RedisReply& reply) {
   if (reply.elements.size() != 2) return std::nullopt;
   const std::string& host = reply.elements[0].text;
   const auto port = parse_number(reply.elements[1].text, UINT16_MAX);
-  if (host.empty() || host.size() > kLongestHost || !port || *port == 0) return std::nullopt;
+  if (!is_redis_host(host) || !port || *port == 0) return std::nullopt;
   return Endpoint{host, static_cast<std::uint16_t>(*port)};
 }
 

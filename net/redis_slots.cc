@@ -9,8 +9,6 @@
 namespace kage::net {
 namespace {
 
-constexpr std::size_t kLongestHost = 255;
-
 /// CRC-16 with the polynomial x¹⁶ + x¹² + x⁵ + 1, most significant bit first, beginning at 0.
 constexpr std::array<std::uint16_t, 256> kCrcTable = [] {
   std::array<std::uint16_t, 256> table{};
@@ -30,20 +28,12 @@ std::uint16_t crc16(std::string_view text) {
   return static_cast<std::uint16_t>(crc);
 }
 
-bool good_host(std::string_view host) {
-  if (host.empty() || host.size() > kLongestHost) return false;
-  return std::ranges::all_of(host, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-._:").find(c) != std::string_view::npos;
-  });
-}
-
 std::optional<std::uint16_t> good_port(std::int64_t port) {
   if (port < 1 || port > UINT16_MAX) return std::nullopt;
   return static_cast<std::uint16_t>(port);
 }
 
-/// A server of the map: [host, port, id, …]. Nothing: its name is not known to who answered.
+/// A server of the map: [host, port, id, …]. Nothing: its name is not known to the one that answered.
 Result<std::optional<Endpoint>> read_server(const RedisReply& reply, const Endpoint& asked) {
   using Type = RedisReply::Type;
   if (reply.elements.size() < 2 || reply.elements[1].type != Type::integer) {
@@ -56,7 +46,7 @@ Result<std::optional<Endpoint>> read_server(const RedisReply& reply, const Endpo
   }
   if (host.text == "?") return std::nullopt;
   if (host.text.empty()) return Endpoint{asked.host, *port};
-  if (!good_host(host.text)) return fail(Errc::protocol, "Redis: CLUSTER SLOTS");
+  if (!is_redis_host(host.text)) return fail(Errc::protocol, "Redis: CLUSTER SLOTS");
   return Endpoint{host.text, *port};
 }
 
@@ -88,6 +78,15 @@ bool before(const Endpoint& a, const Endpoint& b) {
 }
 
 }  // namespace
+
+bool is_redis_host(std::string_view text) {
+  constexpr std::size_t kLongest = 255;
+  if (text.empty() || text.size() > kLongest) return false;
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("-._:").find(c) != std::string_view::npos;
+  });
+}
 
 std::uint16_t redis_slot(std::string_view key) {
   const std::size_t open = key.find('{');
@@ -139,7 +138,7 @@ std::optional<RedisRedirect> read_redirect(const RedisReply& reply, const Endpoi
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view host = server.substr(0, colon);
   const auto port = parse_number(server.substr(colon + 1), UINT16_MAX);
-  if (!port || *port == 0 || (!host.empty() && !good_host(host))) return std::nullopt;
+  if (!port || *port == 0 || (!host.empty() && !is_redis_host(host))) return std::nullopt;
   return RedisRedirect{ask,
                        {host.empty() ? asked.host : std::string(host), static_cast<std::uint16_t>(*port)}};
 }

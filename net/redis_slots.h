@@ -17,6 +17,9 @@
 
 namespace kage::net {
 
+/// Whether a server may be called that: a name or an IP address without brackets.
+bool is_redis_host(std::string_view text);
+
 inline constexpr std::size_t kRedisSlots = 16384;
 
 /// The slot of a key, or of its hash tag: what stands in its first braces.

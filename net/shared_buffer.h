@@ -11,6 +11,13 @@
 
 namespace kage::net {
 
+/// Whether all of `part` lies in `whole`. A part that begins where `whole` ends does not: buffers may be
+/// neighbours.
+inline bool lies_within(std::string_view part, std::string_view whole) {
+  const std::less_equal<const char*> le;
+  return le(whole.data(), part.data()) && le(part.data() + part.size(), whole.data() + whole.size());
+}
+
 class SharedBuffer {
  public:
   /// Who has octets in the buffer; one at a time.
@@ -34,8 +41,7 @@ class SharedBuffer {
     return room_;
   }
   [[nodiscard]] bool holds(std::string_view octets) const {
-    const std::less_equal<const char*> le;
-    return le(room_.data(), octets.data()) && le(octets.data() + octets.size(), room_.data() + room_.size());
+    return lies_within(octets, {room_.data(), room_.size()});
   }
   /// From now on the tenant is told before the octets change.
   void settle(Tenant& tenant) {

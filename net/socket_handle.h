@@ -42,7 +42,7 @@ class SocketHandle final : public HandleOwner {
   /// Suspends `wait` until bytes, the end or an error are there. `probe`: it takes no bytes, and finishes as
   /// soon as there is something to read.
   void begin_read(Wait& wait, bool probe = false);
-  /// `wait` is finished by who calls; while it is set the deadline closes the handle.
+  /// The caller finishes `wait`; while it is set the deadline closes the handle.
   void begin_write(Wait& wait);
   void end_write() { writer_ = nullptr; }
 

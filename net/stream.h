@@ -7,7 +7,6 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -53,17 +52,5 @@ inline Task<Result<>> Stream::readable() {
 }
 
 using StreamPtr = std::unique_ptr<Stream>;
-
-/// The IP address of a peer, without names. v4-mapped addresses are stored as IPv4.
-struct PeerAddress {
-  std::string ip;  ///< textual, canonical; empty for a Unix socket
-  std::uint16_t port = 0;
-};
-
-/// Connects to a TCP host (name or IP; all resolved addresses are tried in order) before `deadline`.
-Task<Result<StreamPtr>> connect_tcp(Loop& loop, std::string host, std::uint16_t port, TimePoint deadline);
-
-/// Connects to a Unix stream socket.
-Task<Result<StreamPtr>> connect_unix(Loop& loop, std::string path, TimePoint deadline);
 
 }  // namespace kage::net

@@ -12,15 +12,6 @@
 #include "net/socket_handle.h"
 
 namespace kage::net {
-namespace {
-
-SocketHandle* handle_of(const void* handle) {
-  const auto* base = static_cast<const uv_handle_t*>(handle);
-  return static_cast<SocketHandle*>(static_cast<HandleOwner*>(base->data));
-}
-
-}  // namespace
-
 Error error_of(int status) {
   const char* name = uv_err_name(status);
   switch (status) {
@@ -67,14 +58,14 @@ void SocketHandle::begin_read(Wait& wait, bool probe) {
   const int status = uv_read_start(
       stream(),
       [](uv_handle_t* handle, std::size_t /*suggested*/, uv_buf_t* buffer) {
-        SocketHandle& self = *handle_of(handle);
+        SocketHandle& self = *owner_of<SocketHandle>(handle);
         // Without room libuv reads nothing and says UV_ENOBUFS.
         const bool wants_room = !self.probing_ && !self.had_turn_;
         const std::span<char> room = wants_room ? self.loop().read_buffer() : std::span<char>();
         *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
       },
       [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
-        handle_of(stream)->on_read(count, buffer);
+        owner_of<SocketHandle>(stream)->on_read(count, buffer);
       });
   if (status != 0) close(status);
 }
@@ -152,7 +143,7 @@ void SocketHandle::close(int status) {
   if (link_ != nullptr) *std::exchange(link_, nullptr) = Link{nullptr, status};
   timer_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(stream()), [](uv_handle_t* handle) {
-    const std::unique_ptr<SocketHandle> self(handle_of(handle));
+    const std::unique_ptr<SocketHandle> self(owner_of<SocketHandle>(handle));
     if (self->reader_ != nullptr) std::exchange(self->reader_, nullptr)->finish(self->close_status_);
   });
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "message/address.h"
+#include "net/connect.h"
 #include "tls/client_context.h"
 #include "tls/tls_stream.h"
 

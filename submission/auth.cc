@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "message/address.h"
-#include "net/sync.h"
+#include "net/semaphore.h"
 #include "submission/provider_login.h"
 
 namespace kage::submission {

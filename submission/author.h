@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "message/header.h"
-#include "net/stream.h"
+#include "net/ip.h"
 #include "submission/session.h"
 
 namespace kage::submission {

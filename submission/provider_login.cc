@@ -8,6 +8,7 @@
 #include "base/sasl.h"
 #include "base/text.h"
 #include "net/buffered_reader.h"
+#include "net/connect.h"
 #include "submission/smtp_client.h"
 #include "submission/smtp_reply.h"
 #include "tls/tls_stream.h"

@@ -123,7 +123,7 @@ net::Task<void> SmtpSession::check(Credentials credentials) {
   };
   if (checked) {
     login_ = std::move(login);
-    throttle.succeeded(name, peer_.ip, services_.loop.now());
+    throttle.succeeded(name, peer_.ip);
     log_result("accepted");
     metrics::add(metrics::Counter::logins_accepted);
     co_return reply(Answer::auth_ok);

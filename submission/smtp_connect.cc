@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "net/connect.h"
 #include "submission/smtp_client.h"
 
 namespace kage::submission {

@@ -14,6 +14,7 @@
 #include "base/sasl.h"
 #include "message/dot_codec.h"
 #include "net/buffered_reader.h"
+#include "net/ip.h"
 #include "net/stream.h"
 #include "submission/activity.h"
 #include "submission/answer.h"

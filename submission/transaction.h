@@ -12,7 +12,7 @@
 
 #include "mapping/routes/table.h"
 #include "message/address.h"
-#include "net/stream.h"
+#include "net/ip.h"
 #include "submission/answer.h"
 #include "submission/session.h"
 

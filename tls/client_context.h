@@ -26,9 +26,9 @@ class ClientContext {
   ~ClientContext();
 
   /// For tls_stream.cc: a connection to `host` (DNS name or IP address), which the certificate must name.
-  /// `keep` has to live as long as it.
+  /// Null when there is no memory, or when the name is empty or too long. `keep` has to live as long as it.
   struct Connection {
-    ssl_st* ssl = nullptr;  ///< owned by the caller; null when there is no memory
+    ssl_st* ssl = nullptr;  ///< owned by the caller
     std::shared_ptr<const void> keep;
   };
   [[nodiscard]] Connection connection(const std::string& host) const;

@@ -17,7 +17,7 @@ class Protection {
  public:
   enum class Step : std::uint8_t {
     more,    ///< all input is used up
-    full,    ///< there can be more to open; it wants more room
+    full,    ///< `room` is full; call again, there may be more
     ended,   ///< the peer's close_notify
     failed,  ///< reason() tells; an alert may be in the output
   };

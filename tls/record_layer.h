@@ -1,8 +1,8 @@
 // TLS 1.3 records behind the handshake (RFC 8446 §5). Internal to tls.
 //
 // OpenSSL shakes hands and keeps 14 kB of state for a connection. Most connections of mail clients then wait
-// for hours; this needs the keys alone, and lets go of its cipher contexts too while it rests. It writes
-// records where they leave from and opens them from where they came, without OpenSSL's copies between. The
+// for hours; this needs the keys alone, and lets go of its cipher contexts too while it rests. It encrypts
+// straight into the output buffer and decrypts straight from the input, without OpenSSL's copies between. The
 // ciphers are OpenSSL's.
 #pragma once
 

@@ -83,17 +83,6 @@ Protection::Step SslConnection::shake(CipherText& text) {
   return step;
 }
 
-TlsInfo SslConnection::info() const {
-  const SSL* ssl = ssl_.get();
-  TlsInfo info;
-  info.protocol = SSL_get_version(ssl);
-  info.cipher = SSL_get_cipher_name(ssl);
-  info.bits = SSL_get_cipher_bits(ssl, nullptr);
-  info.resumed = SSL_session_reused(ssl) == 1;
-  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) info.server_name = name;
-  return info;
-}
-
 std::string SslConnection::handshake_reason() const {
   if (!ssl_ || is_server()) return reason();
   const long verified = SSL_get_verify_result(ssl_.get());

@@ -10,7 +10,6 @@
 #include "tls/openssl.h"
 #include "tls/protection.h"
 #include "tls/record_layer.h"
-#include "tls/tls_stream.h"
 #include "tls/traffic_secrets.h"
 
 namespace kage::tls {
@@ -43,7 +42,6 @@ class SslConnection final : public Protection {
   Step shake(CipherText& text);
   [[nodiscard]] bool is_server() const { return SSL_is_server(ssl_.get()) == 1; }
   [[nodiscard]] bool speaks_tls_1_3() const { return SSL_version(ssl_.get()) == TLS1_3_VERSION; }
-  [[nodiscard]] TlsInfo info() const;
   /// What the next connection may resume.
   [[nodiscard]] SslSessionPtr session() const { return SslSessionPtr(SSL_get1_session(ssl_.get())); }
   /// Why the handshake failed, as far as an operator can do something about it.

@@ -24,7 +24,6 @@ struct Core {
   CipherText text;      // outlives what protects it
   std::string pending;  // ciphertext that came and was not read
   std::unique_ptr<Protection> protection;
-  TlsInfo info;
   net::Event written;
   bool writing = false;
 
@@ -146,8 +145,6 @@ class TlsStream final : public net::Stream {
   void set_deadline(std::optional<net::TimePoint> at) override { core_->lower->set_deadline(at); }
   net::Loop& loop() override { return core_->lower->loop(); }
 
-  [[nodiscard]] const TlsInfo& info() const { return core_->info; }
-
  private:
   CorePtr core_;
 };
@@ -176,7 +173,6 @@ Task<Result<net::StreamPtr>> shake_hands(net::StreamPtr lower, SSL* ssl, std::sh
       co_return std::unexpected(more.error());
     }
   }
-  core->info = connection.info();
   const bool is_urgent = !connection.is_server() || !connection.speaks_tls_1_3();
   core->hand_over();
   // The peer waits for our Finished. Only a TLS 1.3 server has said it before; its tickets can go with the
@@ -217,12 +213,6 @@ Task<Result<net::StreamPtr>> connect_tls(net::StreamPtr lower, std::shared_ptr<C
                                          std::string host, net::TimePoint deadline) {
   auto connection = context->connection(host);
   co_return co_await shake_hands(std::move(lower), connection.ssl, std::move(connection.keep), deadline);
-}
-
-std::optional<TlsInfo> tls_info(const net::Stream& stream) {
-  const auto* tls = dynamic_cast<const TlsStream*>(&stream);
-  if (tls == nullptr) return std::nullopt;
-  return tls->info();
 }
 
 }  // namespace kage::tls

@@ -5,9 +5,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "net/buffered_reader.h"
 #include "net/stream.h"
@@ -31,17 +29,5 @@ net::Task<bool> secure_session(net::StreamPtr& stream, net::BufferedReader& read
 /// Shakes hands as a client with `host`, whose certificate is verified unless the context says otherwise.
 net::Task<Result<net::StreamPtr>> connect_tls(net::StreamPtr lower, std::shared_ptr<ClientContext> context,
                                               std::string host, net::TimePoint deadline);
-
-/// Facts for Received fields and logs.
-struct TlsInfo {
-  std::string_view protocol;  ///< "TLSv1.3"; OpenSSL's own text, as the next one
-  std::string_view cipher;    ///< "TLS_AES_256_GCM_SHA384"
-  int bits = 0;               ///< of the cipher
-  bool resumed = false;       ///< by a session of an earlier connection
-  std::string server_name;    ///< what the client asked for; the client's own text
-};
-
-/// Nothing when the stream is not one of this file's.
-std::optional<TlsInfo> tls_info(const net::Stream& stream);
 
 }  // namespace kage::tls

@@ -12,6 +12,7 @@
 
 #include "base/sasl.h"
 #include "net/buffered_reader.h"
+#include "net/ip.h"
 #include "net/stream.h"
 #include "proxy/client_out.h"
 #include "proxy/fetch/fetch.h"

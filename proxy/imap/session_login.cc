@@ -160,7 +160,7 @@ net::Task<Result<ImapStatus>> ImapSession::check(Credentials credentials) {
                       {"reason", upstream ? std::string_view() : to_string(upstream.error().code)}});
   if (ended_) co_return ImapStatus{};
   if (upstream) {
-    services_.throttle.succeeded(name, peer_.ip, services_.loop.now());
+    services_.throttle.succeeded(name, peer_.ip);
     co_return accept(std::move(*upstream), login);
   }
   if (upstream.error().code != Errc::denied) {

@@ -125,7 +125,7 @@ net::Task<void> Pop3Session::log_in(Credentials credentials) {
                       {"reason", result.ok ? std::string_view() : to_string(result.error.code)}});
   if (ended_) co_return;
   if (result.ok) {
-    services_.throttle.succeeded(name, peer_.ip, services_.loop.now());
+    services_.throttle.succeeded(name, peer_.ip);
     co_return enter(std::move(login));
   }
   if (upstream_) upstream_->close();

@@ -16,6 +16,7 @@
 #include "app/terminal.h"
 #include "base/log.h"
 #include "mapping/store/route_store.h"
+#include "net/connect.h"
 #include "tests/app/files.h"
 #include "tests/net/test_streams.h"
 #include "tests/temporary_folder.h"

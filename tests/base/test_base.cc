@@ -130,6 +130,7 @@ TEST_CASE("a log line is one line whatever the values are") {
                              {"size", std::size_t{7}},
                              {"ok", true},
                              {"word", "plain"},
+                             {"string", std::string(30, 's')},
                              {"empty", ""},
                              {"odd", "a b\n\"c\"=\\ \xe5\xbd\xb1"},
                              {"long", std::string_view(std::string(300, 'x'))}});
@@ -138,8 +139,8 @@ TEST_CASE("a log line is one line whatever the values are") {
   CHECK(text[4] == '-');
   CHECK(text.substr(23, 1) == "Z");
   const std::string expected =
-      R"( info test.event count=3 size=7 ok=true word=plain empty="" odd="a b\x0a\"c\"=\\ \xe5\xbd\xb1" long=")" +
-      std::string(200, 'x') + "...\"\n";
+      " info test.event count=3 size=7 ok=true word=plain string=" + std::string(30, 's') +
+      R"( empty="" odd="a b\x0a\"c\"=\\ \xe5\xbd\xb1" long=")" + std::string(200, 'x') + "...\"\n";
   CHECK(text.substr(24) == expected);
 }
 

@@ -351,6 +351,11 @@ class Limits(Form):
         self.assertEqual(self.post_from("192.0.2.3").code, "throttled")
         self.assertEqual(self.post_from("192.0.2.4", email="x").code, "throttled")
         self.assertEqual(self.post_from("192.0.3.4", email="x").code, "bad_email")
+        # What a home is given is one network, whichever part of it a post comes from.
+        for number in range(3):
+            self.assertEqual(self.post_from(f"2001:db8:1:{number:x}::1", email="x").code, "bad_email")
+        self.assertEqual(self.post_from("2001:db8:1:ff::1", email="x").code, "throttled")
+        self.assertEqual(self.post_from("2001:db8:1:100::1", email="x").code, "bad_email")
 
     def test_who_is_too_slow_is_told(self):
         kind, content = multipart([])
@@ -367,7 +372,7 @@ class Limits(Form):
             for number in range(20):
                 connection = connect(self.plain)
                 connection.sendall(request("POST", PATH, {"Origin": SITE, "Content-Type": kind, "Content-Length": "65000",
-                                                          "X-Forwarded-For": f"2001:db8:0:{number:x}::1"}, framed=False) + octets)
+                                                          "X-Forwarded-For": f"2001:db8:0:{number:x}00::1"}, framed=False) + octets)
                 held.append(connection)
             # 16 of them fit; the first that is answered is one too many, long before any is too slow.
             ready, _, _ = select.select(held, [], [], 20)

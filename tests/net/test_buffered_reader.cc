@@ -151,6 +151,19 @@ Task<void> take_turns(StreamPtr first, StreamPtr second, std::vector<std::string
 
 }  // namespace
 
+TEST_CASE("what begins where a buffer ends lies in its neighbour") {
+  const std::string memory(128, 'x');
+  const auto first = std::string_view(memory).substr(0, 64);
+  const auto second = std::string_view(memory).substr(64);
+  CHECK(lies_within(first, first));
+  CHECK(lies_within(second, second));
+  CHECK(lies_within(first.substr(63), first));
+  CHECK_FALSE(lies_within(second, first));
+  CHECK_FALSE(lies_within(second.substr(0, 1), first));
+  CHECK_FALSE(lies_within(first.substr(63), second));
+  CHECK_FALSE(lies_within(std::string_view(memory).substr(63, 2), first));
+}
+
 TEST_CASE("what is left over outlasts the reads of others") {
   Loop loop;
   std::vector<std::string> out;

@@ -65,7 +65,7 @@ TEST_CASE("addresses have one text") {
   CHECK_FALSE(parse_ip(std::string(100, '1')));
   CHECK(network_of("192.0.2.77") == "192.0.2.0/24");
   CHECK(network_of("::ffff:192.0.2.77") == "192.0.2.0/24");
-  CHECK(network_of("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64");
+  CHECK(network_of("2001:db8:1:1234:3:4:5:6") == "2001:db8:1:1200::/56");
   CHECK(network_of("").empty());
   CHECK(format_endpoint("192.0.2.1", 25) == "192.0.2.1:25");
   CHECK(format_endpoint("::1", 25) == "[::1]:25");

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdio>
 
 #include "base/log.h"
+#include "net/connect.h"
 #include "tests/net/test_streams.h"
 
 namespace kage::net {
@@ -148,14 +150,39 @@ class FullDescriptors {
   std::vector<int> held_;
 };
 
+/// Takes what is written to standard error, with descriptors that it has from the beginning.
+class StandardError {
+ public:
+  StandardError() { ::dup2(::fileno(file_), 2); }
+  ~StandardError() {
+    ::dup2(before_, 2);
+    ::close(before_);
+    std::fclose(file_);
+  }
+  StandardError(const StandardError&) = delete;
+  StandardError& operator=(const StandardError&) = delete;
+
+  /// How often `word` was written so far.
+  [[nodiscard]] int count(std::string_view word) const {
+    std::rewind(file_);
+    std::string text(1 << 16, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file_));
+    int found = 0;
+    for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++found;
+    return found;
+  }
+
+ private:
+  std::FILE* file_ = std::tmpfile();
+  int before_ = ::dup(2);
+};
+
 class CountingHandle final : public HandleOwner {
  public:
   explicit CountingHandle(Loop& loop) {
     uv_check_init(loop.uv(), &check_);
     check_.data = static_cast<HandleOwner*>(this);
-    uv_check_start(&check_, [](uv_check_t* handle) {
-      ++static_cast<CountingHandle*>(static_cast<HandleOwner*>(handle->data))->count;
-    });
+    uv_check_start(&check_, [](uv_check_t* handle) { ++owner_of<CountingHandle>(handle)->count; });
   }
   void close_handle() override { uv_close(reinterpret_cast<uv_handle_t*>(&check_), nullptr); }
   int count = 0;
@@ -166,7 +193,7 @@ class CountingHandle final : public HandleOwner {
 
 }  // namespace
 
-TEST_CASE("without descriptors a listener pauses, does not spin, and loses nobody") {
+TEST_CASE("without descriptors a listener pauses, says so once, does not spin, and loses nobody") {
   auto loop = std::make_unique<Loop>();
   CountingHandle iterations(*loop);
   Accepted accepted;
@@ -181,6 +208,7 @@ TEST_CASE("without descriptors a listener pauses, does not spin, and loses nobod
   // The sanitizer's check of a virtual call needs a descriptor the first time, so that is now.
   log::warn("test.descriptors");
   {
+    const StandardError written;
     FullDescriptors full;
     REQUIRE(::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     Timer end(*loop);
@@ -188,6 +216,7 @@ TEST_CASE("without descriptors a listener pauses, does not spin, and loses nobod
     loop->run();
     CHECK(accepted.streams.empty());
     CHECK(iterations.count < 20);
+    CHECK(written.count("listener.paused") == 1);
     full.release();
     run_on_loop(*loop, wait_for(accepted.any));
     CHECK(accepted.streams.size() == 1);

@@ -50,7 +50,7 @@ TEST_CASE("a right password forgets the failures from its network") {
   LoginThrottle throttle(small());
   for (int i = 0; i < 5; ++i) throttle.failed("a", "192.0.2.1", kStart);
   CHECK(throttle.wait("a", "192.0.2.1", kStart) > Millis(0));
-  throttle.succeeded("a", "192.0.2.1", kStart);
+  throttle.succeeded("a", "192.0.2.1");
   CHECK(throttle.wait("a", "192.0.2.1", kStart) == Millis(0));
 }
 

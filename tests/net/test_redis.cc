@@ -300,7 +300,7 @@ TEST_CASE("a peer that does not speak RESP is left") {
   };
   const Case cases[] = {
       {"SMTP ready\r\n", false, Errc::protocol},
-      {"*2000000000\r\n", false, Errc::protocol},
+      {"*2000000000\r\n", false, Errc::limit},
       {"$99999999999999999999\r\n", false, Errc::protocol},
       {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", false, Errc::protocol},
       {"+PO", true, Errc::closed},
@@ -321,6 +321,24 @@ TEST_CASE("a peer that does not speak RESP is left") {
     const auto reply = ask(loop, redis, commands({{"PING"}}));
     REQUIRE_FALSE(reply);
     CHECK(reply.error().code == c.error);
+  }
+}
+
+TEST_CASE("a sentinel that names no server is not believed") {
+  for (const std::string host : {"", "a b", "127.0.0.1/x", "a\r\nb", "\xe3\x81\x82", "[::1]"}) {
+    CAPTURE(host);
+    const std::string answer = "*2\r\n$" + std::to_string(host.size()) + "\r\n" + host + "\r\n$1\r\n1\r\n";
+    Loop loop;
+    const auto listener = Listener::open(loop, "127.0.0.1", 0, [&](StreamPtr stream, PeerAddress) {
+      spawn(serve(std::move(stream), answer, false));
+    });
+    REQUIRE(listener);
+    RedisOptions options;
+    options.sentinels = {{{"127.0.0.1", (*listener)->bound_port()}}, "main", {}, {}};
+    Redis redis(loop, options);
+    const auto reply = ask(loop, redis, commands({{"PING"}}));
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().detail == "Redis: a sentinel's answer is not understood");
   }
 }
 

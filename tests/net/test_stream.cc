@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <future>
 
+#include "net/connect.h"
 #include "net/tcp_stream.h"
 #include "tests/net/test_streams.h"
 
@@ -370,6 +372,59 @@ Task<void> connect_unix_and_note(Loop& loop, std::string path, Result<StreamPtr>
 }
 
 }  // namespace
+
+namespace {
+
+/// Keeps all of libuv's threads busy until it is told.
+class BusyThreads {
+ public:
+  explicit BusyThreads(Loop& loop) : loop_(loop), free_(told_.get_future()) {
+    for (int i = 0; i < kThreads; ++i) spawn(occupy(*this));
+  }
+  void end() {
+    told_.set_value();
+    run_on_loop(loop_, wait(ended_));
+  }
+  static constexpr int kThreads = 4;
+
+ private:
+  static Task<void> occupy(BusyThreads& self) {
+    co_await self.loop_.offload([free = self.free_] { free.wait(); });
+    if (--self.left_ == 0) self.ended_.set();
+  }
+  static Task<void> wait(Event& event) { co_await event; }
+
+  Loop& loop_;
+  std::promise<void> told_;
+  std::shared_future<void> free_;
+  Event ended_;
+  int left_ = kThreads;
+};
+
+/// What libuv has to do still, once it has had its turn.
+unsigned requests_of(Loop& loop) {
+  for (int turn = 0; turn < 10; ++turn) {
+    loop.defer([&loop] { loop.stop(); });
+    loop.run();
+  }
+  return loop.uv()->active_reqs.count;
+}
+
+}  // namespace
+
+TEST_CASE("a lookup that nobody waits for any more does not stand in line for a thread") {
+  Loop loop;
+  BusyThreads busy(loop);
+  Result<StreamPtr> stream = fail(Errc::io);
+  for (int i = 0; i < 3; ++i) {
+    run_on_loop(loop, connect_and_note(loop, "no-such-host.invalid", 25, Millis(1), stream));
+    REQUIRE_FALSE(stream);
+    CHECK(stream.error().code == Errc::timed_out);
+  }
+  CHECK(requests_of(loop) == BusyThreads::kThreads);
+  busy.end();
+  CHECK(requests_of(loop) == 0);
+}
 
 TEST_CASE("connecting tells refusal, unknown names and silence apart") {
   Loop loop;

@@ -204,7 +204,7 @@ TEST_CASE("OpenSSL's client understands our records, with every suite, in pieces
     INFO(suite);
     Pair pair(*served, suite);
     REQUIRE(pair.server);
-    CHECK(pair.connection->info().cipher == suite);
+    CHECK(std::string_view(SSL_get_cipher_name(pair.client.get())) == suite);
     for (const std::size_t size : {1UL, 2UL, 100UL, 16383UL, 16384UL, 16385UL, 100'000UL}) {
       for (const std::size_t piece : {1UL << 20U, 16406UL, 1000UL}) {
         const std::string data = text_of(size);
@@ -260,7 +260,7 @@ TEST_CASE("a session is resumed with the ticket that was sent before the records
   for (int visit = 0; visit < 3; ++visit) {
     Pair pair(*served, kSuiteNames[1], session.get());
     REQUIRE(pair.server);
-    CHECK(pair.connection->info().resumed == (visit > 0));
+    CHECK((SSL_session_reused(pair.client.get()) == 1) == (visit > 0));
     CHECK(pair.server->seal(pair.server_text, "220 ready"));
     CHECK(pair.to_client() == "220 ready");
     session.reset(SSL_get1_session(pair.client.get()));
@@ -299,7 +299,7 @@ TEST_CASE("TLS 1.2, and a client that takes small records only, stay with OpenSS
     }
     REQUIRE(step == Step::full);
     CHECK(connection.hand_over() == nullptr);
-    CHECK(connection.info().protocol == (small ? "TLSv1.3" : "TLSv1.2"));
+    CHECK(SSL_version(client.get()) == (small ? TLS1_3_VERSION : TLS1_2_VERSION));
   }
 }
 
@@ -468,7 +468,7 @@ TEST_CASE("a client hands over when the server has sent its tickets and data") {
   for (int visit = 0; visit < 2; ++visit) {
     INFO(visit);
     ClientPair pair(*served, session.get());
-    CHECK(pair.client.info().resumed == (visit > 0));
+    CHECK((SSL_session_reused(pair.server.get()) == 1) == (visit > 0));
     CHECK(pair.client.seal(pair.client_text, "CAPA"));
     CHECK(pair.server_hears() == "CAPA");
     pair.say("+OK");

@@ -49,9 +49,6 @@ class Semaphore {
     loop_.defer([next] { next.resume(); });
   }
 
-  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
-  [[nodiscard]] std::size_t available() const { return permits_; }
-
  private:
   Loop& loop_;
   std::size_t permits_;
