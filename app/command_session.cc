@@ -87,7 +87,7 @@ std::vector<std::string> provider_names(const Config& config) {
 }
 
 Result<> remember_purge(const Config& config) {
-  return write_file_atomically(pending_file(config),
+  return write_file_durably(pending_file(config),
                                "Forgotten members' data may be left in Redis or its files.\n");
 }
 
