@@ -17,7 +17,7 @@
 #include "proxy/sessions.h"
 #include "proxy/upstream.h"
 #include "submission/local_mail.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 #include "tls/server_context.h"
 
 namespace kage::app {

@@ -11,7 +11,7 @@
 
 #include "message/header.h"
 #include "net/stream.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 
 namespace kage::submission {
 

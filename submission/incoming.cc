@@ -14,7 +14,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "submission/author.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 namespace kage::submission {
 namespace {
@@ -95,7 +95,7 @@ net::Task<void> Incoming::begin() {
     refuse(*refusal);
     co_return;
   }
-  if (plan_->returned_to() != nullptr) co_return;  // its body tells what the copy says (incoming_returned.cc)
+  if (plan_->returned_to() != nullptr) co_return;  // its body tells what the copy says (incoming_bounce.cc)
   co_await make_delivery();
   if (!delivery_) co_return;
   set_time();

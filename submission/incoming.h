@@ -19,7 +19,7 @@
 #include "submission/answer.h"
 #include "submission/delivery.h"
 #include "submission/plan.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 
 struct evp_md_ctx_st;
 
@@ -80,7 +80,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
   [[nodiscard]] std::string logged_member_tag() const;
 
-  // A mail system's report, which the member gets in our words (incoming_returned.cc).
+  // A mail system's report, which the member gets in our words (incoming_bounce.cc).
   net::Task<bool> write_returned();
   net::Task<bool> keep_known(std::vector<message::Address>& mentioned);
   net::Task<bool> store_returned(const Returned& returned);

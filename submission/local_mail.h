@@ -11,7 +11,7 @@
 #include "message/address.h"
 #include "net/task.h"
 #include "submission/outcome.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 
 namespace kage::submission {
 

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "message/encoded_word.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 namespace kage::submission {
 namespace {

@@ -18,8 +18,8 @@
 #include "mapping/store/directory.h"
 #include "message/address.h"
 #include "submission/answer.h"
+#include "submission/bounce_report.h"
 #include "submission/delivery.h"
-#include "submission/returned.h"
 #include "submission/transaction.h"
 
 namespace kage::submission {
@@ -55,8 +55,8 @@ class Plan {
   /// message, which others have; the member gets a report of them (report.h). The ledger's entry of that
   /// report is then the last of request().copies.
   [[nodiscard]] bool reportable() const { return writer_ != nullptr && copies_.size() > 1; }
-  /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
-  /// a body of our own. Null otherwise.
+  /// The member whom the message is a mail system's report for (bounce_report.h); then it has that copy only,
+  /// and a body of our own. Null otherwise.
   [[nodiscard]] const mapping::Member* returned_to() const { return returned_to_; }
   /// Before that copy is written: what the report was read to be. False: its header cannot be made.
   [[nodiscard]] bool tell_return(const mapping::ParsedHeader& header, Returned::News news);

@@ -13,7 +13,7 @@
 #include "mapping/store/directory.h"
 #include "smtp_sink.h"
 #include "submission/auth.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 #include "tests/temporary_folder.h"
 
 namespace kage::submission::test {

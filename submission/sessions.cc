@@ -1,5 +1,5 @@
 // The sessions of a worker: started, counted, ticked once a second, stopped.
-#include "submission/session.h"
+#include "submission/sessions.h"
 
 #include <algorithm>
 #include <unordered_set>

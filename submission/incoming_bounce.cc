@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "base/metrics.h"
+#include "submission/bounce_report.h"
 #include "submission/incoming.h"
-#include "submission/returned.h"
 
 namespace kage::submission {
 

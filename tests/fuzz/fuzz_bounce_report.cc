@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/text.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"
 

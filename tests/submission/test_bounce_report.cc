@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "message/encoded_word.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 using namespace kage;
 using namespace kage::submission;

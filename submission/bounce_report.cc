@@ -1,5 +1,5 @@
 // Reading delivery reports line by line (RFC 3464), and the words that replace them.
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 #include <fmt/format.h>
 
