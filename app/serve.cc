@@ -10,9 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>

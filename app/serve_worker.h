@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -66,7 +65,7 @@ class ServeWorker {
   mapping::Directory directory_;
   submission::NextHops hops_;
   submission::Authenticator authenticator_;
-  submission::SessionSet sessions_;
+  submission::Sessions sessions_;
   mapping::HeaderView view_;
   proxy::Sessions proxy_sessions_;
   http::Server http_;
