@@ -11,7 +11,7 @@
 
 #include "message/header.h"
 #include "net/stream.h"
-#include "submission/sessions.h"
+#include "submission/services.h"
 
 namespace kage::submission {
 

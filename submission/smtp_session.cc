@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/metrics.h"
 #include "base/text.h"
 #include "net/guarded.h"
 #include "net/proxy_protocol.h"

@@ -18,7 +18,7 @@
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/incoming.h"
-#include "submission/sessions.h"
+#include "submission/services.h"
 #include "submission/smtp_command.h"
 #include "submission/transaction.h"
 

@@ -14,7 +14,7 @@
 #include "message/address.h"
 #include "net/stream.h"
 #include "submission/answer.h"
-#include "submission/sessions.h"
+#include "submission/services.h"
 
 namespace kage::submission {
 

@@ -62,7 +62,7 @@ class SessionRig {
   Authenticator authenticator;
   net::LoginThrottle throttle;
   std::shared_ptr<tls::ServerContext> tls;
-  std::unique_ptr<SessionSet> sessions;
+  std::unique_ptr<Sessions> sessions;
   mapping::Routes routes;
 };
 
