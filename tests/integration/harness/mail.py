@@ -4,6 +4,8 @@ import re
 
 from .traces import find_pattern, find_traces  # noqa: F401  for those who look at messages
 
+FRONT = "mx.school.example"  # the mail system in front
+
 
 def message(sender, to, subject="Hello", body="Hello.\r\n", message_id=None, extra="", date=True):
     """Octets of a simple message; `extra` is whole header lines."""
@@ -17,6 +19,13 @@ def message(sender, to, subject="Hello", body="Hello.\r\n", message_id=None, ext
     lines += [line for line in extra.replace("\r\n", "\n").split("\n") if line]
     body = body if isinstance(body, bytes) else body.encode()
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def front_fields(mailbox):
+    """What the mail system in front writes on top of a message whose author it vouches for."""
+    return (f"Authentication-Results: {FRONT}; dmarc=pass header.from={mailbox.split('@')[1]}\r\n"
+            f"Received: from phone.test (phone.test [203.0.113.5]) by {FRONT}; "
+            "Thu, 01 Jan 2026 10:51:00 +0900\r\n").encode()
 
 
 def header_of(data):
