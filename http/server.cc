@@ -46,7 +46,7 @@ std::string encode(const Response& response, bool head, bool keep_alive) {
                        response.content.size());
   }
   out += fmt::format("Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                     response.kept ? "private, no-cache" : "no-store");
+                     response.cacheable ? "private, no-cache" : "no-store");
   for (const auto& [name, value] : response.fields) {
     out.append(name).append(": ");
     std::ranges::copy_if(value, std::back_inserter(out), [](char c) { return c >= ' ' && c < '\x7f'; });
