@@ -1,3 +1,4 @@
+// Lines of 76 characters are 57 octets each.
 #include "message/base64_lines.h"
 
 #include "base/text.h"

@@ -220,13 +220,16 @@ class Providers(Case):
         plain.start()
         self.addCleanup(plain.stop)
         self.addCleanup(secured.stop)
-        gateway = Gateway(self.space, name=name, next_hop_port=free_port())
+        certificate = authority.issue("mx.school.example", "localhost", file=f"{name}-mx")
+        gateway = Gateway(self.space, name=name, next_hop_port=free_port(), certificate=certificate)
         add_faces(gateway)
         gateway.config["provider"] = [{**provider(authority, secured.imaps, plain.pop3s, ["gmail.test"]),
                                        "imap_host": "127.0.0.1", "imap_port": plain.imaps,
                                        "pop3_host": "127.0.0.1", **more}]
         gateway.write_config()
-        return {line.split(" at ")[0] for line in gateway.check().stdout.splitlines() if "provider" in line}
+        result = gateway.check()
+        self.assertEqual(result.stderr, "")
+        return {line.split(" at ")[0] for line in result.stdout.splitlines() if "provider" in line}
 
     def test_a_provider_on_this_machine_without_tls(self):
         self.assertEqual(self.lines("none", imap_tls="none", pop3_tls="none"),
