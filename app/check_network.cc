@@ -88,16 +88,20 @@ net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options
   if (endpoint.starttls) {
     if (auto begun = co_await start_tls(**plain, service); !begun) co_return begun;
   }
-  auto stream = co_await tls::connect_tls(std::move(*plain), *context, endpoint.host, deadline);
-  if (!stream) co_return std::unexpected(stream.error());
+  net::StreamPtr stream = std::move(*plain);
+  if (!endpoint.plain) {
+    auto secured = co_await tls::connect_tls(std::move(stream), *context, endpoint.host, deadline);
+    if (!secured) co_return std::unexpected(secured.error());
+    stream = std::move(*secured);
+  }
   if (!endpoint.starttls) {
-    (*stream)->set_deadline(deadline);
-    net::BufferedReader reader(**stream);
+    stream->set_deadline(deadline);
+    net::BufferedReader reader(*stream);
     const auto greeting = co_await read_answer(reader, service, "*");
     if (!greeting) co_return std::unexpected(greeting.error());
     if (!*greeting) co_return fail(Errc::protocol, "an unfriendly greeting");
   }
-  (*stream)->close();
+  stream->close();
   co_return Result<>();
 }
 

@@ -15,7 +15,7 @@ namespace kage::app {
 net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions options,
                                    std::string ehlo_name);
 
-/// Connects, does TLS and reads the greeting; logs in as nobody.
+/// Connects, does TLS unless the endpoint is plain, and reads the greeting; logs in as nobody.
 net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options, tls::Service service,
                                    tls::Endpoint endpoint);
 

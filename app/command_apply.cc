@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "app/command_session.h"
 #include "app/commands.h"
@@ -88,19 +87,6 @@ std::string totals(const mapping::RouteSpec& spec) {
                      count_of(spec.addresses.size(), "public address"), count_of(members, "member"));
 }
 
-/// Whether to go on; prints why not.
-bool may_forget(const std::string& loss, const Command& command) {
-  if (loss.empty() || command.yes) return true;
-  if (!input_is_terminal()) {
-    print_error(fmt::format(
-        "kagemusha: {} would be forgotten for good; nothing was changed. Say --yes to allow it.\n", loss));
-    return false;
-  }
-  if (confirm(fmt::format("{} will be forgotten for good. Go on?", loss))) return true;
-  print("Nothing was changed.\n");
-  return false;
-}
-
 /// Tells all that a step would do. Returns what would be forgotten, in words; empty: nobody.
 std::string tell(const std::vector<mapping::RouteChange>& changes, const mapping::PhantomCensus& dying,
                  const mapping::RouteSpec& spec) {
@@ -132,7 +118,7 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
   const auto changes = mapping::diff_routes(*session.routes, spec);
   const auto dying = co_await count_removed(session, changes);
   if (!dying) {
-    print_error(fmt::format("kagemusha: {}\n", printable(dying.error().detail)));
+    print_failure(dying.error());
     co_return 1;
   }
   const std::string loss = tell(changes, *dying, spec);
@@ -140,10 +126,11 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
     if (!changes.empty()) print("Nothing was changed (--dry-run).\n");
     co_return 0;
   }
-  if (!may_forget(loss, command)) co_return kNotConfirmed;
   if (!loss.empty()) {
+    const std::string question = fmt::format("{} will be forgotten for good. Go on?", loss);
+    if (!may_forget(loss, question, command.yes)) co_return kNotConfirmed;
     if (auto noted = remember_purge(session.config); !noted) {
-      print_error(fmt::format("kagemusha: {}\n", noted.error().detail));
+      print_failure(noted.error());
       co_return 1;
     }
   }
@@ -154,10 +141,7 @@ net::Task<int> apply_spec(CommandSession& session, const Command& command, const
         [&progress](std::size_t now, std::size_t all) { progress->update(now, all); });
     progress.reset();
     if (!done) {
-      const bool conflict = done.error().code == Errc::conflict;
-      print_error(fmt::format("kagemusha: {}\n",
-                              conflict ? "somebody else changed the routes at the same time; run it again"
-                                       : printable(done.error().detail)));
+      print_change_failure(done.error());
       co_return 1;
     }
     print("Done.\n");

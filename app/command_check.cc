@@ -183,7 +183,7 @@ int check(const Config& config, const Command& command) {
   ignore_broken_pipes();
   protect_memory();
   Report report;
-  // What is wrong in it was printed, and ended the command, before.
+  // main() has already printed any problem and exited.
   report.line("configuration " + config.file, {});
   check_certificates(config, report);
   check_secrets(config, report);

@@ -19,8 +19,7 @@ constexpr const char* kAbout =
     "To begin: write kagemusha.toml (docs/configuration.md) and a routes file (docs/routes.md), then\n"
     "  kagemusha check            look whether everything it needs is there\n"
     "  kagemusha serve            run the gateway\n"
-    "  kagemusha apply ROUTES     tell it who stands behind which public address\n"
-    "";
+    "  kagemusha apply ROUTES     tell it who stands behind which public address\n";
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not allowed to forget.";

@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "app/command_session.h"
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "base/clock.h"
 #include "mapping/store/phantom_list.h"
-#include "message/address.h"
 
 namespace kage::app {
 namespace {
@@ -88,27 +86,22 @@ class Rows {
 };
 
 /// The members whose phantoms are wanted; none when what was asked for does not exist, which is then said.
-std::unordered_set<mapping::MemberId> wanted_members(const mapping::PublicAddress* address,
+std::unordered_set<mapping::MemberId> wanted_members(const mapping::PublicAddress& address,
                                                      const Command& command) {
   std::unordered_set<mapping::MemberId> members;
-  if (address == nullptr) {
-    print_error(fmt::format("kagemusha: no public address {}\n", printable(command.address)));
+  if (!command.mailbox.empty()) {
+    if (const auto* member = find_member(address, command.mailbox)) members.insert(member->id);
     return members;
   }
-  const auto mailbox = message::parse_address(command.mailbox);
-  for (const mapping::Member* member : address->members) {
-    if (command.mailbox.empty() || (mailbox && member->mailbox_canonical == mailbox->canonical())) {
-      members.insert(member->id);
-    }
-  }
-  if (members.empty()) print_error("kagemusha: there is no such member\n");
+  for (const mapping::Member* member : address.members) members.insert(member->id);
+  if (members.empty()) print_error("kagemusha: nobody stands behind this public address\n");
   return members;
 }
 
 net::Task<int> list(CommandSession& session, const Command& command) {
-  const auto wanted = message::parse_address(command.address);
-  const auto* address = wanted ? session.routes->find_address(wanted->canonical()) : nullptr;
-  auto members = wanted_members(address, command);
+  const auto* address = find_address(*session.routes, command.address);
+  if (address == nullptr) co_return 1;
+  auto members = wanted_members(*address, command);
   if (members.empty()) co_return 1;
   if (!command.all && !address->spec.collect) {
     print_error(

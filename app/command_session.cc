@@ -10,6 +10,7 @@
 #include "app/process.h"
 #include "app/terminal.h"
 #include "base/log.h"
+#include "message/address.h"
 
 namespace kage::app {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::size_t kQuietKeys = 20'000;
 
 std::string pending_file(const Config& config) {
   return config.state_dir + "/purge-pending";
-}
-
-void print_failure(const Error& error) {
-  const std::string_view detail =
-      error.detail.empty() ? to_string(error.code) : std::string_view(error.detail);
-  print_error(fmt::format("kagemusha: {}\n", printable(detail)));
 }
 
 struct Run {
@@ -80,6 +75,46 @@ int run_command(const Config& config, std::string name, bool may_create, Command
   return run.exit_code;
 }
 
+void print_failure(const Error& error) {
+  const std::string_view detail =
+      error.detail.empty() ? to_string(error.code) : std::string_view(error.detail);
+  print_error(fmt::format("kagemusha: {}\n", printable(detail)));
+}
+
+void print_change_failure(const Error& error) {
+  if (error.code != Errc::conflict) return print_failure(error);
+  print_error("kagemusha: somebody else changed the routes at the same time; run it again\n");
+}
+
+const mapping::PublicAddress* find_address(const mapping::RouteTable& routes, const std::string& text) {
+  const auto wanted = message::parse_address(text);
+  const auto* found = wanted ? routes.find_address(wanted->canonical()) : nullptr;
+  if (found == nullptr) print_error(fmt::format("kagemusha: no public address {}\n", printable(text)));
+  return found;
+}
+
+const mapping::Member* find_member(const mapping::PublicAddress& address, const std::string& text) {
+  const auto wanted = message::parse_address(text);
+  const std::string canonical = wanted ? wanted->canonical() : std::string();
+  const auto found = std::ranges::find(address.members, canonical, &mapping::Member::mailbox_canonical);
+  if (found != address.members.end()) return *found;
+  print_error(fmt::format("kagemusha: no member {} behind {}\n", printable(text),
+                          printable(address.spec.address.spelling)));
+  return nullptr;
+}
+
+bool may_forget(std::string_view loss, const std::string& question, bool yes) {
+  if (yes) return true;
+  if (!input_is_terminal()) {
+    print_error(fmt::format(
+        "kagemusha: {} would be forgotten for good; nothing was changed. Say --yes to allow it.\n", loss));
+    return false;
+  }
+  if (confirm(question)) return true;
+  print("Nothing was changed.\n");
+  return false;
+}
+
 std::vector<std::string> provider_names(const Config& config) {
   std::vector<std::string> names;
   for (const auto& provider : config.providers) names.push_back(provider.name);
@@ -87,8 +122,8 @@ std::vector<std::string> provider_names(const Config& config) {
 }
 
 Result<> remember_purge(const Config& config) {
-  return write_file_atomically(pending_file(config),
-                               "Forgotten members' data may be left in Redis or its files.\n");
+  return write_file_durably(pending_file(config),
+                            "Forgotten members' data may be left in Redis or its files.\n");
 }
 
 bool purge_pending(const Config& config) {

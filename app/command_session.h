@@ -37,6 +37,20 @@ int run_command(const Config& config, std::string name, bool may_create, Command
 /// Names of the configuration's providers, for routes files.
 std::vector<std::string> provider_names(const Config& config);
 
+/// Prints why a command failed. Of routes that were to be changed, print_change_failure() also knows what to
+/// do when somebody else changed them meanwhile.
+void print_failure(const Error& error);
+void print_change_failure(const Error& error);
+
+/// A public address as the operator wrote it; null, and a line that says so, when there is none.
+const mapping::PublicAddress* find_address(const mapping::RouteTable& routes, const std::string& text);
+/// The same for a mailbox behind it.
+const mapping::Member* find_member(const mapping::PublicAddress& address, const std::string& text);
+
+/// Whether a step may be done by which `loss` is forgotten: `yes` (--yes) was said, or the terminal's user
+/// answers `question` so. Prints why not.
+bool may_forget(std::string_view loss, const std::string& question, bool yes);
+
 /// What dies with members, counted before they are forgotten; on a large Redis estimated.
 net::Task<Result<mapping::PhantomCensus>> count_dying(CommandSession& session,
                                                       std::vector<mapping::MemberId> members);

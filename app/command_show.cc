@@ -2,13 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "app/command_session.h"
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "mapping/routes/address_policy.h"
-#include "message/address.h"
 
 namespace kage::app {
 namespace {
@@ -105,12 +103,8 @@ net::Task<int> show_routes(CommandSession& session, const Command& command) {
     std::ranges::sort(addresses, {},
                       [](const auto* address) { return std::string_view(address->canonical); });
   } else {
-    const auto wanted = message::parse_address(command.address);
-    const auto* found = wanted ? session.routes->find_address(wanted->canonical()) : nullptr;
-    if (found == nullptr) {
-      print_error(fmt::format("kagemusha: no public address {}\n", printable(command.address)));
-      co_return 1;
-    }
+    const auto* found = find_address(*session.routes, command.address);
+    if (found == nullptr) co_return 1;
     addresses.push_back(found);
   }
   if (command.json) {

@@ -19,7 +19,7 @@
 #include "proxy/sessions.h"
 #include "submission/auth.h"
 #include "submission/next_hop.h"
-#include "submission/session.h"
+#include "submission/services.h"
 
 namespace kage::app {
 

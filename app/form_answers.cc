@@ -192,9 +192,9 @@ http::Response form_page(std::string_view title, std::string_view token, unsigne
       "<input type=\"hidden\" name=\"_token\" value=\"{}\">\n<p><button>{}</button></p>\n</form>\n",
       shown, say("Your name", "お名前"), say("Your e-mail address", "メールアドレス"), say("Subject", "件名"),
       say("Message", "本文"), files, token, say("Send", "送信"));
-  // The page that comes back with what was written has to have its token still.
+  // A browser that goes back shows this page again; its token must still be the same.
   http::Response response = page(200, shown, body, japanese);
-  response.kept = true;
+  response.cacheable = true;
   return response;
 }
 

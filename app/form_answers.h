@@ -18,18 +18,18 @@ enum class FormOutcome : std::uint8_t {
   refused,
   malformed,
   unknown_field,
-  twice,
+  twice,  ///< one field a second time
   file_in_text,
   charset,
-  control,
+  control,  ///< a control character where none belongs
   too_long,
   no_email,
   bad_email,
   no_message,
   bad_redirect,
-  trapped,
+  trapped,  ///< the field that people do not see is filled in
   too_fast,
-  stale,
+  stale,  ///< no token, or one that is not good any more
   wrong_origin,
   no_form,
   wrong_method,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "mapping/keys/keys.h"
+#include "message/base64_lines.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 
@@ -15,7 +16,6 @@ namespace kage::app {
 namespace {
 
 constexpr std::size_t kDigits = 8;
-constexpr std::size_t kBase64Line = 76;  // RFC 2045 §6.8
 
 /// "1234-5678"
 std::string shown(std::string_view code) {
@@ -87,10 +87,7 @@ CodeMail write_code_mail(const mapping::PublicAddress& from, const message::Addr
     mail.body = std::move(text);
     return mail;
   }
-  text = base64(text);
-  for (std::size_t at = 0; at < text.size(); at += kBase64Line) {
-    mail.body.append(text, at, kBase64Line).append("\r\n");
-  }
+  message::append_base64_lines(mail.body, text);
   return mail;
 }
 

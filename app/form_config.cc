@@ -1,13 +1,11 @@
 // From checked settings to FormOptions.
 #include "app/form_config.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace kage::app {
 
-FormOptions build_form_options(const SectionValues& values, Problems& problems) {
+FormOptions build_form_options(ConfigContext& context, const SectionValues& values) {
   FormOptions form;
   form.origins = values.list("origins");
   form.max_size = static_cast<std::size_t>(values.number("max_size"));
@@ -15,29 +13,23 @@ FormOptions build_form_options(const SectionValues& values, Problems& problems) 
   form.max_memory = static_cast<std::size_t>(values.number("max_memory"));
   form.max_connections = static_cast<std::size_t>(values.number("max_connections"));
   form.require_token = values.flag("require_token");
-  form.min_time = net::Millis(values.number("min_time"));
-  form.max_time = net::Millis(values.number("max_time"));
-  form.rate_window = net::Millis(values.number("rate_window"));
+  form.min_time = millis(values, "min_time");
+  form.max_time = millis(values, "max_time");
+  form.rate_window = millis(values, "rate_window");
   form.rate_network = static_cast<unsigned>(values.number("rate_network"));
   form.rate_address = static_cast<unsigned>(values.number("rate_address"));
   form.rate_email = static_cast<unsigned>(values.number("rate_email"));
-  form.content_timeout = net::Millis(values.number("content_timeout"));
-  form.delivery_timeout = net::Millis(values.number("delivery_timeout"));
-  for (const std::string& text : values.list("proxies")) {
-    // Checked by the settings reader.
-    if (auto network = net::Network::parse(text)) form.proxies.push_back(std::move(*network));
-  }
-  const auto wrong = [&](std::string_view key, std::string_view found, std::string_view allowed) {
-    problems.add(std::max<std::size_t>(1, values.line(key)), fmt::format("form.{}", key), found, allowed);
-  };
+  form.content_timeout = millis(values, "content_timeout");
+  form.delivery_timeout = millis(values, "delivery_timeout");
+  form.proxies = networks(values.list("proxies"));
   if (form.origins.size() > 1 && std::ranges::find(form.origins, "*") != form.origins.end()) {
-    wrong("origins", "\"*\" and others", "a list of origins, or [\"*\"] alone");
+    context.wrong(values, "origins", "\"*\" and others", "a list of origins, or [\"*\"] alone");
   }
   if (form.min_time >= form.max_time) {
-    wrong("min_time", write_duration(values.number("min_time")), "less than max_time");
+    context.wrong(values, "min_time", write_duration(values.number("min_time")), "less than max_time");
   }
   if (form.max_size > form.max_memory) {
-    wrong("max_size", write_size(values.number("max_size")), "at most max_memory");
+    context.wrong(values, "max_size", write_size(values.number("max_size")), "at most max_memory");
   }
   return form;
 }

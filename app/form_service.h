@@ -15,22 +15,25 @@
 
 namespace kage::app {
 
+/// The defaults are those of the settings table.
 struct FormOptions {
-  std::vector<std::string> origins;  ///< that may post and be gone on to; "*" alone: all may post
-  std::size_t max_size = 10u << 20;  ///< octets of one post
-  unsigned max_files = 5;
+  /// Web origins whose pages may post, and to which a visitor may be redirected; "*" alone: any page, no
+  /// redirects.
+  std::vector<std::string> origins;
+  std::size_t max_size = 10u << 20;    ///< octets of one post
+  unsigned max_files = 5;              ///< of one post
   std::size_t max_memory = 64u << 20;  ///< octets of all posts of a worker
   std::size_t max_connections = 500;   ///< of a worker
   bool require_token = true;
-  net::Millis min_time{3'000};
-  net::Millis max_time{12 * 3'600'000};
-  net::Millis rate_window{3'600'000};
-  unsigned rate_network = 30;
-  unsigned rate_address = 200;
-  unsigned rate_email = 5;
-  net::Millis content_timeout{60'000};
-  net::Millis delivery_timeout{50'000};
-  std::vector<net::Network> proxies;
+  net::Millis min_time{3'000};           ///< from opening a form to its post: faster is no person
+  net::Millis max_time{12 * 3'600'000};  ///< how long a token is good for
+  net::Millis rate_window{3'600'000};    ///< what the next three count in
+  unsigned rate_network = 30;            ///< posts from one /24 or /64
+  unsigned rate_address = 200;           ///< posts to one public address
+  unsigned rate_email = 5;               ///< codes to one visitor's address
+  net::Millis content_timeout{60'000};   ///< for a post to arrive, beside 1 s for each 8 kB
+  net::Millis delivery_timeout{50'000};  ///< for the next hops; then the visitor is asked to try again
+  std::vector<net::Network> proxies;     ///< whose X-Forwarded-For tells the visitor's address
 };
 
 /// What all workers count together.

@@ -1,9 +1,8 @@
 // What is wrong with a file that a person wrote, all of it together (contract R9.2).
 //
 // A problem is one line: "FILE:LINE: WHERE: found FOUND; allowed: ALLOWED", or "FILE: row N, WHERE: …" of a
-// spreadsheet's file. Values of secret keys never get
-// in here; addresses may, since the file is the operator's own and the text goes to the operator's terminal
-// only.
+// spreadsheet's file. Values of secret keys never get in here; addresses may, since the file is the
+// operator's own and the text goes to the operator's terminal only.
 #pragma once
 
 #include <cstddef>

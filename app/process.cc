@@ -43,6 +43,29 @@ Error system_error(const std::string& path) {
                path + ": " + std::strerror(code) + (denied ? owner_hint(path) : "")};
 }
 
+bool write_all(int fd, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written == 0) errno = ENOSPC;
+    if (written <= 0) return false;
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+/// So that the file's new name survives a loss of power too.
+Result<> sync_folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::absolute(path).parent_path().string();
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return std::unexpected(system_error(folder));
+  Result<> done;
+  // EINVAL: a file system that syncs no folders.
+  if (::fsync(fd) != 0 && errno != EINVAL) done = std::unexpected(system_error(folder));
+  ::close(fd);
+  return done;
+}
+
 /// A folder that is there, and ours.
 Result<> check_folder(const std::string& path, const struct stat& now) {
   if (!S_ISDIR(now.st_mode)) return fail(Errc::io, path + ": not a folder");
@@ -145,16 +168,17 @@ Result<> closed_to_others(const std::string& path) {
   return fail(Errc::denied, "every user may read it; chmod o= " + real.string());
 }
 
-Result<> write_file_atomically(const std::string& path, const std::string& content) {
+Result<> write_file_durably(const std::string& path, const std::string& content) {
   const std::string temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return std::unexpected(system_error(temporary));
-  const ssize_t written = ::write(fd, content.data(), content.size());
-  const bool whole = written >= 0 && static_cast<std::size_t>(written) == content.size();
-  if (::close(fd) != 0 || !whole || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    return std::unexpected(system_error(path));
-  }
-  return {};
+  Result<> done;
+  if (!write_all(fd, content) || ::fsync(fd) != 0) done = std::unexpected(system_error(path));
+  ::close(fd);
+  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) done = std::unexpected(system_error(path));
+  if (done) return sync_folder_of(path);
+  ::unlink(temporary.c_str());
+  return done;
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -33,8 +33,9 @@ Result<> own_content(const std::string& folder);
 /// file that is not there is nobody's to read.
 Result<> closed_to_others(const std::string& path);
 
-/// Replaces a file in one step. The error names the path.
-Result<> write_file_atomically(const std::string& path, const std::string& content);
+/// Replaces a file in one step; once this has returned the new content survives a loss of power. After a
+/// failure nothing is left beside the file. The error names the path.
+Result<> write_file_durably(const std::string& path, const std::string& content);
 
 /// An exclusive lock on a file, held until destroyed or the process ends (flock(2)).
 class FileLock {

@@ -40,7 +40,7 @@ std::string half_width(std::string_view text) {
   return out;
 }
 
-bool printable(std::string_view text) {
+bool is_printable(std::string_view text) {
   return message::is_valid_utf8(text) && std::ranges::none_of(text, is_control);
 }
 
@@ -72,7 +72,7 @@ std::optional<message::Address> RoutesBuilder::read_address(const std::string& w
 std::string RoutesBuilder::display_name(const std::string& where, const RouteText& text) {
   if (text.value.size() > kMaxName) {
     problems_.add(text.line, where, fmt::format("{} octets", text.value.size()), "at most 200 octets");
-  } else if (!printable(text.value)) {
+  } else if (!is_printable(text.value)) {
     problems_.add(text.line, where, quote(text.value), "a name of one line, without control characters");
   } else if (!message::find_addresses(text.value).empty()) {
     // It would show an address to correspondents (contract R3.2).
@@ -201,7 +201,7 @@ void RoutesBuilder::add_member(std::size_t address, const RawMember& raw) {
   mapping::MemberSpec member;
   member.name = display_name(prefix + "name", raw.name);
   member.login = raw.login.value;
-  if (!printable(member.login) || member.login.size() > 320) {
+  if (!is_printable(member.login) || member.login.size() > 320) {
     problems_.add(raw.login.line, prefix + "login", quote(member.login),
                   "a login of one line and at most 320 octets");
   }

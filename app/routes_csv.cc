@@ -13,8 +13,24 @@
 namespace kage::app {
 namespace {
 
-constexpr std::array<std::string_view, 8> kColumns = {
-    "address", "display_name", "mailbox", "name", "login", "password_hash", "provider", "phantom_domain"};
+/// Places in columns_known(). The policies follow.
+namespace column {
+enum : std::size_t {
+  address,
+  display_name,
+  mailbox,
+  name,
+  login,
+  password_hash,
+  provider,
+  phantom_domain,
+  policies
+};
+}
+
+constexpr auto kColumns = std::to_array<std::string_view>(
+    {"address", "display_name", "mailbox", "name", "login", "password_hash", "provider", "phantom_domain"});
+static_assert(kColumns.size() == column::policies);
 
 /// All columns there are: those above, then one for each policy. "name" is the member's, as in TOML.
 std::vector<std::string_view> columns_known() {
@@ -68,7 +84,7 @@ std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
     }
     columns.push_back(index);
   }
-  for (const std::size_t needed : {std::size_t{0}, std::size_t{2}}) {
+  for (const std::size_t needed : {std::size_t{column::address}, std::size_t{column::mailbox}}) {
     if (std::ranges::find(columns, needed) == columns.end()) {
       problems.add(row.row, "header", fmt::format("no column {}", quote(kColumns[needed])),
                    "the columns address and mailbox at least");
@@ -80,7 +96,7 @@ std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
 
 void read_row(const CsvRow& row, const std::vector<std::size_t>& columns, RoutesBuilder& builder,
               Problems& problems) {
-  std::vector<RouteText> texts(kColumns.size() + mapping::address_policies().size());
+  std::vector<RouteText> texts(column::policies + mapping::address_policies().size());
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string_view text = trim_cell(row.fields[i]);
     if (text.empty()) continue;
@@ -90,23 +106,23 @@ void read_row(const CsvRow& row, const std::vector<std::size_t>& columns, Routes
       continue;
     }
     // Spreadsheets write TRUE for what was typed as true.
-    const bool policy = columns[i] >= kColumns.size();
+    const bool policy = columns[i] >= column::policies;
     texts[columns[i]] = {policy ? lower(text) : std::string(text), row.row};
   }
   RawAddress address;
   address.line = row.row;
-  address.address = texts[0];
-  address.display_name = texts[1];
-  for (std::size_t i = 0; i < address.policies.size(); ++i) address.policies[i] = texts[kColumns.size() + i];
+  address.address = texts[column::address];
+  address.display_name = texts[column::display_name];
+  for (std::size_t i = 0; i < address.policies.size(); ++i) address.policies[i] = texts[column::policies + i];
   RawMember member;
   member.line = row.row;
-  member.mailbox = texts[2];
-  member.name = texts[3];
-  member.login = texts[4];
-  member.password_hash = texts[5];
-  member.provider = texts[6];
+  member.mailbox = texts[column::mailbox];
+  member.name = texts[column::name];
+  member.login = texts[column::login];
+  member.password_hash = texts[column::password_hash];
+  member.provider = texts[column::provider];
   const std::size_t index = builder.add_address(address, true);
-  builder.set_phantom_domain(index, texts[7]);
+  builder.set_phantom_domain(index, texts[column::phantom_domain]);
   builder.add_member(index, member);
 }
 
@@ -139,8 +155,7 @@ std::string decode(std::string_view text, RoutesEncoding encoding, Problems& pro
   return out;
 }
 
-/// Whether the row has the columns of the header; a row of nothing has not to. Cells without content behind
-/// the last column are no matter.
+/// Whether the row has as many cells as the header; empty cells behind the last column are ignored.
 bool fits(const CsvRow& row, std::size_t columns, Problems& problems) {
   std::size_t used = row.fields.size();
   while (used > columns && trim_cell(row.fields[used - 1]).empty()) --used;
@@ -155,18 +170,15 @@ LeftOut left_out_of(const std::vector<std::size_t>& columns) {
   const auto lacks = [&columns](std::size_t column) {
     return std::ranges::find(columns, column) == columns.end();
   };
-  const auto lacks_name = [&](std::string_view name) {
-    return lacks(static_cast<std::size_t>(std::ranges::find(kColumns, name) - kColumns.begin()));
-  };
-  LeftOut left_out{.display_name = lacks_name("display_name"),
-                   .phantom_domain = lacks_name("phantom_domain"),
-                   .name = lacks_name("name"),
-                   .login = lacks_name("login"),
-                   .password_hash = lacks_name("password_hash"),
-                   .provider = lacks_name("provider"),
+  LeftOut left_out{.display_name = lacks(column::display_name),
+                   .phantom_domain = lacks(column::phantom_domain),
+                   .name = lacks(column::name),
+                   .login = lacks(column::login),
+                   .password_hash = lacks(column::password_hash),
+                   .provider = lacks(column::provider),
                    .policies = {}};
   for (std::size_t i = 0; i < mapping::address_policies().size(); ++i) {
-    left_out.policies.push_back(lacks(kColumns.size() + i));
+    left_out.policies.push_back(lacks(column::policies + i));
   }
   return left_out;
 }

@@ -10,9 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -145,7 +143,7 @@ Result<> Process::write_ready_file(const std::string& path) const {
                         to_string(listen.face), listen.address, ports_[i]);
   }
   text += fmt::format("],\"pid\":{}}}\n", ::getpid());
-  return write_file_atomically(path, text);
+  return write_file_durably(path, text);
 }
 
 void Process::log_listeners() const {

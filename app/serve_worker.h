@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,7 +16,7 @@
 #include "proxy/sessions.h"
 #include "proxy/upstream.h"
 #include "submission/local_mail.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 #include "tls/server_context.h"
 
 namespace kage::app {
@@ -66,7 +65,7 @@ class ServeWorker {
   mapping::Directory directory_;
   submission::NextHops hops_;
   submission::Authenticator authenticator_;
-  submission::SessionSet sessions_;
+  submission::Sessions sessions_;
   mapping::HeaderView view_;
   proxy::Sessions proxy_sessions_;
   http::Server http_;

@@ -318,7 +318,7 @@ SettingsDocument read_settings(const TomlNode& root, const std::string& folder, 
 
 const SettingValue& SectionValues::operator[](std::string_view key) const {
   const auto at = values_.find(key);
-  // A key that is not in the table is a defect of config.cc.
+  // A key that is not in the table is a defect of config*.cc.
   if (at == values_.end()) throw std::logic_error("no such setting: " + std::string(key));
   read_.insert(at->first);
   return at->second;

@@ -1,7 +1,7 @@
 // The table of all configuration keys, and the reader that checks a file against it (contract R9.2).
 //
 // Everything about a key stands in one row: its type, range, default and help. The documentation
-// (docs/configuration.md) is printed from the same rows. What needs two keys to judge is in config.cc.
+// (docs/configuration.md) is printed from the same rows. What needs two keys to judge is in config*.cc.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,6 @@
 // Prints docs/configuration.md from the settings table.
 #include <fmt/format.h>
 
-#include <iterator>
-
 #include "app/settings.h"
 
 namespace kage::app {

@@ -1,6 +1,5 @@
 // All configuration keys as data. Defaults of [limits] and [[next_hop]] equal those of the structures they
 // fill; a test compares them.
-#include <array>
 
 #include "app/settings.h"
 

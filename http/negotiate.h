@@ -12,7 +12,7 @@
 
 namespace kage::http {
 
-/// Whether an Accept field (RFC 9110 §12.5.1) asks for JSON before HTML; a lack of it and "*/*" do not.
+/// Whether an Accept field (RFC 9110 §12.5.1) asks for JSON before HTML. An absent field and "*/*" do not.
 bool prefers_json(std::string_view accept);
 /// Whether an Accept-Language field (RFC 9110 §12.5.4) has Japanese before English.
 bool prefers_japanese(std::string_view accept_language);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "net/guarded.h"
 #include "tls/tls_stream.h"
 
 namespace kage::http {
@@ -45,7 +46,7 @@ std::string encode(const Response& response, bool head, bool keep_alive) {
                        response.content.size());
   }
   out += fmt::format("Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                     response.kept ? "private, no-cache" : "no-store");
+                     response.cacheable ? "private, no-cache" : "no-store");
   for (const auto& [name, value] : response.fields) {
     out.append(name).append(": ");
     std::ranges::copy_if(value, std::back_inserter(out), [](char c) { return c >= ' ' && c < '\x7f'; });
@@ -114,6 +115,8 @@ struct Server::State {
 
   static net::Task<void> serve(std::shared_ptr<State> state, At at, net::StreamPtr lower,
                                std::shared_ptr<tls::ServerContext> tls);
+  static net::Task<void> converse(std::shared_ptr<State> state, Connection& connection, net::StreamPtr lower,
+                                  std::shared_ptr<tls::ServerContext> tls);
   static net::Task<bool> one_request(std::shared_ptr<State> state, Connection& connection, Running& running);
   static net::Task<bool> read_request(State& state, Connection& connection, Running& running);
   static net::Task<bool> read_more(State& state, Connection& connection, Running& running);
@@ -256,22 +259,28 @@ net::Task<bool> Server::State::one_request(std::shared_ptr<State> state, Connect
   co_return written && !last && !state->stopping;
 }
 
-net::Task<void> Server::State::serve(std::shared_ptr<State> state, At at, net::StreamPtr lower,
-                                     std::shared_ptr<tls::ServerContext> tls) {
+/// The handshake, then one request after another.
+net::Task<void> Server::State::converse(std::shared_ptr<State> state, Connection& connection,
+                                        net::StreamPtr lower, std::shared_ptr<tls::ServerContext> tls) {
   if (tls) {
     const net::TimePoint until = state->loop.now() + state->options.handshake_timeout;
     auto accepted = co_await tls::accept_tls(std::move(lower), std::move(tls), until);
-    if (accepted) at->stream = std::move(*accepted);
+    if (accepted) connection.stream = std::move(*accepted);
   } else {
-    at->stream = std::move(lower);
+    connection.stream = std::move(lower);
   }
   const auto content = state->maker ? RequestParser::Content::taken : RequestParser::Content::refused;
-  bool going_on = at->stream != nullptr;
+  bool going_on = connection.stream != nullptr;
   for (std::size_t requests = 0; going_on && requests < state->options.max_requests; ++requests) {
     // On the heap, and gone before the connection idles: an idle connection owns no buffer.
     const auto running = std::make_unique<Running>(content);
-    going_on = co_await one_request(state, *at, *running) && !state->stopping;
+    going_on = co_await one_request(state, connection, *running) && !state->stopping;
   }
+}
+
+net::Task<void> Server::State::serve(std::shared_ptr<State> state, At at, net::StreamPtr lower,
+                                     std::shared_ptr<tls::ServerContext> tls) {
+  (void)co_await net::guarded(converse(state, *at, std::move(lower), std::move(tls)));
   if (at->stream) at->stream->close();
   state->connections.erase(at);
   if (state->connections.empty()) state->empty.set();

@@ -25,7 +25,7 @@ struct Response {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string content;
-  bool kept = false;  ///< whether a browser may show it again when its user goes back
+  bool cacheable = false;  ///< by the browser, to show it again when its user goes back
   /// Further fields. What cannot stand in a field's value is dropped, so that nothing can inject a field.
   std::vector<std::pair<std::string_view, std::string>> fields{};
 };
@@ -33,8 +33,9 @@ struct Response {
 /// Answers a GET or HEAD; other methods never get here.
 using Handler = std::function<Response(const Request&)>;
 
-/// One request and its content, in this order: begin, take as often as needed, finish. A response before
-/// finish() is the answer: what content is left is read and dropped, within bounds, so that it is seen.
+/// One request and its content, in this order: begin, take as often as needed, finish. A response from
+/// begin() or take() is final: the remaining content is read and dropped, within bounds, so that the client
+/// can read the response.
 class Exchange {
  public:
   virtual ~Exchange() = default;

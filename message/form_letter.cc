@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "message/base64_lines.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
@@ -17,8 +18,7 @@ namespace kage::message {
 namespace {
 
 constexpr std::size_t kMaxFileName = 255;
-constexpr std::size_t kLine = 57;            // octets that make a base64 line of 76
-constexpr std::size_t kPiece = kLine * 800;  // of content for one next()
+constexpr std::size_t kPiece = kBase64LineOctets * 800;  // of content for one next()
 constexpr std::size_t kMaxPlainLine = 76;
 
 /// None named: UTF-8.
@@ -202,12 +202,6 @@ bool is_plain(std::string_view text) {
     if (line > kMaxPlainLine + 2) return false;
   }
   return true;
-}
-
-void append_base64_lines(std::string& out, std::string_view octets) {
-  for (std::size_t at = 0; at < octets.size(); at += kLine) {
-    out.append(base64(octets.substr(at, kLine))).append("\r\n");
-  }
 }
 
 std::string text_fields(bool plain) {

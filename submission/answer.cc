@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/metrics.h"
-#include "base/text.h"
+#include "submission/enhanced_status.h"
 
 namespace kage::submission {
 namespace {
@@ -80,16 +80,6 @@ const Row& row(Answer answer) {
   return kTable[static_cast<std::size_t>(answer)];
 }
 
-/// RFC 3463 §2: class "." subject "." detail, the last two of one to three digits.
-bool is_status(std::string_view status, char wanted_class) {
-  if (status.size() < 5 || status[0] != wanted_class || status[1] != '.') return false;
-  status.remove_prefix(2);
-  const std::size_t dot = status.find('.');
-  if (dot == std::string_view::npos) return false;
-  return dot <= 3 && status.size() - dot - 1 <= 3 && parse_number(status.substr(0, dot)).has_value() &&
-         parse_number(status.substr(dot + 1)).has_value();
-}
-
 std::string with_status(std::string_view code, std::string_view status, std::string_view text) {
   std::string out;
   out.append(code).append(" ").append(status).append(" ").append(text).append("\r\n");
@@ -157,12 +147,9 @@ bool is_client_error(Answer answer) {
   return row(answer).client_error;
 }
 
-bool is_permanent(Answer answer) {
-  return row(answer).line[0] == '5';
-}
-
 std::string deferred_line(std::string_view status) {
-  return with_status("451", is_status(status, '4') ? status : "4.4.0", "Delivery deferred, try again later");
+  return with_status("451", is_enhanced_status(status, '4') ? status : "4.4.0",
+                     "Delivery deferred, try again later");
 }
 
 std::string refused_line(std::string_view status) {
@@ -170,7 +157,7 @@ std::string refused_line(std::string_view status) {
 }
 
 std::string_view refused_status(std::string_view status) {
-  return is_status(status, '5') ? status : "5.0.0";
+  return is_enhanced_status(status, '5') ? status : "5.0.0";
 }
 
 }  // namespace kage::submission

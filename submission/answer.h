@@ -71,8 +71,6 @@ void count_refusal(Answer answer);
 
 /// Whether it counts towards the errors that a client may make.
 bool is_client_error(Answer answer);
-/// Whether the code begins with 5: the client should not try again.
-bool is_permanent(Answer answer);
 
 /// "451 4.x.y …" or "554 5.x.y …" with the status of one of the copies; a status that does not have the form
 /// of RFC 3463, or not this class, becomes "4.4.0" or "5.0.0".

@@ -11,7 +11,7 @@
 
 #include "message/header.h"
 #include "net/ip.h"
-#include "submission/session.h"
+#include "submission/services.h"
 
 namespace kage::submission {
 

@@ -15,7 +15,7 @@ namespace {
 /// in one write together with its header and its final dot.
 constexpr std::size_t kPiece = 16UL * 1024;
 constexpr std::size_t kGather = 32UL * 1024;
-/// Lanes for each message a second that a next hop takes: it may take so many seconds for one message.
+/// Lanes per message-a-second of a rate-limited hop: assumes that one transaction takes up to four seconds.
 constexpr std::size_t kLanesARate = 4;
 
 void drop_ended(Group& group) {

@@ -14,7 +14,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "submission/author.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 namespace kage::submission {
 namespace {
@@ -25,11 +25,11 @@ constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
 constexpr net::Millis kWriteTime{5};  // how long headers may be written in one go
 
-net::Task<void> nothing() {
+}  // namespace
+
+net::Task<void> Incoming::nothing() {
   co_return;
 }
-
-}  // namespace
 
 Incoming::Incoming(const Services& services, std::shared_ptr<Activity> activity, Origin origin,
                    ClientEnvelope envelope)
@@ -61,8 +61,8 @@ net::Task<void> Incoming::feed(std::string_view octets) {
   }
   if (refusal_ || octets.empty()) co_return;
   EVP_DigestUpdate(hash_.get(), octets.data(), octets.size());
-  if (plan_->returned_to() != nullptr) {
-    returned_.append(octets.substr(0, kReturnedRead - std::min(kReturnedRead, returned_.size())));
+  if (plan_->bounced_to() != nullptr) {
+    bounce_.append(octets.substr(0, kBounceRead - std::min(kBounceRead, bounce_.size())));
   } else if (delivery_) {
     co_await delivery_->write(octets);
   }
@@ -95,7 +95,7 @@ net::Task<void> Incoming::begin() {
     refuse(*refusal);
     co_return;
   }
-  if (plan_->returned_to() != nullptr) co_return;  // its body tells what the copy says (incoming_returned.cc)
+  if (plan_->bounced_to() != nullptr) co_return;  // its body tells what the copy says (incoming_bounce.cc)
   co_await make_delivery();
   if (!delivery_) co_return;
   set_time();
@@ -199,7 +199,7 @@ std::optional<Answer> Incoming::sort_again(mapping::Routes routes) {
 /// A header that names a thousand people is written a thousand times: others have their turn in between.
 net::Task<void> Incoming::make_delivery() {
   DeliveryOptions options;
-  if (plan_->returned_to() == nullptr) options.size_estimate = envelope_.size;
+  if (plan_->bounced_to() == nullptr) options.size_estimate = envelope_.size;
   options.body_8bit = envelope_.body_8bit;
   options.spool_dir = services_.options.spool_dir;
   const std::string received =
@@ -312,7 +312,7 @@ net::Task<std::string> Incoming::finish() {
     header_done_ = true;
     co_await begin();
   }
-  if (!refusal_ && plan_->returned_to() != nullptr && !co_await write_returned()) refuse(Answer::no_mapping);
+  if (!refusal_ && plan_->bounced_to() != nullptr && !co_await write_bounce()) refuse(Answer::no_mapping);
   if (refusal_) {
     if (refusal_ == Answer::no_such_user) metrics::add(metrics::Counter::recipients_unknown);
     count_refusal(*refusal_);

@@ -19,7 +19,7 @@
 #include "submission/answer.h"
 #include "submission/delivery.h"
 #include "submission/plan.h"
-#include "submission/session.h"
+#include "submission/services.h"
 
 struct evp_md_ctx_st;
 
@@ -66,6 +66,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void set_time();
 
   net::Task<void> on_served(mapping::CopyTag tag);
+  static net::Task<void> nothing();
   static net::Task<void> record(std::shared_ptr<Incoming> self, mapping::CopyTag tag);
   static net::Task<void> keep_lock(std::shared_ptr<Incoming> self);
   static net::Task<void> settle(std::shared_ptr<Incoming> self, Activity::Token token, bool forget_entries);
@@ -80,10 +81,10 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   void log_end(std::string_view answer, const std::vector<CopyResult>& results) const;
   [[nodiscard]] std::string logged_member_tag() const;
 
-  // A mail system's report, which the member gets in our words (incoming_returned.cc).
-  net::Task<bool> write_returned();
+  // A mail system's report, which the member gets in our words (incoming_bounce.cc).
+  net::Task<bool> write_bounce();
   net::Task<bool> keep_known(std::vector<message::Address>& mentioned);
-  net::Task<bool> store_returned(const Returned& returned);
+  net::Task<bool> store_bounced(const BounceReport& report);
 
   // Copies that were refused for good (incoming_report.cc).
   net::Task<std::string> judge(const std::vector<CopyResult>& results);
@@ -115,7 +116,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   std::optional<net::TimePoint> answer_by_;
   std::unique_ptr<Delivery> delivery_;
   bool all_refused_ = false;  // nobody has the message, and nobody will
-  std::string returned_;      // the beginning of a mail system's report, which the member does not get
+  std::string bounce_;        // the beginning of a mail system's report, which the member does not get
   bool reported_ = false;     // this attempt sent the report
   std::size_t progress_logged_ = 0;
   net::TimePoint progress_at_;

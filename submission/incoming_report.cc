@@ -19,18 +19,6 @@ namespace {
 
 using Refusals = std::vector<std::pair<std::size_t, std::string>>;  // copy of the plan, status
 
-net::Task<void> nothing() {
-  co_return;
-}
-
-/// The body of the first field of this name.
-std::string_view field_body(const mapping::ParsedHeader& header, std::string_view name) {
-  for (const message::Field& field : header.fields()) {
-    if (field.is(name)) return field.body;
-  }
-  return {};
-}
-
 /// The phantom, also of who was written to directly; of our own addresses the public one, since no member's
 /// mailbox may be shown to another (contract R6.2).
 std::string shown_address(const PlannedCopy& copy) {
@@ -117,17 +105,16 @@ net::Task<bool> Incoming::store_shown(const Refusals& refused) {
 net::Task<CopyResult> Incoming::send_report(Refusals refused) {
   const mapping::Member& writer = *plan_->logged_member();
   const mapping::CopyTag tag = plan_->request().copies.back();
-  const std::string_view seed(tag.data(), tag.size());
-  Report report{writer,
-                *plan_->routes(),
-                services_.options.hostname,
-                seed,
-                field_body(*header_, "Subject"),
-                field_body(*header_, "Date"),
-                header_->message_id(),
-                envelope_.recipients.size(),
-                unix_seconds(),
-                {}};
+  Report report{.member = writer,
+                .routes = *plan_->routes(),
+                .hostname = services_.options.hostname,
+                .seed = {tag.data(), tag.size()},
+                .subject = header_->body_of("Subject"),
+                .date = header_->body_of("Date"),
+                .message_id = header_->message_id(),
+                .recipients = envelope_.recipients.size(),
+                .now = unix_seconds(),
+                .refused = {}};
   for (auto& [index, status] : refused) {
     const PlannedCopy& copy = plan_->copies()[index];
     report.refused.push_back({shown_address(copy), copy.inward ? 0 : copy.position + 1, std::move(status)});

@@ -11,7 +11,7 @@
 #include "message/address.h"
 #include "net/task.h"
 #include "submission/outcome.h"
-#include "submission/session.h"
+#include "submission/services.h"
 
 namespace kage::submission {
 
@@ -49,7 +49,7 @@ class LocalMail {
   /// Tried once.
   net::Task<CopyResult> send(LocalNotice notice);
 
-  /// Nothing new is taken; resolves when what runs has ended, or some time after `deadline`.
+  /// Nothing new is taken; resolves when what runs has ended, or at most a second after `deadline`.
   net::Task<void> stop(net::TimePoint deadline);
 
  private:

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "message/address_list.h"
 #include "message/encoded_word.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 namespace kage::submission {
 namespace {
@@ -36,13 +36,9 @@ Tag tag_of(const RouteTable& routes, std::string_view text) {
 
 /// What the header's first From field lists, with display names as written.
 std::vector<message::ListItem> from_items(const ParsedHeader& header) {
-  for (const message::Field& field : header.fields()) {
-    if (!field.is("From")) continue;
-    auto items = message::parse_address_list(field.body);
-    if (items) return std::move(*items);
-    break;
-  }
-  return {};
+  auto items = message::parse_address_list(header.body_of("From"));
+  if (!items) return {};
+  return std::move(*items);
 }
 
 /// The login's members, those first whose phantoms are among the recipients: where nothing else tells a
@@ -103,8 +99,8 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
   if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
-  plan.leave_out_doubles();
-  if (const auto refusal = plan.judge_return(header)) return std::unexpected(*refusal);
+  plan.drop_duplicates();
+  if (const auto refusal = plan.judge_bounce(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   if (!plan.add_inside(header, envelope)) return std::unexpected(Answer::header_too_large);
@@ -117,20 +113,20 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
 }
 
 /// A bounce comes for one member. Its body is not the others'.
-std::optional<Answer> Plan::judge_return(const ParsedHeader& header) {
+std::optional<Answer> Plan::judge_bounce(const ParsedHeader& header) {
   const auto bounce = std::ranges::find(copies_, true, &PlannedCopy::is_bounce);
   if (bounce == copies_.end()) return std::nullopt;
   if (copies_.size() > 1) return Answer::no_such_user;
   if (!is_delivery_report(header)) return std::nullopt;
-  returned_to_ = bounce->member;
-  if (!tell_return(header, Returned::News::failed)) return Answer::header_too_large;
+  bounced_to_ = bounce->member;
+  if (!set_bounce_kind(header, BounceReport::Kind::failed)) return Answer::header_too_large;
   return std::nullopt;
 }
 
-bool Plan::tell_return(const ParsedHeader& header, Returned::News news) {
-  auto ours = header.derive(returned_header(header, *routes_, *returned_to_, news));
+bool Plan::set_bounce_kind(const ParsedHeader& header, BounceReport::Kind kind) {
+  auto ours = header.derive(bounce_header(header, *routes_, *bounced_to_, kind));
   if (!ours) return false;
-  returned_.emplace(std::move(*ours));
+  bounce_header_.emplace(std::move(*ours));
   return true;
 }
 
@@ -217,7 +213,7 @@ void Plan::add_outward_copy(const Member& member, const message::Address& corres
 
 /// A colleague who gets the message by the public address does not get it as a correspondent too, as answers
 /// to all would have it.
-void Plan::leave_out_doubles() {
+void Plan::drop_duplicates() {
   if (!has_public_) return;
   const std::size_t left_out = std::erase_if(copies_, [this](const PlannedCopy& copy) {
     if (copy.inward) return false;
@@ -242,7 +238,7 @@ std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, cons
 
 const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
   if (copy.writer != nullptr) return shared_.at(copy.writer->id);
-  if (returned_) return *returned_;
+  if (bounce_header_) return *bounce_header_;
   return copy.inward && inside_ ? *inside_ : header;
 }
 
@@ -314,6 +310,12 @@ std::string Plan::new_id(bool inward, const Member& member) const {
   return mapping::seal_msg_id(routes_->master(), member, made, domain.phantom_domain);
 }
 
+const Plan::Resolved& Plan::resolved_of(const Member& member) const {
+  static const Resolved kNone;
+  const auto resolved = resolved_.find(member.id);
+  return resolved == resolved_.end() ? kNone : resolved->second;
+}
+
 Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnvelope& envelope,
                  std::string_view received) const {
   const PlannedCopy& planned = copies_[index];
@@ -329,15 +331,25 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   if (planned.inward) {
     const bool shared = planned.writer != nullptr;
     const auto sender = face_ == Face::inbound && !shared ? envelope.sender : std::nullopt;
-    copy.header = mapping::rewrite_inward(
-        header_for(planned, header), {*routes_, member, phantoms_.at(member.id), sender, received, id, shared,
-                                      planned.is_bounce || writer_ != nullptr});
+    copy.header = mapping::rewrite_inward(header_for(planned, header),
+                                          {.routes = *routes_,
+                                           .member = member,
+                                           .phantoms = phantoms_.at(member.id),
+                                           .envelope_from = sender,
+                                           .received = received,
+                                           .message_id = id,
+                                           .shared = shared,
+                                           .hides_author = planned.is_bounce || writer_ != nullptr});
   } else {
-    static const std::unordered_map<std::string, message::Address> kNone;
-    const auto resolved = resolved_.find(member.id);
-    copy.header = mapping::rewrite_outward(header, {*routes_, member, planned.recipient, planned.phantom,
-                                                    resolved == resolved_.end() ? kNone : resolved->second,
-                                                    shown_, correspondents_ > 1, received, id});
+    copy.header = mapping::rewrite_outward(header, {.routes = *routes_,
+                                                    .member = member,
+                                                    .correspondent = planned.recipient,
+                                                    .phantom = planned.phantom,
+                                                    .resolved = resolved_of(member),
+                                                    .recipients = shown_,
+                                                    .several = correspondents_ > 1,
+                                                    .received = received,
+                                                    .message_id = id});
   }
   // The null sender, which kept automatic answers from being answered, is ours now.
   if (!envelope.sender && !has_field(copy.header, "Auto-Submitted"))

@@ -18,8 +18,8 @@
 #include "mapping/store/directory.h"
 #include "message/address.h"
 #include "submission/answer.h"
+#include "submission/bounce_report.h"
 #include "submission/delivery.h"
-#include "submission/returned.h"
 #include "submission/transaction.h"
 
 namespace kage::submission {
@@ -55,11 +55,11 @@ class Plan {
   /// message, which others have; the member gets a report of them (report.h). The ledger's entry of that
   /// report is then the last of request().copies.
   [[nodiscard]] bool reportable() const { return writer_ != nullptr && copies_.size() > 1; }
-  /// The member whom the message is a mail system's report for (returned.h); then it has that copy only, and
-  /// a body of our own. Null otherwise.
-  [[nodiscard]] const mapping::Member* returned_to() const { return returned_to_; }
-  /// Before that copy is written: what the report was read to be. False: its header cannot be made.
-  [[nodiscard]] bool tell_return(const mapping::ParsedHeader& header, Returned::News news);
+  /// The member whom the message is a mail system's report for (bounce_report.h); then it has that copy only,
+  /// and a body of our own. Null otherwise.
+  [[nodiscard]] const mapping::Member* bounced_to() const { return bounced_to_; }
+  /// Sets what the report turned out to say; call it before write(). False: its header cannot be made.
+  [[nodiscard]] bool set_bounce_kind(const mapping::ParsedHeader& header, BounceReport::Kind kind);
   /// Which rule decided whether the author is shown (contract R7.1): one for each public address that the
   /// message came to.
   [[nodiscard]] const std::vector<mapping::AnonymityRule>& anonymity() const { return anonymity_; }
@@ -76,8 +76,8 @@ class Plan {
   std::optional<Answer> add_recipients(const ClientEnvelope& envelope);
   std::optional<Answer> add_recipient(const Recipient& recipient);
   static std::string copy_name(bool inward, mapping::MemberId member, const std::string& key);
-  void leave_out_doubles();
-  std::optional<Answer> judge_return(const mapping::ParsedHeader& header);
+  void drop_duplicates();
+  std::optional<Answer> judge_bounce(const mapping::ParsedHeader& header);
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
   void add_outward_copy(const mapping::Member& member, const message::Address& correspondent,
                         const std::string& phantom, const std::string& notify);
@@ -93,6 +93,9 @@ class Plan {
   void add_tags();
   [[nodiscard]] const mapping::ParsedHeader& header_for(const PlannedCopy& copy,
                                                         const mapping::ParsedHeader& header) const;
+  /// A member's phantoms in this message: local part → real address.
+  using Resolved = std::unordered_map<std::string, message::Address>;
+  [[nodiscard]] const Resolved& resolved_of(const mapping::Member& member) const;
   [[nodiscard]] std::string new_id(bool inward, const mapping::Member& member) const;
 
   mapping::Routes routes_;
@@ -106,11 +109,11 @@ class Plan {
   std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
   /// What other members see of a writer's message: as the correspondents see it, with all of them named.
   std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
-  const mapping::Member* returned_to_ = nullptr;
-  std::optional<mapping::ParsedHeader> returned_;  // in place of a report's own
-  std::optional<mapping::ParsedHeader> inside_;    // to our own: the author is the writer's mailbox
+  const mapping::Member* bounced_to_ = nullptr;
+  std::optional<mapping::ParsedHeader> bounce_header_;  // in place of a report's own
+  std::optional<mapping::ParsedHeader> inside_;         // to our own: the author is the writer's mailbox
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
-  std::unordered_map<mapping::MemberId, std::unordered_map<std::string, message::Address>> resolved_;
+  std::unordered_map<mapping::MemberId, Resolved> resolved_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope
   std::size_t correspondents_ = 0;
   std::vector<mapping::AnonymityRule> anonymity_;

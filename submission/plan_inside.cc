@@ -18,14 +18,10 @@ using message::ListItem;
 using Meant = std::unordered_map<std::string, std::string>;
 
 std::string author_phrase(const ParsedHeader& header) {
-  for (const message::Field& field : header.fields()) {
-    if (!field.is("From")) continue;
-    const auto items = message::parse_address_list(field.body);
-    if (!items) break;
-    for (const ListItem& item : *items) {
-      if (item.address && !item.phrase.empty()) return item.phrase;
-    }
-    break;
+  const auto items = message::parse_address_list(header.body_of("From"));
+  if (!items) return {};
+  for (const ListItem& item : *items) {
+    if (item.address && !item.phrase.empty()) return item.phrase;
   }
   return {};
 }

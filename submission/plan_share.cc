@@ -63,20 +63,17 @@ bool Plan::share(const Member& writer, const ParsedHeader& header) {
 std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const ParsedHeader& header) const {
   const auto copy = std::ranges::find_if(
       copies_, [&writer](const PlannedCopy& each) { return !each.inward && each.member == &writer; });
-  static const std::unordered_map<std::string, message::Address> kNone;
-  const auto resolved = resolved_.find(writer.id);
   const std::string id = new_id(false, writer);
-  const std::string text =
-      mapping::rewrite_outward(header, {*routes_,
-                                        writer,
-                                        copy->recipient,
-                                        copy->phantom,
-                                        resolved == resolved_.end() ? kNone : resolved->second,
-                                        shown_,
-                                        false,
-                                        {},
-                                        id,
-                                        true});
+  const std::string text = mapping::rewrite_outward(header, {.routes = *routes_,
+                                                             .member = writer,
+                                                             .correspondent = copy->recipient,
+                                                             .phantom = copy->phantom,
+                                                             .resolved = resolved_of(writer),
+                                                             .recipients = shown_,
+                                                             .several = false,
+                                                             .received = {},
+                                                             .message_id = id,
+                                                             .for_colleagues = true});
   auto parsed = header.derive(text);
   if (!parsed) return std::nullopt;
   const auto named = named_correspondents(*parsed, copies_, writer);

@@ -5,19 +5,18 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "mapping/keys/keys.h"
+#include "message/base64_lines.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 
 namespace kage::submission {
 namespace {
 
-constexpr std::size_t kBase64Line = 76;     // RFC 2045 §6.8
 constexpr std::size_t kSubjectShown = 200;  // octets
 constexpr std::size_t kDateShown = 64;      // octets
 constexpr std::size_t kLongestMsgId = 500;  // octets
@@ -139,23 +138,6 @@ std::string text_for_programs(const Report& report) {
   return out;
 }
 
-std::string base64_lines(std::string_view text) {
-  std::string out;
-  const std::string encoded = base64(text);
-  for (std::size_t at = 0; at < encoded.size(); at += kBase64Line) {
-    out.append(encoded, at, kBase64Line).append("\r\n");
-  }
-  return out;
-}
-
-/// The domain's postmaster where there is one (RFC 3464 §2: not a person), else the member's own public
-/// address: both are shown as they are when the member reads the report through the proxy.
-std::string report_author(const Report& report) {
-  const mapping::PublicAddress& own = *report.member.address;
-  const auto* postmaster = report.routes.find_address("postmaster@" + own.domain->name);
-  return (postmaster != nullptr ? postmaster : &own)->spec.address.quoted();
-}
-
 }  // namespace
 
 Reason reason_of(std::string_view status) {
@@ -167,6 +149,12 @@ Reason reason_of(std::string_view status) {
   return kAnyReason;
 }
 
+std::string mail_system(const mapping::RouteTable& routes, const mapping::Member& member) {
+  const auto* postmaster = routes.find_address("postmaster@" + member.address->domain->name);
+  const auto& author = (postmaster != nullptr ? postmaster : member.address)->spec.address;
+  return "Mail Delivery System <" + author.quoted() + ">";
+}
+
 ReportMail write_report(const Report& report) {
   const mapping::DomainSpec& domain = *report.member.address->domain;
   const std::string name =
@@ -176,7 +164,7 @@ ReportMail write_report(const Report& report) {
   ReportMail mail;
   std::string& header = mail.header;
   message::write_field(header, "Date", rfc5322_date(report.now));
-  message::write_field(header, "From", "Mail Delivery System <" + report_author(report) + ">");
+  message::write_field(header, "From", mail_system(report.routes, report.member));
   message::write_field(header, "To", "<" + report.member.spec.mailbox.quoted() + ">");
   message::write_field(header, "Subject", message::encode_words(subject_of(report)));
   message::write_field(header, "Message-ID", "<" + name + "@" + domain.phantom_domain + ">");
@@ -190,10 +178,10 @@ ReportMail write_report(const Report& report) {
   message::write_field(header, "Content-Type",
                        "multipart/report; report-type=delivery-status; boundary=\"" + boundary + "\"");
   mail.body = "--" + boundary +
-              "\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
-              base64_lines(text_for_people(report)) + "\r\n--" + boundary +
-              "\r\nContent-Type: message/delivery-status\r\n\r\n" + text_for_programs(report) + "\r\n--" +
-              boundary + "--\r\n";
+              "\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+  message::append_base64_lines(mail.body, text_for_people(report));
+  mail.body += "\r\n--" + boundary + "\r\nContent-Type: message/delivery-status\r\n\r\n" +
+               text_for_programs(report) + "\r\n--" + boundary + "--\r\n";
   return mail;
 }
 

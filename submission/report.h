@@ -41,6 +41,11 @@ struct ReportMail {
 };
 ReportMail write_report(const Report& report);
 
+/// The author of what this system says itself: the domain's postmaster where there is one (RFC 3464 §2: not a
+/// person), else the member's own public address. Both are shown as they are when the member reads the
+/// message through the proxy.
+std::string mail_system(const mapping::RouteTable& routes, const mapping::Member& member);
+
 /// What a status means, in plain words.
 struct Reason {
   std::string_view english, japanese;

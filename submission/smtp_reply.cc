@@ -1,37 +1,12 @@
 // Reply lines: "250-text", "250 text", "250".
 #include "submission/smtp_reply.h"
 
+#include <algorithm>
+
 #include "base/text.h"
+#include "submission/enhanced_status.h"
 
 namespace kage::submission {
-namespace {
-
-/// One number of an enhanced status code: one to three digits, no leading zero (RFC 3463 §2).
-bool take_number(std::string_view& text) {
-  std::size_t digits = 0;
-  while (digits < text.size() && is_digit(text[digits])) ++digits;
-  if (digits == 0 || digits > 3 || (digits > 1 && text[0] == '0')) return false;
-  text.remove_prefix(digits);
-  return true;
-}
-
-bool take_dot(std::string_view& text) {
-  if (!text.starts_with('.')) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-/// The enhanced status code that `text` begins with, if it is of class `first_digit`.
-std::string_view status_of(std::string_view text, char first_digit) {
-  std::string_view rest = text;
-  if (!rest.starts_with(first_digit)) return {};
-  rest.remove_prefix(1);
-  if (!take_dot(rest) || !take_number(rest) || !take_dot(rest) || !take_number(rest)) return {};
-  if (!rest.empty() && !is_wsp(rest.front())) return {};
-  return text.substr(0, text.size() - rest.size());
-}
-
-}  // namespace
 
 Result<bool> SmtpReplyParser::line(std::string_view text) {
   if (++count_ > kMaxLines) return fail(Errc::limit, "reply too long");
@@ -44,7 +19,7 @@ Result<bool> SmtpReplyParser::line(std::string_view text) {
   if (count_ > 1 && code != reply_.code) return fail(Errc::protocol, "codes differ in one reply");
   reply_.code = code;
   const std::string_view rest = text.substr(std::min<std::size_t>(text.size(), 4));
-  if (count_ == 1) reply_.status = status_of(rest, text[0]);
+  if (count_ == 1) reply_.status = enhanced_status(rest, text[0]);
   if (keep_text_) reply_.lines.emplace_back(rest);
   return !more;
 }

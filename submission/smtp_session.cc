@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "base/log.h"
-#include "base/metrics.h"
 #include "base/text.h"
+#include "net/guarded.h"
 #include "net/proxy_protocol.h"
 #include "tls/tls_stream.h"
 
@@ -43,16 +42,7 @@ SmtpSession::Handler SmtpSession::handler_of(Verb verb) {
 }
 
 net::Task<void> SmtpSession::run(std::shared_ptr<SmtpSession> self, std::optional<Answer> refusal) {
-  try {
-    if (refusal) {
-      co_await self->last_word(*refusal);
-    } else {
-      co_await self->serve();
-    }
-  } catch (const std::exception&) {
-    // A library threw (no memory): this connection ends, the others go on.
-    log::error("session.exception");
-  }
+  (void)co_await net::guarded(refusal ? self->last_word(*refusal) : self->serve());
   co_await self->wind_up();
 }
 

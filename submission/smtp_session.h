@@ -19,7 +19,7 @@
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/incoming.h"
-#include "submission/session.h"
+#include "submission/services.h"
 #include "submission/smtp_command.h"
 #include "submission/transaction.h"
 
@@ -74,7 +74,7 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   net::Task<void> on_help(std::string_view rest);
   net::Task<void> on_unknown(std::string_view rest);
 
-  // session_auth.cc
+  // smtp_session_auth.cc
   net::Task<void> on_starttls(std::string_view rest);
   net::Task<void> on_auth(std::string_view rest);
   [[nodiscard]] std::optional<Answer> auth_obstacle() const;
@@ -85,7 +85,7 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   net::Task<void> check(Credentials credentials);
   net::Task<void> refuse_login(bool bearer);
 
-  // session_mail.cc
+  // smtp_session_mail.cc
   net::Task<void> on_mail(std::string_view rest);
   net::Task<void> on_rcpt(std::string_view rest);
   net::Task<void> end_transaction();
@@ -97,7 +97,7 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   net::Task<void> resolve_entries(std::vector<std::string> locals);
   void renew_routes(mapping::Routes routes);
 
-  // session_data.cc
+  // smtp_session_data.cc
   net::Task<void> on_data(std::string_view rest);
   net::Task<void> on_bdat(std::string_view rest);
   [[nodiscard]] std::optional<Answer> data_obstacle() const;

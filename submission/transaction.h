@@ -14,7 +14,7 @@
 #include "message/address.h"
 #include "net/ip.h"
 #include "submission/answer.h"
-#include "submission/session.h"
+#include "submission/services.h"
 
 namespace kage::submission {
 

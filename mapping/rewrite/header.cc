@@ -178,6 +178,13 @@ std::span<const message::Field> ParsedHeader::fields() const {
   return impl_->fields;
 }
 
+std::string_view ParsedHeader::body_of(std::string_view name) const {
+  for (const message::Field& field : impl_->fields) {
+    if (field.is(name)) return field.body;
+  }
+  return {};
+}
+
 std::optional<message::Address> ParsedHeader::author() const {
   return impl_->author;
 }

@@ -34,6 +34,8 @@ class ParsedHeader {
   ~ParsedHeader();
 
   [[nodiscard]] std::span<const message::Field> fields() const;
+  /// The body of the first field of this name, folds included; empty when there is none.
+  [[nodiscard]] std::string_view body_of(std::string_view name) const;
   /// The author, when the message has exactly one From field with exactly one address (RFC 5598 §2.1.1).
   [[nodiscard]] std::optional<message::Address> author() const;
   /// Every distinct address (by canonical form, in order) that rewriting may have to replace, in address

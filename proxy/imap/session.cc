@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "net/guarded.h"
 #include "net/proxy_protocol.h"
 #include "tls/tls_stream.h"
 
@@ -73,12 +74,7 @@ ImapSession::ImapSession(const Services& services, std::shared_ptr<LoginCounts> 
 ImapSession::~ImapSession() = default;
 
 net::Task<void> ImapSession::run(std::shared_ptr<ImapSession> self) {
-  try {
-    co_await self->serve();
-  } catch (const std::exception&) {
-    // A library threw (no memory): this connection ends, the others go on.
-    log::error("session.exception");
-  }
+  (void)co_await net::guarded(self->serve());
   co_await self->wind_up();
 }
 

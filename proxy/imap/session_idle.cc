@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "net/guarded.h"
 #include "proxy/imap/capability.h"
 #include "proxy/imap/session.h"
 #include "proxy/imap/session_send.h"
@@ -73,7 +74,7 @@ net::Task<Result<std::string>> ImapSession::read_idle_line() {
 }
 
 net::Task<void> ImapSession::pump_idle(std::shared_ptr<ImapSession> self, std::string tag) {
-  const auto pumped = co_await self->pump_responses(std::move(tag));
+  const auto pumped = co_await net::guarded(self->pump_responses(std::move(tag)));
   Idle& idle = *self->running_idle_;
   if (!pumped) {
     idle.error = pumped.error();

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "base/log.h"
 #include "base/text.h"
+#include "net/guarded.h"
 #include "net/proxy_protocol.h"
 #include "tls/tls_stream.h"
 
@@ -32,13 +32,7 @@ Pop3Session::Pop3Session(const Services& services, std::shared_ptr<LoginCounts> 
       out_(*stream_, services_.directory) {}
 
 net::Task<void> Pop3Session::run(std::shared_ptr<Pop3Session> self) {
-  try {
-    co_await self->serve();
-  } catch (const std::exception&) {
-    // A library threw (no memory): this connection ends, the others go on.
-    log::error("session.exception");
-    self->end();
-  }
+  if (!co_await net::guarded(self->serve())) self->end();
   co_await self->wind_up();
 }
 

@@ -86,16 +86,32 @@ TEST_CASE("private folders") {
   REQUIRE(::chmod((folder / "a/b/c").c_str(), 0755) == 0);
   CHECK(make_private_folder(folder / "a/b/c"));
   CHECK(mode_of(folder / "a/b/c") == 0700);
-  REQUIRE(write_file_atomically(folder / "file", "content\n"));
+  REQUIRE(write_file_durably(folder / "file", "content\n"));
   CHECK(testing::content_of(folder / "file") == "content\n");
   CHECK_FALSE(make_private_folder(folder / "file"));
-  CHECK_FALSE(write_file_atomically(folder / "no/such/file", "x"));
+  CHECK_FALSE(write_file_durably(folder / "no/such/file", "x"));
+}
+
+TEST_CASE("a file that cannot be written leaves nothing behind and tells why") {
+  const TemporaryFolder folder;
+  // A folder cannot be replaced by a file: everything works up to the last step.
+  REQUIRE(make_private_folder(folder / "taken"));
+  const auto renamed = write_file_durably(folder / "taken", "x");
+  REQUIRE_FALSE(renamed);
+  CHECK(renamed.error().detail == folder / "taken: Is a directory");
+  CHECK_FALSE(std::filesystem::exists(folder / "taken.new"));
+  // Nothing fits on /dev/full.
+  std::filesystem::create_symlink("/dev/full", folder / "full.new");
+  const auto full = write_file_durably(folder / "full", "x");
+  REQUIRE_FALSE(full);
+  CHECK(full.error().detail == folder / "full: No space left on device");
+  CHECK_FALSE(std::filesystem::is_symlink(folder / "full.new"));
 }
 
 TEST_CASE("a secret that every user may read is told") {
   const TemporaryFolder folder;
   const std::string path = folder / "secret";
-  REQUIRE(write_file_atomically(path, "x\n"));
+  REQUIRE(write_file_durably(path, "x\n"));
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
   for (const mode_t mode : {0600U, 0640U, 0660U}) {
     REQUIRE(::chmod(path.c_str(), mode) == 0);

@@ -8,36 +8,25 @@ once.
 import argparse
 import json
 import os
-import re
 import ssl
 import sys
 import time
 
-from common import end_at_signals, machine
+from common import cpu, end_at_signals, learn_phantoms, machine
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from harness import smtp_client
+from harness.certificates import Authority
+from harness.crash import broadcast_with_crash
+from harness.gateway import Gateway, member, routes
+from harness.mail import message
+from harness.ports import accepts, free_port
+from harness.redis import Redis
+from harness.sink import Sink
+from harness.waiting import wait_for
+from harness.workspace import Process, Workspace
 
-from harness import smtp_client  # noqa: E402
-from harness.certificates import Authority  # noqa: E402
-from harness.crash import broadcast_with_crash  # noqa: E402
-from harness.gateway import Gateway, member, routes  # noqa: E402
-from harness.mail import message  # noqa: E402
-from harness.ports import accepts, free_port  # noqa: E402
-from harness.redis import Redis  # noqa: E402
-from harness.sink import Sink  # noqa: E402
-from harness.waiting import wait_for  # noqa: E402
-from harness.workspace import Process, Workspace  # noqa: E402
-
-TICK = os.sysconf("SC_CLK_TCK")
 PUBLIC, OFFICER, PASSWORD = "pta@school.example", "officer@gmail.test", "correct horse"
 BODY = "Dear parents,\r\n" + "the sports day is on Sunday, at nine. Bring hats and something to drink.\r\n" * 50
-
-
-def cpu(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 class Bench:
@@ -63,17 +52,7 @@ class Bench:
         self.gateway.apply(routes({PUBLIC: [member(OFFICER, password_hash=self.gateway.hash_password(PASSWORD))]}))
         self.gateway.settle(PUBLIC)
         self.parents = [f"r{n}@home.test" for n in range(arguments.phantoms)]
-        self.phantoms = self.learn()
-
-    def learn(self):
-        """The phantoms of all parents, from one mail that names them."""
-        cc = ",\n ".join(self.parents)
-        reply = smtp_client.send(self.gateway.inbound, "x@home.test", PUBLIC, message("x@home.test", PUBLIC, extra="Cc: " + cc))
-        assert reply.code == 250, reply
-        text = self.officer_sink.messages[0].header.decode().split("Cc:", 1)[1]
-        found = list(dict.fromkeys(re.findall(r"[0-9a-z]{16}@p\.school\.example", text)))[:len(self.parents)]
-        assert len(found) == len(self.parents), len(found)
-        return found
+        self.phantoms = learn_phantoms(self.gateway, self.officer_sink, PUBLIC, "x@home.test", self.parents)
 
     def submit(self, name, to):
         text = message(f"Officer <{OFFICER}>", to, "To all parents", BODY, message_id=f"{name}@gmail.test")

@@ -15,12 +15,9 @@ import time
 
 from common import end_at_signals, machine
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-
-from harness.gateway import Gateway, program, routes  # noqa: E402
-from harness.redis import Redis  # noqa: E402
-from harness.workspace import Workspace, run  # noqa: E402
+from harness.gateway import Gateway, program, routes
+from harness.redis import Redis
+from harness.workspace import Workspace, run
 
 ADDRESS = "pta@school.example"
 MOST = 200  # bytes of Redis a phantom may take

@@ -12,18 +12,14 @@ import subprocess
 import sys
 from statistics import median
 
-from common import end_at_signals, machine
+from common import children, cpu, end_at_signals, machine, processes
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from harness.certificates import Authority
+from harness.gateway import Gateway, routes
+from harness.ports import accepts, free_port
+from harness.waiting import wait_for
+from harness.workspace import Process, Workspace, run
 
-from harness.certificates import Authority  # noqa: E402
-from harness.gateway import Gateway, routes  # noqa: E402
-from harness.ports import accepts, free_port  # noqa: E402
-from harness.waiting import wait_for  # noqa: E402
-from harness.workspace import Process, Workspace, run  # noqa: E402
-
-TICK = os.sysconf("SC_CLK_TCK")
 LOGIN = "bench@provider.test"
 SENDERS = 5000
 NGINX = """\
@@ -110,37 +106,6 @@ auth_failure_delay = 0
 """
 
 
-def processes(parent):
-    """`parent` and all that descend from it."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    parents[int(name)] = int(file.read().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                pass
-    found = [parent]
-    for pid in found:
-        found += [child for child, its in parents.items() if its == pid]
-    return found
-
-
-def cpu(parent):
-    """Seconds on a processor of a server's threads, to the microsecond, and of its processes that have ended."""
-    total = 0
-    for pid in processes(parent):
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                total += sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[13:15]) / TICK
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
-                    total += int(file.read().split()[0]) / 1e9
-        except OSError:
-            continue
-    return total
-
-
 def memory(parent):
     """(PSS, RSS) in kilobytes of a server's processes."""
     pss = rss = 0
@@ -181,7 +146,7 @@ class Kagemusha:
         self.pid = self.gateway.process.pid
 
     def redis(self):
-        return [pid for pid in processes(self.pid) if pid != self.pid]
+        return children(self.pid)
 
 
 class Bench:

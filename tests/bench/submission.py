@@ -1,30 +1,23 @@
 """scripts/bench submission: Kagemusha and a relaying Postfix side by side.
 
-CPU is that of the servers' processes only (user and system, from /proc/PID/stat, with what ended meanwhile), not of
+CPU is that of the servers' processes only (user and system, from the scheduler's counters, with what ended meanwhile), not of
 the load generator, the sink or the kernel's interrupt work. Both write to the same disk.
 """
 
 import argparse
 import json
 import os
-import re
 import sys
 
-from common import end_at_signals, machine
+from common import children, cpu, end_at_signals, learn_phantoms, machine, processes
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from harness.gateway import Gateway, routes
+from harness.ports import accepts, free_port
+from harness.postfix import Postfix
+from harness.sink import Sink
+from harness.waiting import wait_for
+from harness.workspace import Process, Workspace, run, status_value
 
-from harness import smtp_client  # noqa: E402
-from harness.gateway import Gateway, routes  # noqa: E402
-from harness.mail import message  # noqa: E402
-from harness.ports import accepts, free_port  # noqa: E402
-from harness.postfix import Postfix  # noqa: E402
-from harness.sink import Sink  # noqa: E402
-from harness.waiting import wait_for  # noqa: E402
-from harness.workspace import Process, Workspace, run, status_value  # noqa: E402
-
-TICK = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 20
 HEADER = """\
 Received: from client.stranger.test (client.stranger.test [192.0.2.10])
@@ -55,21 +48,6 @@ Content-Type: text/plain; charset=utf-8
 """
 
 
-def cpu(pids, parent):
-    """User and system seconds of `pids`, and of the children that `parent` has already buried."""
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-        if pid == parent:
-            total += int(fields[13]) + int(fields[14])
-    return total / TICK
-
-
 def peak(pids):
     """Sum of VmHWM in megabytes."""
     total = 0
@@ -79,19 +57,6 @@ def peak(pids):
         except (OSError, KeyError):
             pass
     return total / 1024
-
-
-def children(parent):
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    if int(file.read().rsplit(")", 1)[1].split()[1]) == parent:
-                        found.append(int(name))
-            except OSError:
-                pass
-    return found
 
 
 class Bench:
@@ -121,14 +86,11 @@ smtpd_recipient_limit = 2000
         self.gateway_pid = self.gateway.process.pid
 
     def phantoms(self, count):
-        cc = ",\n ".join(f"r{n}@stranger.test" for n in range(count))
-        reply = smtp_client.send(self.gateway.inbound, "x@stranger.test", "pta@school.example",
-                                 message("x@stranger.test", "pta@school.example", extra="Cc: " + cc))
-        assert reply.code == 250, reply
-        text = self.phantom_sink.messages[0].header.decode().split("Cc:", 1)[1]
-        found = list(dict.fromkeys(re.findall(r"[0-9a-z]{16}@p\.school\.example", text)))[:count]
-        assert len(found) == count, len(found)
-        return found
+        return learn_phantoms(self.gateway, self.phantom_sink, "pta@school.example", "x@stranger.test",
+                              [f"r{n}@stranger.test" for n in range(count)])
+
+    def redis(self):
+        return children(self.gateway_pid)
 
     def load(self, port, messages, size, copies, sender, header, recipients):
         header_file = self.space.write("header", header.replace("\n", "\r\n"))
@@ -141,22 +103,19 @@ smtpd_recipient_limit = 2000
         return json.loads(result.stdout)
 
     def measure(self, server, messages, size, copies, sender, header, recipients):
-        if server == "postfix":
-            port, parent, pids = self.postfix.port, self.postfix.pid, self.postfix.processes
-        else:
-            port, parent = self.gateway.inbound, self.gateway_pid
-            pids = lambda: [parent, *children(parent)]
+        port, parent = ((self.postfix.port, self.postfix.pid) if server == "postfix" else
+                        (self.gateway.inbound, self.gateway_pid))
         load = lambda count: self.load(port, count, size, copies, sender, header, recipients)
         load(max(2, messages // 10))  # warm: processes started, connections made
         trips, waits = self.counter("round_trips"), self.counter("redis_waits")
-        before, redis_before = cpu(pids(), parent), cpu(children(self.gateway_pid), 0)
+        before, redis_before = cpu(parent), sum(map(cpu, self.redis()))
         result = load(messages)
-        result["cpu"] = (cpu(pids(), parent) - before) * 1000 / messages
+        result["cpu"] = (cpu(parent) - before) * 1000 / messages
         result["rate"] = messages / result["delivered_seconds"]
-        result["memory"] = peak(pids())
+        result["memory"] = peak(processes(parent))
         if server == "kagemusha":
-            result["redis_cpu"] = (cpu(children(self.gateway_pid), 0) - redis_before) * 1000 / messages
-            result["redis_memory"] = peak(children(self.gateway_pid))
+            result["redis_cpu"] = (sum(map(cpu, self.redis())) - redis_before) * 1000 / messages
+            result["redis_memory"] = peak(self.redis())
             result["trips"] = (self.counter("round_trips") - trips) / messages
             result["waits"] = (self.counter("redis_waits") - waits) / messages
         return result

@@ -32,7 +32,7 @@ void check_address(const kage::message::Address& address) {
 void check_mail(std::string_view rest, bool extended) {
   const auto mail = parse_mail(rest, extended);
   if (!mail) {
-    require(is_client_error(mail.error()) && is_permanent(mail.error()), "a refusal is a 5xx");
+    require(is_client_error(mail.error()) && line(mail.error()).front() == '5', "a refusal is a 5xx");
     return;
   }
   if (mail->sender) {

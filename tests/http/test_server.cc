@@ -5,9 +5,12 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "net/tcp_stream.h"
 #include "tests/net/test_streams.h"
 
@@ -89,6 +92,58 @@ TEST_CASE("answers") {
   CHECK(exchange("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
   CHECK(exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").starts_with("HTTP/1.1 413 "));
   CHECK(exchange("GET /" + std::string(9000, 'x')).starts_with("HTTP/1.1 431 "));
+}
+
+namespace {
+
+/// An exchange in which a library throws, in the way that the target names.
+class Throwing final : public Exchange {
+ public:
+  explicit Throwing(std::string target) : target_(std::move(target)) {}
+  std::optional<Response> begin() override {
+    if (target_ == "/begin") throw std::bad_alloc();
+    return std::nullopt;
+  }
+  std::optional<Response> take(std::string_view /*octets*/) override { throw std::length_error("content"); }
+  net::Task<Response> finish() override {
+    if (target_ == "/finish") throw std::bad_alloc();
+    co_return Response{.content = "fine\n"};
+  }
+  Response fault(int status) override { return {.status = status, .content = {}}; }
+
+ private:
+  std::string target_;
+};
+
+}  // namespace
+
+TEST_CASE("an exception ends its connection and no other") {
+  log::configure(log::Level::error);
+  net::Loop loop;
+  ServerOptions options;
+  options.max_content = 100;
+  Server server(
+      loop,
+      [](const Request& request, const net::PeerAddress&, bool) {
+        return std::make_unique<Throwing>(request.target);
+      },
+      options);
+  Pair waiting = make_pair(loop);
+  server.start(std::move(waiting.ours));
+  for (const std::string request :
+       {"GET /begin HTTP/1.0\r\n\r\n", "POST /take HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
+        "GET /finish HTTP/1.0\r\n\r\n"}) {
+    Pair pair = make_pair(loop);
+    server.start(std::move(pair.ours));
+    std::string answer;
+    run_on_loop(loop, talk(*pair.client, request, 100, answer));
+    CHECK(answer.empty());
+    CHECK(server.size() == 1);
+  }
+  std::string answer;
+  run_on_loop(loop, talk(*waiting.client, "GET /fine HTTP/1.0\r\n\r\n", 100, answer));
+  CHECK(answer.ends_with("fine\n"));
+  CHECK(server.size() == 0);
 }
 
 TEST_CASE("three pipelined requests in every cut give three answers") {

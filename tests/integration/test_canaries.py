@@ -148,6 +148,28 @@ class Detector(unittest.TestCase):
                     text = build("a@b.test", PUBLIC, [fold("Reply-To", make(*canaries.new()))], b"")
                     self.assertTrue(find_pattern(text, CANARY), text)
 
+    def test_every_decoding_is_known(self):
+        local, domain = "cnry0001x", "dom0001y.test"
+        plain = f"write to {local}@{domain}, please".encode()
+        encoded = base64.b64encode(b"first line\r\n" * 9 + plain)
+        for how, octets in {
+                "base64 of several lines": b"\r\n".join(encoded[i:i + 76] for i in range(0, len(encoded), 76)),
+                "base64 in a folded field": b"X: " + b"\r\n ".join(encoded[i:i + 60] for i in range(0, len(encoded), 60)),
+                "base64 that is cut": base64.b64encode(plain)[:-7],
+                "quoted-printable": "".join(f"={octet:02X}" for octet in plain).encode(),
+                "a soft line break": b"write to cnry00=\r\n01x",
+                "percent signs": b"<mailto:%63%6Ery0001%78@x.test>",
+                "neighbouring words": b"Subject: =?utf-8?q?cnry0?=\r\n =?utf-8?b?MDAxeA==?=",
+                "a word of another charset": b"Subject: " + word("先生 " + local, "iso-2022-jp").encode(),
+                "quoted pairs": b'From: "c\\n\\r\\y0001x"@x.test',
+                "a fold within": b"X: cnry00\r\n 01x",
+                "pieces": b"Content-Type: image/png; name*0=cnry00;\r\n name*1=01x",
+                "RFC 2231 in an inner part": b"Subject: x\r\n\r\n--b\r\nContent-Disposition: attachment; "
+                                             b"filename*=utf-8''%e5%85%88cnry%30001x\r\n\r\n"}.items():
+            with self.subTest(how):
+                self.assertTrue(find_pattern(octets, CANARY), octets)
+        self.assertEqual(find_pattern(b"cnryx dom1y " + base64.b64encode(b"nothing of the kind in here"), CANARY), [])
+
 
 class CanariesTest(Small):
     def setUp(self):

@@ -6,8 +6,11 @@ import unittest
 
 from harness import smtp_client
 from harness.certificates import Authority
+from harness.faulty_upstream import FaultyUpstream
 from harness.gateway import Gateway, member, program, routes
 from harness.mail import address, message
+from harness.ports import free_port
+from harness.proxied import add_faces, provider
 from harness.sink import Sink
 from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
 from harness.case import Case
@@ -204,6 +207,37 @@ class Usage(Case):
         result = gateway.command("serve", "--config", gateway.config_path)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(str(sink.port), result.stdout + result.stderr)
+
+
+class Providers(Case):
+    """What `check` says about providers; nobody has to serve for it."""
+
+    def lines(self, name, **more):
+        authority = Authority(self.space, name=name)
+        secured = FaultyUpstream(self.space, authority, {}).start()
+        plain = FaultyUpstream(self.space, authority, {})
+        plain.context = None
+        plain.start()
+        self.addCleanup(plain.stop)
+        self.addCleanup(secured.stop)
+        certificate = authority.issue("mx.school.example", "localhost", file=f"{name}-mx")
+        gateway = Gateway(self.space, name=name, next_hop_port=free_port(), certificate=certificate)
+        add_faces(gateway)
+        gateway.config["provider"] = [{**provider(authority, secured.imaps, plain.pop3s, ["gmail.test"]),
+                                       "imap_host": "127.0.0.1", "imap_port": plain.imaps,
+                                       "pop3_host": "127.0.0.1", **more}]
+        gateway.write_config()
+        result = gateway.check()
+        self.assertEqual(result.stderr, "")
+        return {line.split(" at ")[0] for line in result.stdout.splitlines() if "provider" in line}
+
+    def test_a_provider_on_this_machine_without_tls(self):
+        self.assertEqual(self.lines("none", imap_tls="none", pop3_tls="none"),
+                         {"ok    provider provider", "ok    provider provider (imap)", "ok    provider provider (pop3)"})
+
+    def test_tls_where_there_is_none(self):
+        self.assertEqual(self.lines("implicit"),
+                         {"ok    provider provider", "FAIL  provider provider (imap)", "FAIL  provider provider (pop3)"})
 
 
 class FirstRun(Case):

@@ -7,9 +7,9 @@ import unittest
 
 from harness import smtp_client
 from harness.gateway import member, toml
-from harness.mail import address, find_traces, header_of, ids, message
+from harness.mail import FRONT, address, find_traces, header_of, ids, message
 from harness.sink import Sink
-from harness.story import FRONT, Stage, Story, phantoms_in
+from harness.story import Stage, Story, phantoms_in
 
 SALES, SUPPORT = "sales@school.example", "support@school.example"
 INSIDE = "corp.inside"

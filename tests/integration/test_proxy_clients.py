@@ -10,7 +10,7 @@ import re
 import unittest
 
 from harness import clients
-from harness.imap_client import Cursor
+from harness.imap_grammar import Cursor
 from harness.messages import own_writing
 from harness.proxied import DATE, PASSWORD, PUBLIC, READER, Proxied, cyrus, dovecot, state
 

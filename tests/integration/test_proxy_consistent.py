@@ -13,9 +13,9 @@ import re
 import unittest
 
 from harness.faulty_upstream import MESSAGE, FaultyUpstream
-from harness.imap_client import Atom, Literal
+from harness.imap_grammar import Atom, Literal
 from harness.messages import Message, canaries, corpus
-from harness.proxied import DATE, PASSWORD, PUBLIC, READER, Pop, Proxied, Imap, literal, provider
+from harness.proxied import DATE, PASSWORD, PUBLIC, READER, Pop, Proxied, Imap, provider
 from harness.redis import Redis
 from test_canaries import ADDRESS_FORMS, TEXT_FORMS
 

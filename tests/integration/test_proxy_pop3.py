@@ -8,8 +8,9 @@ import re
 import unittest
 
 from harness.imap_client import Closed
-from harness.messages import Message, corpus, shown
+from harness.messages import Message, corpus
 from harness.proxied import PASSWORD, PUBLIC, READER, Pop, Proxied, provider
+from harness.traces import readings
 from harness.waiting import wait_for
 from test_canaries import ADDRESS_FORMS, TEXT_FORMS
 
@@ -42,7 +43,7 @@ def leaks(octets):
     """Domains, and whole addresses, in what is shown. Not what stays as it is: a display name (contract R5.2), though some
     people are called as their address begins, and the part of a Content-ID that names no host."""
     found = set()
-    for text in shown(octets):
+    for text in readings(octets):
         text = re.sub(rb"(?i)(content-id:\s*<|cid:)cnry\d+x@", b"", text)
         found |= set(re.findall(rb"dom\d{4,}y|cnry\d{4,}x(?=.?(?:@|%40|=40|&#|\xef\xbc\xa0))", text.lower()))
     return sorted(found)

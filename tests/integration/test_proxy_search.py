@@ -1,6 +1,7 @@
 """Searching through the proxy (contract R8.3): what the member sees is found, in any tree of keys; and no question about
 a letter of a hidden address gets a true answer, whatever key or order is asked for."""
 
+import base64
 import random
 import re
 import unittest
@@ -15,7 +16,6 @@ TWINS = ["k1x2y3z4@hidden.example", "abcdefgh@letters.example", "0123456789@digi
 
 
 def word(text, charset="iso-2022-jp"):
-    import base64
     return text if text.isascii() else f"=?{charset}?B?{base64.b64encode(text.encode(charset)).decode()}?="
 
 

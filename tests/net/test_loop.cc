@@ -2,9 +2,12 @@
 #include "net/loop.h"
 
 #include <catch2/catch.hpp>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
+#include "base/log.h"
+#include "net/guarded.h"
 #include "net/semaphore.h"
 #include "net/worker.h"
 #include "tests/net/test_streams.h"
@@ -41,6 +44,26 @@ Task<void> note_error(Task<int> task, std::string& out) {
   }
 }
 
+Task<Result<int>> fails_or_throws(bool throws) {
+  if (throws) throw std::bad_alloc();
+  co_return fail(Errc::limit);
+}
+
+Task<void> throws_after(Loop& loop) {
+  co_await loop.sleep(Millis(1));
+  throw std::bad_alloc();
+}
+
+Task<void> guard(Loop& loop, std::vector<Errc>& seen) {
+  CHECK(co_await guarded(loop.sleep(Millis(1))));
+  for (const bool throws : {false, true}) {
+    const auto result = co_await guarded(fails_or_throws(throws));
+    seen.push_back(result.error().code);
+  }
+  const auto result = co_await guarded(throws_after(loop));
+  seen.push_back(result.error().code);
+}
+
 Task<void> sleep_then(Loop& loop, Millis time, std::string& order, char mark) {
   co_await loop.sleep(time);
   order.push_back(mark);
@@ -69,6 +92,14 @@ TEST_CASE("a task is lazy, gives its value and passes exceptions on") {
   std::string error;
   run_on_loop(loop, note_error(thrower(), error));
   CHECK(error == "thrown");
+}
+
+TEST_CASE("a guard makes an exception a result and leaves results as they are") {
+  log::configure(log::Level::error);
+  Loop loop;
+  std::vector<Errc> seen;
+  run_on_loop(loop, guard(loop, seen));
+  CHECK(seen == std::vector{Errc::limit, Errc::unavailable, Errc::unavailable});
 }
 
 TEST_CASE("a million awaits that end at once do not use up the stack") {

@@ -121,7 +121,7 @@ SessionRig::~SessionRig() {
 net::StreamPtr SessionRig::connect(Face face, std::string ip) {
   if (!sessions) {
     sessions =
-        std::make_unique<SessionSet>(Services{loop, directory, *hops, authenticator, throttle, tls, options});
+        std::make_unique<Sessions>(Services{loop, directory, *hops, authenticator, throttle, tls, options});
   }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("socketpair");

@@ -13,7 +13,7 @@
 #include "mapping/store/directory.h"
 #include "smtp_sink.h"
 #include "submission/auth.h"
-#include "submission/session.h"
+#include "submission/sessions.h"
 #include "tests/temporary_folder.h"
 
 namespace kage::submission::test {
@@ -62,7 +62,7 @@ class SessionRig {
   Authenticator authenticator;
   net::LoginThrottle throttle;
   std::shared_ptr<tls::ServerContext> tls;
-  std::unique_ptr<SessionSet> sessions;
+  std::unique_ptr<Sessions> sessions;
   mapping::Routes routes;
 };
 

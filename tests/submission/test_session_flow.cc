@@ -168,7 +168,7 @@ TEST_CASE("without routes everything is a 4xx") {
   rig.options.require_tls = false;
   mapping::SharedRoutes none("/nonexistent/master.key");
   mapping::Directory blind(rig.loop, rig.redis, none);
-  rig.sessions = std::make_unique<SessionSet>(
+  rig.sessions = std::make_unique<Sessions>(
       Services{rig.loop, blind, *rig.hops, rig.authenticator, rig.throttle, rig.tls, rig.options});
   play_inbound(
       rig,

@@ -114,8 +114,9 @@ class Dovecot:
             self.space.write(f"{self.name}/oauth2", OAUTH2.format(base=self.base))
         conf = self.space.write(f"{self.name}/dovecot.conf", CONF.format(
             oauth_mechanisms=OAUTH_MECHANISMS if self.oauth else "",
-            oauth=OAUTH.format(mechanisms=OAUTH_MECHANISMS, base=self.base) if self.oauth else "", base=self.base, certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap,
-            imaps=self.imaps, pop3=self.pop3, pop3s=self.pop3s))
+            oauth=OAUTH.format(mechanisms=OAUTH_MECHANISMS, base=self.base) if self.oauth else "", base=self.base,
+            certificate=self.certificate, key=self.key, mail=self.mail, uid=MAIL_UID, imap=self.imap, imaps=self.imaps,
+            pop3=self.pop3, pop3s=self.pop3s))
         self.process = Process(["dovecot", "-F", "-c", conf], os.path.join(self.base, "out"))
         wait_for(lambda: accepts(self.imaps), 20, "Dovecot")
         return self

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 
-from .imap_client import quote
+from .imap_grammar import quote
 
 CAPABILITIES = b"IMAP4rev1 LITERAL+ SASL-IR ENABLE UIDPLUS MOVE ESEARCH UNSELECT IDLE NAMESPACE CHILDREN SPECIAL-USE AUTH=PLAIN"
 MESSAGE = (b"Return-Path: <cnry9001x@dom9001y.test>\r\nReceived: from mx.dom9002y.test by mx.provider.test; Thu, 01 Jan 2026 "

@@ -1,6 +1,5 @@
 """Posting web forms: raw HTTP as browsers and others write it, over TLS or not."""
 
-import base64
 import json
 import re
 import socket
@@ -91,9 +90,3 @@ def request(method, path, fields=None, content=b"", framed=True):
         given.setdefault("Content-Length", str(len(content)))
     lines += [f"{k}: {v}" for k, v in given.items() if v is not None]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
-
-
-def decode_words(text):
-    """B-encoded UTF-8 words, as the gateway writes them, and plain text."""
-    text = re.sub(r"(\?=)\s+(?==\?)", r"\1", text)
-    return re.sub(r"=\?UTF-8\?B\?([^?]*)\?=", lambda m: base64.b64decode(m.group(1)).decode(), text, flags=re.I)

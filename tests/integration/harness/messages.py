@@ -9,8 +9,9 @@ import base64
 import dataclasses
 import quopri
 import random
-import re
 import urllib.parse
+
+from .traces import find_pattern
 
 PATTERN = r"cnry\d{4,}x|dom\d{4,}y"
 CHARSETS = {"us-ascii": "ascii", "utf-8": "utf-8", "iso-2022-jp": "iso2022_jp", "shift_jis": "cp932", "euc-jp": "euc_jp",
@@ -386,31 +387,6 @@ def own_writing(mailbox, public, count=40):
     return maker.made[:count]
 
 
-def shown(data):
-    """Everything that somebody could read in these octets of an answer, for finding canaries: raw, with base64 runs,
-    quoted-printable, encoded-words and percent signs undone."""
-    unfolded = re.sub(rb"\r?\n[ \t]+", b" ", data)
-    texts = [data, unfolded, re.sub(rb"[\s\"\\]+", b"", data)]
-    texts.append(quopri.decodestring(data))
-    texts.append(urllib.parse.unquote_to_bytes(unfolded))
-    words = bytearray()
-    for charset, how, text in re.findall(rb"=\?([A-Za-z0-9_*-]+)\?([bBqQ])\?([^?]*)\?=", unfolded):
-        try:
-            octets = base64.b64decode(text + b"===") if how in b"bB" else quopri.decodestring(text, header=True)
-        except ValueError:
-            octets = text
-        words += octets
-        codec = CHARSETS.get(charset.decode().split("*")[0].lower(), "latin-1")
-        texts.append(octets.decode(codec, "replace").encode())
-    texts.append(bytes(words))
-    for run in re.findall(rb"(?:[A-Za-z0-9+/]{4}\r?\n?){4,}[A-Za-z0-9+/=]*", data):
-        try:
-            texts.append(base64.b64decode(re.sub(rb"\s", b"", run) + b"==="))
-        except ValueError:
-            pass
-    return texts
-
-
 def canaries(data):
     """The canaries that somebody could read in these octets."""
-    return sorted({found.decode() for text in shown(data) for found in re.findall(PATTERN.encode(), text.lower())})
+    return find_pattern(data, PATTERN)

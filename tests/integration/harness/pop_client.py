@@ -2,7 +2,8 @@
 
 import socket
 
-from .imap_client import Closed, ProtocolError
+from .imap_client import Closed
+from .imap_grammar import ProtocolError
 
 MULTI = {"CAPA", "RETR", "TOP"}
 

@@ -144,18 +144,6 @@ class Postfix:
                 return file.read()
         return ""
 
-    def processes(self):
-        """Ids of all its processes: master and whatever it started."""
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with contextlib.suppress(OSError):
-                    with open(f"/proc/{name}/stat") as file:
-                        fields = file.read().rsplit(")", 1)[1].split()
-                    if int(name) == self.pid or int(fields[2]) == self.pid:
-                        found.append(int(name))
-        return found
-
     def flush(self):
         run(["postqueue", "-c", self.etc, "-f"])
 

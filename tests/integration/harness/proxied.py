@@ -8,7 +8,7 @@ from .clients import Account
 from .cyrus import Cyrus
 from .dovecot import Dovecot
 from .gateway import Gateway, member, routes
-from .imap_client import Imap
+from .imap_client import Imap, Literal
 from .pop_client import Pop
 from .ports import free_port
 from .postfix import MAIL_UID
@@ -120,15 +120,10 @@ class Proxied(Case):
         with cls.direct(user) as client:
             client.command("CREATE", mailbox)
             for message in messages:
-                answer = client.command(f'APPEND "{mailbox}" {DATE}', literal(message.data))
+                answer = client.command(f'APPEND "{mailbox}" {DATE}', Literal(message.data))
                 if answer.ok:
                     stored.append(message)
         return stored
-
-
-def literal(data):
-    from .imap_client import Literal
-    return Literal(data)
 
 
 def state(client):
@@ -146,4 +141,4 @@ def state(client):
 
 
 __all__ = ["PUBLIC", "PHANTOM_DOMAIN", "READER", "PASSWORD", "DATE", "Proxied", "Imap", "Pop", "dovecot", "cyrus", "provider",
-           "proxy_endpoints", "add_faces", "state", "literal"]
+           "proxy_endpoints", "add_faces", "state"]

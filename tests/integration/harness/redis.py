@@ -27,7 +27,7 @@ class Redis:
 
     def _answers(self):
         try:
-            return self.call("PING") in ("PONG",) or True
+            return self.call("PING") == "PONG"
         except OSError:
             return False
         except RedisError as error:

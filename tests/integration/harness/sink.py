@@ -4,6 +4,7 @@ A fault names the stage at which it acts, and how: with a reply (which refuses),
 release(). Stages: connect, ehlo, starttls, auth, mail, rcpt, data, body (after some octets), dot.
 """
 
+import base64
 import socket
 import ssl
 import threading
@@ -278,7 +279,6 @@ class _Session:
         self._say("250 " + lines[-1])
 
     def _auth(self, text):
-        import base64
         words = text.split()
         if len(words) < 3:
             self._say("334 ")

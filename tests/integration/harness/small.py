@@ -4,7 +4,7 @@ from . import mail, smtp_client
 from .case import Case
 from .certificates import Authority
 from .gateway import Gateway, member, routes
-from .mail import address
+from .mail import address, front_fields
 from .sink import Sink
 from .waiting import wait_for
 
@@ -17,13 +17,6 @@ STRANGER = "yamada@stranger.test"
 PASSWORD = "correct horse"
 
 _hashes = {}
-
-
-def front_fields(mailbox):
-    """What the mail system in front writes on top of a message whose author it vouches for."""
-    return (f"Authentication-Results: mx.school.example; dmarc=pass header.from={mailbox.split('@')[1]}\r\n"
-            "Received: from phone.test (phone.test [203.0.113.5]) by mx.school.example; "
-            "Thu, 01 Jan 2026 10:51:00 +0900\r\n").encode()
 
 
 class Small(Case):

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import tempfile
 
-from .waiting import wait_for
-
 
 class Workspace:
     """Paths are short, since Unix sockets lie in them; other users may pass through, since servers drop root."""
@@ -112,18 +110,6 @@ class Process:
     def text(self):
         with open(self.log, "rb") as file:
             return file.read().decode("utf-8", "replace")
-
-    def wait_text(self, needle, seconds=30.0):
-        """Waits until the output holds `needle`; fails at once when the program has ended without it."""
-        def look():
-            ended = not self.running()
-            if needle in self.text():
-                return True
-            if ended:
-                raise AssertionError(f"{self.argv[0]} ended ({self.popen.returncode}) before {needle!r}:\n"
-                                     + self.text()[-3000:])
-            return False
-        wait_for(look, seconds, f"{needle!r} in {self.log}")
 
     def wait(self, seconds=30.0):
         """Exit status, when it ends by itself in time."""

@@ -57,13 +57,13 @@ class World:
 
     def stranger_writes(self, stranger, message, to=None):
         """By way of the mail system in front, as the MX of the domain."""
-        self._through_front(stranger, to or self.public, message)
+        self.through_front(stranger, to or self.public, message)
 
     def phone_replies(self, mailbox, phantom, message):
         """A member's plain reply: from its provider to the MX of the phantom domain."""
-        self._through_front(mailbox, phantom, message)
+        self.through_front(mailbox, phantom, message)
 
-    def _through_front(self, sender, recipient, message):
+    def through_front(self, sender, recipient, message):
         with smtplib.SMTP("127.0.0.1", self.postfix.front_port) as client:
             client.sendmail(sender, [recipient], message)
 

@@ -1,4 +1,4 @@
-// The SMTP server engine with its two faces (RFC 5321, RFC 6409): inbound and submission.
+// What SMTP sessions share: the faces of the engine, the bounds of a session, and what it works with.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "mapping/store/directory.h"
 #include "net/cidr.h"
 #include "net/login_throttle.h"
-#include "net/stream.h"
+#include "net/loop.h"
 #include "submission/auth.h"
 #include "submission/next_hop.h"
 #include "tls/server_context.h"
@@ -58,26 +58,6 @@ struct Services {
   net::LoginThrottle& throttle;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no STARTTLS offered
   const SessionOptions& options;
-};
-
-/// The sessions of one worker: starts them, counts them, and ends them gracefully.
-class SessionSet {
- public:
-  explicit SessionSet(Services services);
-  ~SessionSet();
-
-  /// Serves one connection to its end. Never throws.
-  void start(Face face, net::StreamPtr stream, net::PeerAddress peer);
-
-  /// Graceful stop: sessions between transactions get 421 and end; those in a transaction end after it.
-  /// Resolves when none is left, or when `deadline` passes and the rest were closed.
-  net::Task<void> stop(net::TimePoint deadline);
-
-  [[nodiscard]] std::size_t size() const;
-
- private:
-  struct State;
-  std::shared_ptr<State> state_;
 };
 
 }  // namespace kage::submission

@@ -1,5 +1,5 @@
 // Reading delivery reports line by line (RFC 3464), and the words that replace them.
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 #include <fmt/format.h>
 
@@ -10,9 +10,11 @@
 
 #include "base/text.h"
 #include "message/address_text.h"
+#include "message/base64_lines.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
 #include "message/mime.h"
+#include "submission/enhanced_status.h"
 #include "submission/report.h"
 
 namespace kage::submission {
@@ -20,14 +22,6 @@ namespace {
 
 constexpr std::size_t kMostCopies = 20;
 constexpr std::size_t kMostMentioned = 20;
-constexpr std::size_t kBase64Line = 76;  // RFC 2045 §6.8
-
-std::string_view body_of(const mapping::ParsedHeader& header, std::string_view name) {
-  for (const message::Field& field : header.fields()) {
-    if (field.is(name)) return field.body;
-  }
-  return {};
-}
 
 /// The value of "Name: value" when the line is of that field.
 std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
@@ -45,25 +39,20 @@ std::optional<message::Address> recipient_of(std::string_view value) {
   return std::move(*address);
 }
 
-bool is_status(std::string_view text) {
-  return text.size() >= 5 && text.size() <= 9 && (text[0] == '4' || text[0] == '5') && text[1] == '.' &&
-         std::ranges::all_of(text, [](char c) { return is_digit(c) || c == '.'; });
-}
-
 /// The fields of one recipient (RFC 3464 §2.3). A group ends with an empty line, or where a field comes that
 /// it has already.
 class Groups {
  public:
-  Returned read(std::string_view body) {
-    while (!body.empty() && returned_.copies.size() < kMostCopies) {
+  BounceReport read(std::string_view body) {
+    while (!body.empty() && report_.copies.size() < kMostCopies) {
       const std::size_t end = body.find('\n');
       take(trim(body.substr(0, end)));
       body.remove_prefix(end == std::string_view::npos ? body.size() : end + 1);
     }
     close();
-    if (!failed_ && delayed_) returned_.news = Returned::News::delayed;
-    if (!failed_ && !delayed_ && arrived_) returned_.news = Returned::News::nothing;
-    return std::move(returned_);
+    if (!failed_ && delayed_) report_.kind = BounceReport::Kind::delayed;
+    if (!failed_ && !delayed_ && arrived_) report_.kind = BounceReport::Kind::none;
+    return std::move(report_);
   }
 
  private:
@@ -88,7 +77,7 @@ class Groups {
   /// A group without Final-Recipient is none: what is given back of a message may have the other fields.
   void close() {
     const Group group = std::exchange(group_, {});
-    if (!group.final || returned_.copies.size() == kMostCopies) return;
+    if (!group.final || report_.copies.size() == kMostCopies) return;
     const std::string_view action = group.action.value_or("failed");
     const auto is = [&](std::string_view word) { return starts_with_nocase(action, word); };
     const bool delayed = is("delayed");
@@ -105,12 +94,12 @@ class Groups {
     std::string status(delayed ? "4.0.0" : "5.0.0");
     if (group.status) {
       const std::string_view number = group.status->substr(0, group.status->find_first_of(" \t("));
-      if (is_status(number)) status = number;
+      if (is_enhanced_status(number, '4') || is_enhanced_status(number, '5')) status = number;
     }
-    returned_.copies.push_back({std::move(*recipient), std::move(status), delayed});
+    report_.copies.push_back({std::move(*recipient), std::move(status), delayed});
   }
 
-  Returned returned_;
+  BounceReport report_;
   Group group_;
   bool failed_ = false, delayed_ = false, arrived_ = false;
 };
@@ -182,24 +171,22 @@ bool is_delivery_report(const mapping::ParsedHeader& header) {
   if (std::ranges::any_of(kDaemons,
                           [&](std::string_view name) { return equals_nocase(author->local, name); }))
     return true;
-  const std::string written = message::unfold(body_of(header, "Content-Type"));
+  const std::string written = message::unfold(header.body_of("Content-Type"));
   const auto type = message::parse_parameters(written);
   return (!type && !written.empty()) || (type && equals_nocase(type->value, "multipart/report"));
 }
 
-std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
-                            const mapping::Member& member, Returned::News news) {
-  const auto* postmaster = routes.find_address("postmaster@" + member.address->domain->name);
-  const auto& author = (postmaster != nullptr ? postmaster : member.address)->spec.address;
+std::string bounce_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
+                          const mapping::Member& member, BounceReport::Kind kind) {
   std::string out;
-  message::write_field(out, "From", "Mail Delivery System <" + author.quoted() + ">");
+  message::write_field(out, "From", mail_system(routes, member));
   message::write_field(out, "To", "<" + member.spec.mailbox.quoted() + ">");
   message::write_field(out, "Subject",
-                       message::encode_words(news == Returned::News::delayed
+                       message::encode_words(kind == BounceReport::Kind::delayed
                                                  ? "Delayed: not delivered yet / まだ届いていません"
-                                                 : "Returned: not delivered / 届きませんでした"));
+                                                 : "BounceReport: not delivered / 届きませんでした"));
   for (const std::string_view name : {"Date", "Message-ID"}) {
-    const std::string_view body = body_of(header, name);
+    const std::string_view body = header.body_of(name);
     if (!body.empty()) message::write_field(out, name, message::unfold(body));
   }
   message::write_field(out, "Auto-Submitted", "auto-replied");  // RFC 3834 §5
@@ -209,30 +196,27 @@ std::string returned_header(const mapping::ParsedHeader& header, const mapping::
   return out;
 }
 
-Returned read_returned(std::string_view body) {
-  body = body.substr(0, kReturnedRead);
-  Returned returned = Groups().read(body);
-  if (returned.copies.empty() && returned.news == Returned::News::failed)
-    returned.mentioned = mentioned_in(before_original(body));
-  return returned;
+BounceReport read_bounce_report(std::string_view body) {
+  body = body.substr(0, kBounceRead);
+  BounceReport report = Groups().read(body);
+  if (report.copies.empty() && report.kind == BounceReport::Kind::failed)
+    report.mentioned = mentioned_in(before_original(body));
+  return report;
 }
 
-std::string returned_body(const Returned& returned, const mapping::Member& member) {
-  std::string text(returned.news == Returned::News::delayed ? kDelayed : kFailed);
-  for (const Returned::Copy& copy : returned.copies) {
+std::string bounce_body(const BounceReport& report, const mapping::Member& member) {
+  std::string text(report.kind == BounceReport::Kind::delayed ? kDelayed : kFailed);
+  for (const BounceReport::Copy& copy : report.copies) {
     const Reason reason = copy.delayed ? kStillTried : reason_of(copy.status);
     text += fmt::format("\r\n  {}\r\n    {} {} {}\r\n",
                         mapping::phantom_address(member, copy.recipient.canonical()), copy.status,
                         reason.english, reason.japanese);
   }
-  if (!returned.mentioned.empty()) text.append("\r\n").append(kMentioned);
-  for (const message::Address& address : returned.mentioned)
+  if (!report.mentioned.empty()) text.append("\r\n").append(kMentioned);
+  for (const message::Address& address : report.mentioned)
     text.append("  ").append(mapping::phantom_address(member, address.canonical())).append("\r\n");
   std::string out;
-  const std::string encoded = base64(text);
-  for (std::size_t at = 0; at < encoded.size(); at += kBase64Line) {
-    out.append(encoded, at, kBase64Line).append("\r\n");
-  }
+  message::append_base64_lines(out, text);
   return out;
 }
 

@@ -3,22 +3,22 @@
 #include <utility>
 
 #include "base/metrics.h"
+#include "submission/bounce_report.h"
 #include "submission/incoming.h"
-#include "submission/returned.h"
 
 namespace kage::submission {
 
 /// Our words in place of a mail system's. False: not now.
-net::Task<bool> Incoming::write_returned() {
-  const mapping::Member& member = *plan_->returned_to();
-  Returned returned = read_returned(returned_);
-  if (returned.news == Returned::News::nothing) co_return true;
-  if (!co_await keep_known(returned.mentioned)) co_return false;
-  if (!co_await store_returned(returned)) co_return false;
-  if (!plan_->tell_return(*header_, returned.news)) co_return false;
+net::Task<bool> Incoming::write_bounce() {
+  const mapping::Member& member = *plan_->bounced_to();
+  BounceReport report = read_bounce_report(bounce_);
+  if (report.kind == BounceReport::Kind::none) co_return true;
+  if (!co_await keep_known(report.mentioned)) co_return false;
+  if (!co_await store_bounced(report)) co_return false;
+  if (!plan_->set_bounce_kind(*header_, report.kind)) co_return false;
   co_await make_delivery();
   if (!delivery_) co_return true;
-  const std::string body = returned_body(returned, member);
+  const std::string body = bounce_body(report, member);
   set_time();
   co_await delivery_->open();
   co_await delivery_->write(body);
@@ -29,7 +29,7 @@ net::Task<bool> Incoming::write_returned() {
 /// neither answer nor time tells its writer whom the member knows.
 net::Task<bool> Incoming::keep_known(std::vector<message::Address>& mentioned) {
   if (mentioned.empty()) co_return true;
-  const mapping::Member& member = *plan_->returned_to();
+  const mapping::Member& member = *plan_->bounced_to();
   std::vector<std::string> locals;
   for (const message::Address& address : mentioned)
     locals.push_back(mapping::phantom_local(member, address.canonical()));
@@ -45,10 +45,10 @@ net::Task<bool> Incoming::keep_known(std::vector<message::Address>& mentioned) {
 }
 
 /// The phantoms that our words name (contract R4.4).
-net::Task<bool> Incoming::store_returned(const Returned& returned) {
-  const mapping::Member& member = *plan_->returned_to();
+net::Task<bool> Incoming::store_bounced(const BounceReport& report) {
+  const mapping::Member& member = *plan_->bounced_to();
   std::vector<mapping::PhantomWrite> writes;
-  for (const Returned::Copy& copy : returned.copies) {
+  for (const BounceReport::Copy& copy : report.copies) {
     writes.push_back(
         {&member, mapping::phantom_local(member, copy.recipient.canonical()), copy.recipient.spelling});
   }

@@ -18,35 +18,35 @@ namespace kage::submission {
 bool is_delivery_report(const mapping::ParsedHeader& header);
 
 /// What is read in the first octets of a report's body.
-struct Returned {
+struct BounceReport {
   /// What a report is about: the worst that it tells.
-  enum class News : std::uint8_t {
+  enum class Kind : std::uint8_t {
     failed,   ///< also where nothing can be read
     delayed,  ///< nobody is given up yet
-    nothing,  ///< delivered, relayed: nobody asked for it
+    none,     ///< delivered, relayed: nobody asked for it
   };
   struct Copy {
     message::Address recipient;  ///< as it was written to, where the report tells (RFC 3464 §2.3.1)
     std::string status;          ///< RFC 3463; "5.0.0" or "4.0.0" where none is told
     bool delayed = false;        ///< the mail system goes on trying
   };
-  News news = News::failed;
+  Kind kind = Kind::failed;
   std::vector<Copy> copies;  ///< at most 20; failed or delayed
   /// Where no copy can be read, as in a carrier's report: what stands in its text before the message that is
-  /// given back, at most 20, each once. Anybody may be named there, so that only those are told of whose
-  /// phantom the member has; the text neither makes a phantom nor changes one.
+  /// given back, at most 20, each once. The text may name anybody: only addresses whose phantom the member
+  /// already has are reported, and none is created for it.
   std::vector<message::Address> mentioned;
 };
-Returned read_returned(std::string_view body);
+BounceReport read_bounce_report(std::string_view body);
 
 /// The header that replaces the report's: of it, Date and Message-ID are left.
-std::string returned_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
-                            const mapping::Member& member, Returned::News news);
+std::string bounce_header(const mapping::ParsedHeader& header, const mapping::RouteTable& routes,
+                          const mapping::Member& member, BounceReport::Kind kind);
 
 /// The text, in English and Japanese. 7-bit, CRLF. Of `mentioned` everybody is named.
-std::string returned_body(const Returned& returned, const mapping::Member& member);
+std::string bounce_body(const BounceReport& report, const mapping::Member& member);
 
 /// Octets of a report's body that are looked at.
-constexpr std::size_t kReturnedRead = 65536;
+constexpr std::size_t kBounceRead = 65536;
 
 }  // namespace kage::submission

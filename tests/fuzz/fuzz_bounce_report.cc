@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/text.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/mapping/rewrite_world.h"
 
@@ -22,11 +22,11 @@ const test::World& world() {
   return made;
 }
 
-void check_copies(const Returned& returned) {
-  require(returned.copies.size() <= 20, "copies are bounded");
-  require(returned.mentioned.size() <= 20, "mentions are bounded");
-  require(returned.copies.empty() || returned.mentioned.empty(), "text is read where nothing else can be");
-  for (const Returned::Copy& copy : returned.copies) {
+void check_copies(const BounceReport& report) {
+  require(report.copies.size() <= 20, "copies are bounded");
+  require(report.mentioned.size() <= 20, "mentions are bounded");
+  require(report.copies.empty() || report.mentioned.empty(), "text is read where nothing else can be");
+  for (const BounceReport::Copy& copy : report.copies) {
     require(!copy.recipient.local.empty() && !copy.recipient.domain.empty(), "a recipient is an address");
     require(copy.status.size() >= 5 && copy.status.size() <= 9, "a status is short");
     require(copy.status.starts_with("4.") || copy.status.starts_with("5."), "a status is of a failure");
@@ -36,10 +36,10 @@ void check_copies(const Returned& returned) {
 }
 
 /// Lines that come later belong to the last copy, or add others.
-void check_prefix(std::string_view body, const Returned& all) {
+void check_prefix(std::string_view body, const BounceReport& all) {
   const std::size_t end = body.rfind('\n', body.size() / 2);
   if (end == std::string_view::npos) return;
-  const Returned first = read_returned(body.substr(0, end + 1));
+  const BounceReport first = read_bounce_report(body.substr(0, end + 1));
   require(first.copies.size() <= all.copies.size() + 1, "later lines take no copy but the last away");
   for (std::size_t i = 0; i + 1 < first.copies.size(); ++i) {
     require(first.copies[i].recipient.spelling == all.copies[i].recipient.spelling, "recipients stay");
@@ -48,10 +48,10 @@ void check_prefix(std::string_view body, const Returned& all) {
   }
 }
 
-void check_letter(const Returned& returned) {
+void check_letter(const BounceReport& report) {
   std::string encoded;
   std::string_view rest;
-  const std::string body = returned_body(returned, world().member(1));
+  const std::string body = bounce_body(report, world().member(1));
   for (rest = body; !rest.empty();) {
     const std::size_t end = rest.find("\r\n");
     require(end != std::string_view::npos && end <= 76, "lines are those of base64");
@@ -65,20 +65,20 @@ void check_letter(const Returned& returned) {
     require(std::string_view(*text).substr(at + 1).starts_with(kPhantoms), "addresses are phantoms");
     ++addresses;
   }
-  require(addresses == returned.copies.size() + returned.mentioned.size(), "one for each copy");
-  const std::size_t mentions = returned.mentioned.empty() ? 0 : 3 + returned.mentioned.size();
+  require(addresses == report.copies.size() + report.mentioned.size(), "one for each copy");
+  const std::size_t mentions = report.mentioned.empty() ? 0 : 3 + report.mentioned.size();
   const auto lines = static_cast<std::size_t>(std::ranges::count(*text, '\n'));
-  require(lines == 4 + 3 * returned.copies.size() + mentions, "nothing adds lines");
+  require(lines == 4 + 3 * report.copies.size() + mentions, "nothing adds lines");
 }
 
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 2 * kReturnedRead) return 0;
+  if (size > 2 * kBounceRead) return 0;
   const std::string body(kage::fuzz::text_of(data, size));
-  const Returned returned = read_returned(body);
-  check_copies(returned);
-  check_prefix(std::string_view(body).substr(0, kReturnedRead), returned);
-  check_letter(returned);
+  const BounceReport report = read_bounce_report(body);
+  check_copies(report);
+  check_prefix(std::string_view(body).substr(0, kBounceRead), report);
+  check_letter(report);
   return 0;
 }

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "message/encoded_word.h"
-#include "submission/returned.h"
+#include "submission/bounce_report.h"
 
 using namespace kage;
 using namespace kage::submission;
@@ -13,7 +13,7 @@ namespace {
 /// "a@b.example 5.1.1;", in brackets where it is only delayed.
 std::string read(std::string_view body) {
   std::string out;
-  for (const auto& copy : read_returned(body).copies) {
+  for (const auto& copy : read_bounce_report(body).copies) {
     const std::string told = copy.recipient.canonical() + " " + copy.status;
     out += (copy.delayed ? "[" + told + "]" : told) + ";";
   }
@@ -35,7 +35,7 @@ mapping::Routes make_routes() {
 std::string told(std::string_view body) {
   const mapping::Routes routes = make_routes();
   std::string encoded;
-  for (const char c : returned_body(read_returned(body), *routes->find_member(1))) {
+  for (const char c : bounce_body(read_bounce_report(body), *routes->find_member(1))) {
     if (c != '\r' && c != '\n') encoded.push_back(c);
   }
   return base64_decode(encoded).value();
@@ -45,7 +45,7 @@ bool has(std::string_view text, std::string_view what) {
   return text.find(what) != std::string_view::npos;
 }
 
-using News = Returned::News;
+using Kind = BounceReport::Kind;
 
 }  // namespace
 
@@ -60,10 +60,15 @@ TEST_CASE("reports of other mail systems are read line by line, whatever they ho
           "Final-Recipient: rfc822; a@b.example\r\nStatus: 5.1.1\nX: Final-Recipient: rfc822; c@d.example") ==
       "a@b.example 5.1.1;");
   CHECK(read("Final-Recipient: rfc822; a@b.example\r\n\r\nStatus: 5.1.1\r\n") == "a@b.example 5.0.0;");
+  // RFC 3463 §2: three numbers, of at most three digits.
+  for (const std::string_view wrong : {"5.....", "5.1.1.1", "5.1", "5..1.1", "5.1234.1", "5.01.1", "3.1.1"}) {
+    CHECK(read("Final-Recipient: rfc822; a@b.example\r\nStatus: " + std::string(wrong)) ==
+          "a@b.example 5.0.0;");
+  }
   std::string many;
   for (int i = 0; i < 100; ++i) many += "Final-Recipient: rfc822; a@b.example\n";
-  CHECK(read_returned(many).copies.size() == 20);
-  CHECK(read(std::string(kReturnedRead, ' ') + "Final-Recipient: rfc822; a@b.example\n") == "");
+  CHECK(read_bounce_report(many).copies.size() == 20);
+  CHECK(read(std::string(kBounceRead, ' ') + "Final-Recipient: rfc822; a@b.example\n") == "");
 }
 
 TEST_CASE("a recipient whose mailbox forwards is the one that was written to") {
@@ -85,12 +90,12 @@ TEST_CASE("a delay is told as one") {
   const std::string there =
       "Final-Recipient: rfc822; e@f.example\r\nAction: relayed\r\nStatus: 2.1.9\r\n\r\n";
   CHECK(read(late + lost + there) == "[a@b.example 4.4.1];c@d.example 5.2.2;");
-  CHECK(read_returned(late).news == News::delayed);
-  CHECK(read_returned(late + there).news == News::delayed);
-  CHECK(read_returned(there + late + lost).news == News::failed);
-  CHECK(read_returned(there).news == News::nothing);
-  CHECK(read_returned("Final-Recipient: x\r\nAction: Delayed (for 4 hours)\r\n").news == News::delayed);
-  CHECK(read_returned("").news == News::failed);
+  CHECK(read_bounce_report(late).kind == Kind::delayed);
+  CHECK(read_bounce_report(late + there).kind == Kind::delayed);
+  CHECK(read_bounce_report(there + late + lost).kind == Kind::failed);
+  CHECK(read_bounce_report(there).kind == Kind::none);
+  CHECK(read_bounce_report("Final-Recipient: x\r\nAction: Delayed (for 4 hours)\r\n").kind == Kind::delayed);
+  CHECK(read_bounce_report("").kind == Kind::failed);
 
   CHECK(has(told(late), "goes on trying"));
   CHECK_FALSE(has(told(late), "gave your message back"));
@@ -100,17 +105,17 @@ TEST_CASE("a delay is told as one") {
 
   const mapping::Routes routes = make_routes();
   const auto header = mapping::ParsedHeader::parse("From: MAILER-DAEMON@b.example\r\n").value();
-  const auto subject_of = [&](News news) {
-    return message::decode_words(returned_header(header, *routes, *routes->find_member(1), news));
+  const auto subject_of = [&](Kind kind) {
+    return message::decode_words(bounce_header(header, *routes, *routes->find_member(1), kind));
   };
-  CHECK(has(subject_of(News::failed), "Returned"));
-  CHECK(has(subject_of(News::delayed), "Delayed"));
+  CHECK(has(subject_of(Kind::failed), "BounceReport"));
+  CHECK(has(subject_of(Kind::delayed), "Delayed"));
 }
 
 TEST_CASE("a report in plain text names whom its own text mentions, not whom the message was for") {
   const auto mentioned = [](std::string_view body) {
     std::string out;
-    for (const auto& address : read_returned(body).mentioned) out += address.canonical() + ";";
+    for (const auto& address : read_bounce_report(body).mentioned) out += address.canonical() + ";";
     return out;
   };
   const std::string text = "Unknown user\r\n\r\n<Aaa@b.example>: 550 Unknown user aaa@b.example\r\n\r\n";
@@ -125,7 +130,7 @@ TEST_CASE("a report in plain text names whom its own text mentions, not whom the
   CHECK(mentioned("e@f.example\r\n\r\nFinal-Recipient: rfc822; e@f.example\r\nAction: delayed\r\n") == "");
   std::string many;
   for (int i = 0; i < 100; ++i) many += "a" + std::to_string(i) + "@b.example\n";
-  CHECK(read_returned(many).mentioned.size() == 20);
+  CHECK(read_bounce_report(many).mentioned.size() == 20);
   CHECK(has(told(text), "文面"));
   CHECK_FALSE(has(told(text), "b.example"));
   CHECK(has(told(text),

@@ -1,5 +1,5 @@
 // The sessions of a worker: started, counted, ticked once a second, stopped.
-#include "submission/session.h"
+#include "submission/sessions.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -17,7 +17,7 @@ constexpr net::Millis kCloseTime{1'000};
 
 }  // namespace
 
-struct SessionSet::State : std::enable_shared_from_this<SessionSet::State> {
+struct Sessions::State {
   explicit State(const Services& s) : services(s), timer(s.loop) {}
 
   Services services;
@@ -52,15 +52,15 @@ struct SessionSet::State : std::enable_shared_from_this<SessionSet::State> {
   }
 };
 
-SessionSet::SessionSet(Services services) : state_(std::make_shared<State>(services)) {}
+Sessions::Sessions(Services services) : state_(std::make_shared<State>(services)) {}
 
-SessionSet::~SessionSet() {
+Sessions::~Sessions() {
   state_->timer.stop();
   state_->activity->cancel();
   state_->close_all();
 }
 
-void SessionSet::start(Face face, net::StreamPtr stream, net::PeerAddress peer) {
+void Sessions::start(Face face, net::StreamPtr stream, net::PeerAddress peer) {
   using metrics::Counter;
   metrics::add(face == Face::inbound ? Counter::connections_inbound : Counter::connections_submission);
   State& state = *state_;
@@ -73,7 +73,7 @@ void SessionSet::start(Face face, net::StreamPtr stream, net::PeerAddress peer) 
   if (!state.ticking) state.tick();
 }
 
-net::Task<void> SessionSet::stop(net::TimePoint deadline) {
+net::Task<void> Sessions::stop(net::TimePoint deadline) {
   const auto state = state_;
   state->stopping = true;
   const auto all = std::vector(state->sessions.begin(), state->sessions.end());
@@ -94,7 +94,7 @@ net::Task<void> SessionSet::stop(net::TimePoint deadline) {
   state->activity->cancel();
 }
 
-std::size_t SessionSet::size() const {
+std::size_t Sessions::size() const {
   return state_->sessions.size();
 }
 

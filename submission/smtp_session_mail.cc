@@ -1,6 +1,5 @@
 // MAIL and RCPT. Pipelined RCPT lines are gathered, and all their phantoms resolved in one trip to Redis.
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "submission/smtp_session.h"
@@ -9,7 +8,8 @@ namespace kage::submission {
 namespace {
 
 constexpr std::size_t kMaxGathered = 4096;
-constexpr std::size_t kExcessFactor = 20;  // how often max_recipients may be told 452
+/// In multiples of max_recipients: so many 452 answers, then the session ends.
+constexpr std::size_t kExcessFactor = 20;
 
 }  // namespace
 
