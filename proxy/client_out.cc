@@ -37,7 +37,13 @@ net::Task<Result<>> ClientOut::store_fresh() {
   if (fresh_.empty()) co_return Result<>();
   auto stored = co_await directory_.store(std::move(routes_), std::exchange(fresh_, {}));
   routes_ = nullptr;
-  co_return stored;
+  if (stored) co_return stored;
+  // What shows them is not for the next flush either, which would know nothing of them.
+  blocks_.clear();
+  buffer_.clear();
+  // Not the codes of Redis' connection, which would be taken for the client's.
+  co_return fail(stored.error().code == Errc::conflict ? Errc::conflict : Errc::unavailable,
+                 std::move(stored.error().detail));
 }
 
 net::Task<Result<>> ClientOut::flush_blocks() {

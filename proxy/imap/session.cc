@@ -223,6 +223,9 @@ net::Task<void> ImapSession::on_failed_read(Error error) {
       if (!ended_ && errors_ >= services_.options.max_errors) co_await last_word("Too many errors");
       co_return;
     }
+    case Errc::conflict:
+    case Errc::unavailable:  // an answer could not be finished
+      co_return co_await on_failed_command(std::move(error));
     case Errc::timed_out:
       co_return co_await last_word(in_ ? "Idle for too long" : "No login came in time");
     default:

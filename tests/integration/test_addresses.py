@@ -20,7 +20,8 @@ class OldCarriers(Small):
         cls.strict = Sink(cls.space).start()
         cls.gateway.config["next_hop"].append(
             {"name": "strict", "domains": ["strict.test"], "host": "127.0.0.1", "port": cls.strict.port, "tls": "none"})
-        cls.strict.fail("rcpt", match="<a..b", reply="501 5.1.3 Bad recipient address syntax")
+        for bare in ("<a..b", "<a...b"):
+            cls.strict.fail("rcpt", match=bare, reply="501 5.1.3 Bad recipient address syntax")
         cls.strict.fail("rcpt", match="<abc.@", reply="553 5.1.3 Bad recipient address syntax")
 
     def test_they_cross_both_ways(self):
@@ -34,8 +35,6 @@ class OldCarriers(Small):
                         copy = self.copy_for(OFFICER, self.copies(2))
                         phantom = address(copy.data)
                         self.assertRegex(phantom, r"^[0-9a-z]{16}@p\.school\.example$")
-                        if local == "a...b..c." and domain == "strict.test":
-                            continue
                         self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 250)
                         got = (self.strict if domain == "strict.test" else self.sink).wait_messages(1)[0]
                         if domain == "strict.test":

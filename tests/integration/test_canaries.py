@@ -239,8 +239,6 @@ class CanariesTest(Small):
                 sender, to = make(*self.canaries.new()), make(*self.canaries.new())
                 text = build(sender, f"{PUBLIC}, {to}", ["Subject: from and to\r\n"], BODY)
                 reply = self.inbound(text, sender="cnryenvelope@stranger.test", parameters="SMTPUTF8 BODY=8BITMIME")
-                if reply.code == 550:
-                    continue  # no author, no delivery: nothing crossed
                 self.assertReply(reply, 250)
                 self.check_copies(self.copies(2), text, "From and To: " + form, ["cnryenvelope"])
 
@@ -279,11 +277,8 @@ class CanariesTest(Small):
             return [fold(name, "%s@%s" % self.canaries.new())
                     for name in ("From", "To", "Reply-To", "Sender", "Subject", "Subject", "Cc", "Cc", "Message-ID")]
         text = build(STRANGER, PUBLIC, lines(), BODY)
-        reply = self.inbound(text)
-        if reply.code == 250:
-            self.check_copies(self.copies(2), text, "twice")
-        else:
-            self.assertReply(reply, 5)
+        self.assertReply(self.inbound(text), 250)
+        self.check_copies(self.copies(2), text, "twice")
 
     def test_malformed_header_lines(self):
         def lines():
@@ -291,13 +286,9 @@ class CanariesTest(Small):
             return ["Subject : %s@%s\r\n" % new(), "No colon here %s@%s\r\n" % new(), " stray continuation %s@%s\r\n" % new(),
                     "Sub ject: %s@%s\r\n" % new(), ": %s@%s\r\n" % new(), "Sübject: %s@%s\r\n" % new()]
         text = build(STRANGER, PUBLIC, lines(), BODY)
-        reply = self.inbound(text, parameters="SMTPUTF8")
-        if reply.code == 250:
-            copies = self.copies(2)
-            for copy in copies:
-                self.assertEqual(find_pattern(copy.header, CANARY), [])
-        else:
-            self.assertReply(reply, 5)
+        self.assertReply(self.inbound(text, parameters="SMTPUTF8"), 250)
+        for copy in self.copies(2):
+            self.assertEqual(find_pattern(copy.header, CANARY), [])
 
     def test_no_member_learns_of_another(self):
         for form, make in ADDRESS_FORMS.items():

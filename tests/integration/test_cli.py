@@ -12,7 +12,7 @@ from harness.mail import address, message
 from harness.ports import free_port
 from harness.proxied import add_faces, provider
 from harness.sink import Sink
-from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
+from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small, front_fields
 from harness.case import Case
 from harness.workspace import run
 
@@ -106,7 +106,9 @@ class Commands(Small):
         # The login itself may still be known for a moment; the phantom is not.
         self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom)), 5)
         reply = self.inbound(message(STRANGER, PUBLIC))
-        self.assertIn(reply.code, (550, 451))
+        if reply.code == 451:  # a message that was begun with the old routes is to come again
+            reply = self.inbound(message(STRANGER, PUBLIC))
+        self.assertReply(reply, 550, "5.1.1")
         self.assertEqual(self.sink.messages, [])
 
     def test_the_last_member_is_forgotten(self):
@@ -251,11 +253,14 @@ class FirstRun(Case):
         gateway.start()
         self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 250)
         phantom = address(sink.messages[0].data)
-        # Embedded Redis keeps what it has through a kill of everything.
+        # Embedded Redis keeps what it has through a kill of everything: whom the phantom stands for, too.
         gateway.kill()
         gateway.start()
+        reply = front_fields(OFFICER) + message(OFFICER, phantom)
+        self.assertReply(smtp_client.send(gateway.inbound, OFFICER, phantom, reply), 250)
+        self.assertEqual(sink.messages[1].recipient, STRANGER)
         self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 250)
-        self.assertEqual(address(sink.messages[1].data), phantom)
+        self.assertEqual(address(sink.messages[2].data), phantom)
 
 
 NOBODY = 65534

@@ -121,6 +121,7 @@ class Everyday(InCluster):
             with self.subTest(name):
                 gateway = self.another(f"wrong {name}", **config)
                 gateway.start(wait="listening")
+                gateway.wait_event("mapping.not_ready")
                 self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 4)
                 checked = gateway.check()
                 self.assertEqual(checked.returncode, 1)
@@ -422,7 +423,9 @@ class Secured(Case):
                 if key:
                     gateway.config["keys"] = {"master": key}
                 gateway.start(wait="ready" if code == 250 else "listening")
-                if code == 250:
+                if code == 4:
+                    gateway.wait_event("mapping.not_ready")
+                else:
                     key = gateway.key_path
                     gateway.apply(routes({PUBLIC: [OFFICER]}))
                     gateway.settle(PUBLIC)

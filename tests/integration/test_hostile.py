@@ -5,7 +5,6 @@ import socket
 import threading
 import unittest
 
-
 from harness.gateway import sanitized
 from harness.mail import message
 from harness.small import OFFICER, PASSWORD, PUBLIC, STRANGER, Small
@@ -51,15 +50,15 @@ class Hostile(Small):
                 client.send(message(STRANGER, PUBLIC, "carrier") + b"one" + end + smuggled)
                 # If `end` counted, the transaction would be over twice; it may be over only once, at the real end.
                 reply = client.reply()
-                if end in (b"\r\n\x00.\r\n", b"\r\n.\x00\r\n"):
-                    self.assertIn(reply.code, (250, 550, 554), end)
-                else:
-                    self.assertReply(reply, 550, "5.6.11")
+                # NUL is an octet like another: such a line is text.
+                text = b"\0" in end
+                self.assertReply(reply, *((250,) if text else (550, "5.6.11")))
                 self.assertReply(client.command("NOOP"), 250, msg="a second answer was waiting")
+                self.assertEqual(len(self.sink.messages), len(self.members) if text else 0)
                 for copy in self.sink.messages:
-                    self.assertNotIn(b"Subject: smuggled\r\n\r\nx\r\n", copy.header)
                     self.assertIn(b"carrier", copy.header)
-                self.assertFalse([c for _, c in self.sink.commands if "evil" in c])
+                    arrived = b"one" + end.replace(b"\r\n.", b"\r\n") + smuggled[:-3]  # RFC 5321 §4.5.2: its dot is a stuffed one
+                    self.assertTrue(copy.body.endswith(arrived), copy.body)
 
     def test_bare_line_ends_in_the_header(self):
         for text in (b"Subject: a\nBcc: x\r\n\r\nbody\r\n", b"Subject: a\rX: y\r\n\r\nbody\r\n", b"Subject: a\n\nbody\r\n"):
@@ -72,18 +71,8 @@ class Hostile(Small):
         with Client(self.gateway.submission) as client:
             client.ehlo()
             client.send(b"STARTTLS\r\nNOOP injected\r\nMAIL FROM:<evil@evil.test>\r\n")
-            reply = client.reply()
-            if reply.code == 501:
-                self.assertTrue(client.closed())  # the server hung up on such a client: as good
-                return
-            self.assertReply(reply, 220)
-            try:
-                client.socket = self.tls.wrap_socket(client.socket, server_hostname="mx.school.example")
-            except OSError:
-                return  # the server hung up on such a client: as good
-            # Nothing of it is answered after the handshake; the next answer belongs to the next command.
-            self.assertReply(client.command("EHLO honest.test"), 250)
-            self.assertIn("AUTH", " ".join(client.command("EHLO honest.test").lines))
+            self.assertReply(client.reply(), 501, "5.5.4")
+            self.assertTrue(client.closed())
 
     def test_authentication_needs_tls(self):
         with Client(self.gateway.submission) as client:
@@ -98,8 +87,7 @@ class Hostile(Small):
                 if not client.try_send(b"x" * 65536):
                     break
             client.try_send(b"\r\n")
-            reply = client.reply()
-            self.assertIn(reply.code, (500, 421, None), reply)
+            self.assertReply(client.reply(), 500, "5.5.2")
 
     def test_a_body_line_without_end(self):
         with Client(self.gateway.inbound) as client:
@@ -108,7 +96,8 @@ class Hostile(Small):
             for _ in range(320):
                 client.send(b"x" * 65536)
             client.send(b"\r\n.\r\n")
-            self.assertIn(client.reply().code, (250, 500, 550, 552, 554))
+            self.assertReply(client.reply(), 250)
+        self.assertTrue(all(len(copy.body) > 320 * 65536 for copy in self.sink.wait_messages(len(self.members))))
 
     def test_commands_that_are_none(self):
         for line in (b"", b"\0\0\0", b"\xff\xfe\xfd", b"MAIL", b"MAIL FROM", b"MAIL FROM:", b"MAIL FROM:<", b"MAIL FROM:<a@b",
@@ -137,9 +126,9 @@ class Hostile(Small):
     def test_a_hundred_thousand_header_fields(self):
         with Client(self.gateway.inbound) as client:
             self.begin(client)
-            if client.try_send(message(STRANGER, PUBLIC).split(b"\r\n\r\n")[0] + b"\r\n" + b"X-F: y\r\n" * 100_000
-                               + b"\r\nbody\r\n.\r\n"):
-                self.assertReply(client.reply(), 552, "5.3.4")
+            client.send(message(STRANGER, PUBLIC).split(b"\r\n\r\n")[0] + b"\r\n" + b"X-F: y\r\n" * 100_000
+                        + b"\r\nbody\r\n.\r\n")
+            self.assertReply(client.reply(), 552, "5.3.4")
         self.assertEqual(self.sink.messages, [])
 
     def test_one_header_field_of_50_megabytes(self):
@@ -149,10 +138,9 @@ class Hostile(Small):
                 client.send(b"From: " + STRANGER.encode() + b"\r\nSubject: ")
                 piece = (b"y" * 70 + b"\r\n ") * 900 if continued else b"x" * 65536
                 for _ in range(50 * MEGABYTE // len(piece)):
-                    if not client.try_send(piece):
-                        break
-                client.try_send(b"\r\n\r\nbody\r\n.\r\n")
-                self.assertIn(client.reply().code, (552, 500, None))
+                    client.send(piece)
+                client.send(b"\r\n\r\nbody\r\n.\r\n")
+                self.assertReply(client.reply(), 552, "5.3.4")
         self.assertEqual(self.sink.messages, [])
 
     def test_a_message_above_the_limit(self):
@@ -212,7 +200,7 @@ class Hostile(Small):
                 with self.subTest(name=name, where=where):
                     lines = {"From": STRANGER, "To": PUBLIC, where: text}
                     data = "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + b"\r\nbody\r\n"
-                    self.assertIn(self.inbound(data).code, (250, 552, 500, 550, 554))
+                    self.assertIn(self.inbound(data).code, (250, 552))
         with Client(self.gateway.inbound) as client:
             client.ehlo()
             self.assertReply(client.command("MAIL FROM:<" + "(" * 400 + "@b>"), 5)
@@ -238,7 +226,7 @@ class Hostile(Small):
         try:
             for client in clients:
                 self.begin(client)
-                client.send(b"From: a@b.test\r\n" + b"X-Long: " + b"z" * 60 + b"\r\n" * 1)
+                client.send(b"From: a@b.test\r\n" + b"X-Long: " + b"z" * 60 + b"\r\n")
                 client.send((b"X-Long: " + b"z" * 500 + b"\r\n") * 400)
             self.served("with twenty large headers held")
         finally:

@@ -1,8 +1,11 @@
 """After a whole story, nothing at rest names anybody (contract R3.5, R3.6, R9.5)."""
 
 import os
+import re
+import resource
 import unittest
 
+from harness.gateway import sanitized
 from harness.mail import message
 from harness.redis import Redis
 from harness.small import OFFICER, PUBLIC, STRANGER, TEACHER, Small
@@ -49,8 +52,12 @@ class Privacy(Small):
         self.redis.call("SAVE")
         self.redis.call("BGREWRITEAOF")
         # `log_level = "debug"`: the most that can ever be logged.
-        self.assertEqual(self.found_in(self.gateway.log().encode()), [])
-        self.assertEqual(self.found_in(self.redis.files()), [])
+        log, files = self.gateway.log(), self.redis.files()
+        for told in ("copy.refused", "login", "message"):
+            self.assertRegex(log, rf"(?m)^\S+ +\w+ {re.escape(told)} ")
+        self.assertIn(b"kage:p:", files)
+        self.assertEqual(self.found_in(log.encode()), [])
+        self.assertEqual(self.found_in(files), [])
         self.assertIn("copies", self.metrics)
         self.assertEqual(self.found_in(self.metrics.encode()), [])
         for folder, _, names in os.walk(self.gateway.state):
@@ -59,6 +66,12 @@ class Privacy(Small):
                 if os.path.isfile(path):
                     with open(path, "rb") as file:
                         self.assertEqual(self.found_in(file.read() + name.encode()), [], path)
+
+    @unittest.skipIf(sanitized(), "a sanitizer's build says all it knows")
+    def test_a_crash_writes_no_memory_to_a_file(self):
+        self.assertNotEqual(resource.getrlimit(resource.RLIMIT_CORE)[1], 0, "where nothing may, this says nothing")
+        with open(f"/proc/{self.gateway.process.pid}/limits") as file:
+            self.assertRegex(file.read(), r"(?m)^Max core file size +0 +0 ")
 
     def test_what_was_forgotten_is_in_no_file_any_more(self):
         phantom = self.phantom_of("lost@stranger.test", OFFICER)

@@ -257,6 +257,8 @@ class Upstreams(Base):
             runs = [pool.submit(run, name) for name in names]
             while not all(one.done() for one in runs):
                 self.untouched()
+        for one in runs:
+            one.result()
         self.assertEqual(failures, [])
 
     def test_imap(self):

@@ -50,8 +50,7 @@ class Proxy(Small):
                        SIGNATURE + b"\x21\x11\x00\x02\0\0", SIGNATURE + b"\x21\x11\xff\xff" + b"\0" * 70000):
             with self.subTest(header=header[:30]), smtp_client.Client(self.gateway.inbound, greet=False) as client:
                 client.try_send(header)
-                line = client.line()
-                self.assertTrue(line is None or not line.startswith("220"), line)
+                self.assertIsNone(client.line())
 
     def test_cut_at_every_octet(self):
         for header in (v1("192.0.2.1"), v2("192.0.2.1")):

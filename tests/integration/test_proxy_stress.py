@@ -232,6 +232,7 @@ class Stress(Proxied):
         steps = sum(run[3] for run in through)
         self.assertGreater(steps, 20 * CLIENTS * min(SECONDS, 5) / 5)
         for seed, one, other in zip(seeds, plain, through):
+            self.assertEqual(len(one[1]), len(other[1]), f"seed {seed}")
             for number, (left, right) in enumerate(zip(one[1], other[1])):
                 self.assertEqual(left[:3], right[:3], f"seed {seed}, answer {number}\ndirect  {left[3]}\nproxied {right[3]}")
             self.assertEqual({f: [(u, g, len(d)) for u, g, d in m] for f, m in one[2].items()},

@@ -29,10 +29,13 @@ class Ways(Case):
         cls.redis.call("ACL", "SETUSER", "kagemusha", "on", ">user password", "~*kage*", "+@all")
         cls.count = 0
 
-    def gateway(self, **redis):
+    def gateway(self, key=None, **redis):
+        """With `key`, the path of a master key, Redis keeps what it has."""
         type(self).count += 1
-        self.redis.call("FLUSHALL")
-        gateway = Gateway(self.space, name=f"gateway{self.count}", next_hop_port=self.sink.port)
+        if not key:
+            self.redis.call("FLUSHALL")
+        gateway = Gateway(self.space, name=f"gateway{self.count}", next_hop_port=self.sink.port,
+                          **({"keys": {"master": key}} if key else {}))
         gateway.config["redis"] = {"connect_timeout": "1s", "command_timeout": "1s", **redis}
         return gateway
 
@@ -62,7 +65,10 @@ class Ways(Case):
                 gateway.stop()
 
     def test_wrong_ways(self):
+        """Redis holds routes that would serve, and the key is right: only the way is wrong."""
         ways = self.ways()
+        right = self.gateway(**ways["tcp"])
+        right.apply(routes({PUBLIC: [OFFICER]}))
         for name, way in {
                 "wrong password": {**ways["tcp"], "password": "no"},
                 "no password": {k: v for k, v in ways["tcp"].items() if k != "password"},
@@ -72,13 +78,16 @@ class Ways(Case):
                 "plain to a tls port": {**ways["tcp"], "port": self.tls_port},
                 "nobody there": {**ways["tcp"], "port": free_port()}}.items():
             with self.subTest(name):
-                gateway = self.gateway(**way)
+                gateway = self.gateway(right.key_path, **way)
                 gateway.start(wait="listening")
+                gateway.wait_event("mapping.not_ready")
                 self.sink.clear()
                 self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 4)
                 self.assertEqual(self.sink.messages, [])
                 self.assertNotIn("default password", gateway.process.text())
-                self.assertEqual(gateway.check().returncode, 1)
+                checked = gateway.check()
+                self.assertEqual(checked.returncode, 1)
+                self.assertRegex(checked.stdout, "FAIL  (Redis|key and Redis belong together): ")
                 gateway.stop()
 
 

@@ -77,19 +77,21 @@ class Dies(Failover):
             first.start()
 
     def test_wrong_ways(self):
+        """Redis holds routes that would serve, and the key is right: only the way is wrong."""
         right = self.redis.config()
         for name, config, word in [
                 ("another name", {**right, "sentinel_master": "nobody"}, "no sentinel knows the master"),
-                ("nobody there", {**right, "sentinels": [f"127.0.0.1:{free_port()}"]}, ""),
+                ("nobody there", {**right, "sentinels": [f"127.0.0.1:{free_port()}"]}, "ECONNREFUSED"),
                 ("a redis-server", {**right, "sentinels": [f"127.0.0.1:{self.redis.master().port}"]}, "ERR"),
-                ("a password for nothing", {**right, "sentinel_password": "word-that-is-secret"}, "")]:
+                ("a password for nothing", {**right, "sentinel_password": "word-that-is-secret"}, "ERR")]:
             with self.subTest(name):
-                gateway = self.make_gateway(self.space, config, f"wrong {name}")
+                gateway = self.make_gateway(self.space, config, f"wrong {name}", keys={"master": self.gateway.key_path})
                 gateway.start(wait="listening")
+                gateway.wait_event("mapping.not_ready")
                 self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), 4)
                 checked = gateway.check()
                 self.assertEqual(checked.returncode, 1)
-                self.assertIn(word, checked.stdout + checked.stderr)
+                self.assertRegex(checked.stdout, f"FAIL  Redis: .*{word}")
                 self.assertNotIn("word-that-is-secret", checked.stdout + checked.stderr + gateway.process.text())
                 gateway.stop()
 
@@ -107,13 +109,18 @@ class Secured(Case):
         other = Authority(self.space, "other")
         redis = Watched(self.space, password="sentinel-word", tls=(*authority.issue("127.0.0.1"), authority.certificate))
         right = {"sentinel_password": "sentinel-word", "tls": True, "ca_file": authority.certificate}
+        key = None
         for name, changes, code in (("right", {}, 250), ("another password", {"sentinel_password": "another-word"}, 4),
                                     ("another authority", {"ca_file": other.certificate}, 4)):
             gateway = Gateway(self.space, name=name, next_hop_port=sink.port)
             gateway.config["redis"] = {**redis.config(), **right, **changes}
-            redis.master().call("FLUSHALL")
+            if key:
+                gateway.config["keys"] = {"master": key}
             gateway.start(wait="ready" if code == 250 else "listening")
-            if code == 250:
+            if code == 4:
+                gateway.wait_event("mapping.not_ready")
+            else:
+                key = gateway.key_path
                 gateway.apply(routes({PUBLIC: [OFFICER]}))
                 gateway.settle(PUBLIC)
             self.assertReply(smtp_client.send(gateway.inbound, STRANGER, PUBLIC, message(STRANGER, PUBLIC)), code)

@@ -471,7 +471,7 @@ TEST_CASE("large headers are no more than large") {
         "Subject: " + repeated("\x1b$B", 250'000) + "\n", "To: \"" + repeated("\\", 250'000) + "\n"}) {
     INFO(block.substr(0, 40));
     const auto header = ParsedHeader::parse(with_crlf(block), {.max_octets = 1U << 20U, .max_fields = 2000});
-    if (!header) continue;
+    REQUIRE(header);
     const PhantomMap phantoms = derive_phantoms(*header, world.routes(), world.member(1), std::nullopt);
     const std::string out = rewrite_inward(*header, {.routes = world.routes(),
                                                      .member = world.member(1),

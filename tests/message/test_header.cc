@@ -210,7 +210,6 @@ TEST_CASE("write_field: UTF-8 is never cut inside a character") {
     std::string value(shift, 'a');
     for (int i = 0; i < 1500; ++i) value += "\xE5\xB1\xB1";
     const std::string out = written("Subject", value);
-    std::string whole;
     for (const auto line : lines_of(out)) {
       CHECK(is_valid_utf8(line));
       CHECK(line.size() <= 998);

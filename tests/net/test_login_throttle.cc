@@ -69,9 +69,14 @@ TEST_CASE("a login that is tried from everywhere") {
 
 TEST_CASE("memory is bounded, and addresses of no form count too") {
   LoginThrottle throttle(small());
+  for (int i = 0; i < 3; ++i) throttle.failed("first", "192.0.2.1", kStart);
+  CHECK(throttle.wait("first", "192.0.2.1", kStart) == kSecond);
   for (int i = 0; i < 10'000; ++i) {
     throttle.failed(std::to_string(i), std::to_string(i), kStart + Millis(i));
   }
+  // Forgotten within its window: a fourth failure would have it wait.
+  throttle.failed("first", "192.0.2.1", kStart + 10 * kSecond);
+  CHECK(throttle.wait("first", "192.0.2.1", kStart + 10 * kSecond) == Millis(0));
   for (int i = 0; i < 5; ++i) throttle.failed("a", "", kStart);
   CHECK(throttle.wait("a", "", kStart) > Millis(0));
 }

@@ -37,4 +37,8 @@ TEST_CASE("the table of names is bounded, and what waits is kept over what is fu
   CHECK(limit.take("waits", kStart + Millis(1100)) == Millis(800));
   // Where everybody waits, some are forgotten rather than the newest refused.
   for (int i = 0; i < 1000; ++i) CHECK_FALSE(limit.take("more" + std::to_string(i), kStart + Millis(1200)));
+  int remembered = 0;
+  for (int i = 0; i < 1000; ++i)
+    remembered += limit.take("more" + std::to_string(i), kStart + Millis(1200)).has_value() ? 1 : 0;
+  CHECK(remembered <= 100);
 }

@@ -416,6 +416,8 @@ TEST_CASE("a bit that was turned over anywhere is noticed") {
   const TestAuthority authority;
   const auto server = serving({authority.issue("mail", "DNS:mail.example")});
   // The handshake of the client is about 300 octets and Finished about 80; what comes later is data.
+  std::size_t in_handshake = 0;
+  std::size_t in_data = 0;
   for (std::size_t position = 0; position < 2000; position += 61) {
     INFO(position);
     Loop loop;
@@ -426,8 +428,10 @@ TEST_CASE("a bit that was turned over anywhere is noticed") {
                            connect_into(std::move(b), trusting(authority), "mail.example", ends.client)));
     if (!ends.server || !ends.client) {
       // One side noticed, and closed on the other.
+      ++in_handshake;
       continue;
     }
+    ++in_data;
     (*ends.server)->set_timeout(Millis(5000));
     Result<std::string> got;
     run_on_loop(loop, both(write_all(**ends.client, pattern(3000)), read_octets(**ends.server, 3000, got)));
@@ -438,6 +442,8 @@ TEST_CASE("a bit that was turned over anywhere is noticed") {
     run_on_loop(loop, read_octets(**ends.server, 1, after));
     CHECK_FALSE(after);
   }
+  CHECK(in_handshake >= 5);
+  CHECK(in_data >= 20);
 }
 
 namespace {
