@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 namespace {
@@ -13,14 +14,26 @@ namespace {
 constexpr std::size_t kMaxHeld = 256;
 constexpr std::size_t kMaxHeldOctets = 8u << 20;
 constexpr std::size_t kMaxNeeded = 200;            // blocks of one message
+constexpr std::size_t kMaxNeededOctets = 5000;     // of a command, to ask for them
 constexpr std::size_t kMaxBlockOctets = 8u << 20;  // of one message
+
+// Everything that is held may need the same blocks, and is then asked for with one command.
+static_assert(kMaxNeededOctets + kMaxHeld * sizeof "4294967295" + 100 < kMaxCommandLine);
+
+std::string item_of(const NeededBlock& block) {
+  return " BODY.PEEK[" + block.section + "]";
+}
 
 }  // namespace
 
 void HeldResponse::need(const std::vector<NeededBlock>& blocks) {
+  std::size_t octets = 0;
+  for (const NeededBlock& block : needed) octets += item_of(block).size();
   for (const NeededBlock& block : blocks) {
-    if (needed.size() == kMaxNeeded) return;
-    if (std::ranges::find(needed, block) == needed.end()) needed.push_back(block);
+    if (std::ranges::find(needed, block) != needed.end()) continue;
+    octets += item_of(block).size();
+    if (needed.size() == kMaxNeeded || octets > kMaxNeededOctets) return;
+    needed.push_back(block);
   }
 }
 
@@ -56,7 +69,7 @@ std::vector<std::string> HeldResponses::commands(bool uid) const {
   std::map<std::string, std::vector<std::uint32_t>> groups;
   for (const auto& response : list_) {
     std::string items = uid ? "UID BODY.PEEK[HEADER]" : "BODY.PEEK[HEADER]";
-    for (const auto& block : response.needed) items += " BODY.PEEK[" + block.section + "]";
+    for (const auto& block : response.needed) items += item_of(block);
     groups[items].push_back(response.key);
   }
   std::vector<std::string> all;

@@ -13,7 +13,6 @@ namespace {
 
 /// More messages than any mailbox has: an upstream that names more is out of its mind.
 constexpr std::size_t kMaxNumbers = 5'000'000;
-constexpr std::size_t kBatch = 500;
 
 bool takes_non_sync(const ImapCore& core, std::size_t size) {
   if (core.upstream_can("LITERAL+")) return true;
@@ -223,9 +222,9 @@ net::Task<Result<>> look_answer(ImapCore& core, std::string tag, bool uid, std::
 
 net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
                          std::string item, std::size_t max, SeenOctets* seen) {
-  for (std::size_t begin = 0; begin < numbers.size(); begin += kBatch) {
+  for (std::size_t begin = 0; begin < numbers.size(); begin += kMaxSetMessages) {
     const auto first = numbers.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto count = static_cast<std::ptrdiff_t>(std::min(kBatch, numbers.size() - begin));
+    const auto count = static_cast<std::ptrdiff_t>(std::min(kMaxSetMessages, numbers.size() - begin));
     const std::string tag = core.new_tag();
     const std::string set = write_set({first, first + count});
     auto refused =

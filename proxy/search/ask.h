@@ -46,6 +46,9 @@ using SeenOctets = std::move_only_function<void(std::uint32_t number, std::strin
 net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
                          std::string item, std::size_t max, SeenOctets* seen);
 
+/// Questions to the upstream on behalf of one search, where each of its plain keys, or of its sets, needs one.
+inline constexpr std::size_t kMaxQuestions = 50;
+
 /// A search key that matches nothing on any server.
 inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";
 

@@ -9,13 +9,15 @@
 #include "mapping/visible/message.h"
 #include "message/header.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
 namespace {
 
 constexpr std::size_t kMaxLeaves = 16;
-constexpr std::size_t kMaxContext = 8192;
+/// Octets of a command that narrows, but for its strings.
+constexpr std::size_t kMaxContext = kMaxCommandLine - 1000;
 constexpr std::size_t kMaxHeader = 256 * 1024;
 /// Octets of a message whose parts have to be looked at: texts stand at its front.
 constexpr std::size_t kMaxBody = 512 * 1024;
@@ -195,7 +197,7 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::narrow(Leaf& leaf) {
   if (!is_text || leaf.candidates.empty()) co_return std::nullopt;
   // Where the body has it too, the header need not.
   std::string among = write_set(leaf.candidates);
-  if (among.size() > kMaxContext)
+  if (context_.size() + among.size() > kMaxContext)
     among = std::to_string(leaf.candidates.front()) + ":" + std::to_string(leaf.candidates.back());
   found = co_await narrow_by(leaf, "BODY", (request_.uid ? " UID " : " ") + among);
   if (!found) co_return std::unexpected(std::move(found.error()));

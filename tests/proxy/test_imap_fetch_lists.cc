@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "fetch_rig.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
@@ -126,6 +127,23 @@ TEST_CASE("more structures than can be held are asked for again") {
     CHECK(std::ranges::count(flags, 1) == 700);
     CHECK(std::ranges::count(structures, 1) == 700);
   }
+}
+
+TEST_CASE("whole headers are asked for again within command lines") {
+  FetchRig rig;
+  for (std::uint32_t i = 0; i < 700; ++i) {
+    rig.upstream.messages.push_back(nested_message(1'000'000'000 + i * 2));
+    rig.upstream.messages.back().sections["HEADER"] =
+        "Received: by x\r\nFrom: a@b.example\r\nTo: c@d.example\r\nSubject: short\r\n\r\n";
+  }
+  CHECK(rig.run("UID FETCH 1000000000:* (ENVELOPE)") == "OK");
+  std::vector<int> envelopes(701);
+  for (const auto& item : rig.told()) {
+    if (item.name == "ENVELOPE") ++envelopes[item.number];
+  }
+  CHECK(std::ranges::count(envelopes, 1) == 700);
+  CHECK(rig.upstream.commands.size() == 3);
+  for (const auto& command : rig.upstream.commands) CHECK(command.size() < kMaxCommandLine);
 }
 
 }  // namespace kage::proxy
