@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::size_t kMaxPartialMessages = 50'000;
 
+ImapStatus too_many_messages() {
+  return {"NO", "[LIMIT] Too many messages at once"};
+}
+
 /// Which messages a set names.
 class Expander final : public FetchSink {
  public:
@@ -40,10 +44,13 @@ class Expander final : public FetchSink {
       if (uid != 0) append_item(news, "UID", std::to_string(uid));
       core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
     }
-    if (uid != 0 && found.size() < kMaxPartialMessages) found.push_back({number, uid});
+    if (uid == 0) co_return Result<>();
+    too_many = too_many || found.size() == kMaxPartialMessages;
+    if (!too_many) found.push_back({number, uid});
     co_return Result<>();
   }
   std::vector<Found> found;
+  bool too_many = false;
 
  private:
   ImapCore& core_;
@@ -105,6 +112,7 @@ net::Task<Result<ImapStatus>> find_targets(ImapCore& core, const FetchRequest& r
   std::vector<std::string> commands;
   commands.push_back(fetch_command(uid, request.set, "UID", modifiers));
   auto status = co_await run_upstream(core, std::move(commands), expander);
+  if (status && expander.too_many) co_return too_many_messages();
   for (const auto& found : expander.found) targets.push_back({uid ? found.uid : found.number, nullptr});
   co_return status;
 }
@@ -140,7 +148,7 @@ net::Task<Result<ImapStatus>> run_plan(ImapCore& core, FetchMemory::State& memor
   if (plan.needs_facts) {
     auto gathered = co_await gather_facts(core, memory, request, uid);
     if (!gathered) co_return std::unexpected(gathered.error());
-    if (gathered->too_many) co_return ImapStatus{"NO", "[LIMIT] Too many messages at once"};
+    if (gathered->too_many) co_return too_many_messages();
     if (gathered->table.messages.empty()) co_return gathered->status;
     facts = std::move(gathered->table);
   }
