@@ -255,6 +255,7 @@ net::Task<Result<std::string_view>> ImapSession::read_line(std::size_t max_octet
 /// announcement of an APPEND's message, which is then in message_. Empty: it was too large, and is answered.
 net::Task<Result<std::string>> ImapSession::read_command() {
   std::string text;
+  std::size_t literals = 0;
   while (true) {
     const std::size_t most = services_.options.max_command;
     const std::size_t room = most - std::min(most, text.size()) + 2;
@@ -263,7 +264,9 @@ net::Task<Result<std::string>> ImapSession::read_command() {
     text.append(*line);
     const auto mark = literal_mark(*line);
     if (!mark) co_return text;
-    if (is_append_message(text)) {
+    // The message of an APPEND is the first literal of the command, or the second where the mailbox is one.
+    // To look behind each of thousands of empty literals would take time that is the square of their number.
+    if (++literals <= 2 && is_append_message(text)) {
       message_ = mark;
       co_return text;
     }
