@@ -325,7 +325,7 @@ net::Task<Result<>> Answerer::stream(const ImapFetchItem& item, const std::strin
     }
     core_.out.need(core_.audience.routes, walker.take_fresh());
     if (!core_.out.full()) continue;
-    const auto flushed = co_await flush_blocks_now(core_);
+    const auto flushed = co_await core_.out.flush_blocks();
     if (!flushed) co_return flushed;
   }
   for (auto last = walker.finish(); !last.empty(); last = walker.finish()) {
@@ -339,7 +339,10 @@ net::Task<Result<>> Answerer::stream(const ImapFetchItem& item, const std::strin
 
 /// What was gathered goes to the client; the response stays open.
 void Answerer::begin() {
-  if (!m_.begun) core_.out.add("* " + std::to_string(m_.number) + " FETCH (");
+  if (!m_.begun) {
+    core_.out.begin_answer();
+    core_.out.add("* " + std::to_string(m_.number) + " FETCH (");
+  }
   if (m_.any) core_.out.add(" ");
   core_.out.add(m_.text);
   m_.any = m_.any || !m_.text.empty();
@@ -350,7 +353,7 @@ void Answerer::begin() {
 net::Task<Result<>> Answerer::flush_text() {
   begin();
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await flush_blocks_now(core_);
+  co_return co_await core_.out.flush_blocks();
 }
 
 /// What can be told without asking for more.
@@ -405,6 +408,7 @@ void Answerer::finish() {
   if (!m_.begun && m_.text.empty()) return;
   if (!m_.text.empty()) begin();
   core_.out.add(")\r\n");
+  core_.out.end_answer();
 }
 
 }  // namespace kage::proxy

@@ -204,7 +204,7 @@ net::Task<Result<>> PartReader::feed(std::string_view octets) {
   while (!octets.empty()) show(place_.walker.next(octets));
   core_.out.need(core_.audience.routes, place_.walker.take_fresh());
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await flush_blocks_now(core_);
+  co_return co_await core_.out.flush_blocks();
 }
 
 void PartReader::finish_walker() {
@@ -215,6 +215,7 @@ void PartReader::finish_walker() {
 void PartReader::begin_response(std::uint32_t number, std::string_view value) {
   std::string text = with_uid(std::exchange(plain_, {}));
   append_item(text, item_.label, value);
+  core_.out.begin_answer();
   core_.out.add("* " + std::to_string(number) + " FETCH (" + text);
   begun_ = true;
   place_.number = number;
@@ -243,6 +244,7 @@ void PartReader::show(std::string_view visible) {
 void PartReader::close() {
   if (!rest_.empty()) core_.out.add(" " + rest_);
   core_.out.add(")\r\n");
+  core_.out.end_answer();
   closed_ = true;
   for (const auto& line : others_) core_.out.add(line);
   others_.clear();

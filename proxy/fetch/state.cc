@@ -10,8 +10,6 @@ namespace kage::proxy {
 namespace {
 
 constexpr std::size_t kMaxDeferred = 1u << 20;
-/// For a client to take 64 kB; a session's own bound is of that order (RFC 9051 §5.4).
-constexpr net::Millis kClientPatience{30 * 60'000};
 
 bool is_empty_line(std::string_view line) {
   return line == "\r\n" || line == "\n";
@@ -81,20 +79,10 @@ net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::stri
     if (deferred != nullptr) continue;
     const bool more = core.in.has_more();
     if (more && !core.out.full()) continue;
-    const auto flushed = more ? co_await flush_blocks_now(core) : co_await flush_now(core);
+    const auto flushed = more ? co_await core.out.flush_blocks() : co_await core.out.flush();
     if (!flushed) co_return std::unexpected(flushed.error());
   }
   co_return status;
-}
-
-net::Task<Result<>> flush_now(ImapCore& core) {
-  core.client->set_timeout(kClientPatience);
-  co_return co_await core.out.flush();
-}
-
-net::Task<Result<>> flush_blocks_now(ImapCore& core) {
-  core.client->set_timeout(kClientPatience);
-  co_return co_await core.out.flush_blocks();
 }
 
 std::string canonical_name(std::string_view name) {

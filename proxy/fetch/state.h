@@ -39,11 +39,6 @@ struct Deferred {
 net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::string> commands, FetchSink& sink,
                                            Deferred* deferred = nullptr);
 
-/// Writes what was gathered, in the middle of a long answer: a client that takes it is given time for more.
-net::Task<Result<>> flush_now(ImapCore& core);
-/// The same while more is to come: whole blocks only.
-net::Task<Result<>> flush_blocks_now(ImapCore& core);
-
 /// The upper-case name of an item without its "<0>".
 std::string canonical_name(std::string_view name);
 

@@ -211,7 +211,9 @@ net::Task<void> ImapSession::on_failed_command(Error error) {
   const std::string_view text = stale ? "* BYE [UNAVAILABLE] The address mapping changed, connect again\r\n"
                                 : malformed ? "* BYE [CLIENTBUG] The command cannot be finished\r\n"
                                             : "* BYE [UNAVAILABLE] The mail server is not available\r\n";
-  if (!co_await stream_->write(text)) co_return;  // the client has gone, and that was all
+  // Within a literal the client would take the words for the message's own.
+  const bool mute = out_.within_answer();
+  if (!mute && !co_await stream_->write(text)) co_return;  // the client has gone, and that was all
   (void)co_await stream_->shutdown();
   if (stale || malformed) co_return;
   count_failure(error.code);
@@ -340,7 +342,7 @@ net::Task<void> ImapSession::too_large(std::string text, LiteralMark mark) {
 net::Task<void> ImapSession::last_word(std::string_view text) {
   if (ended_) co_return;
   end();
-  if (!co_await out_.flush()) co_return;
+  if (!co_await out_.flush(kLastWordTime)) co_return;
   stream_->set_timeout(kLastWordTime);
   const std::string line = "* BYE " + std::string(text) + "\r\n";
   if (co_await stream_->write(line)) (void)co_await stream_->shutdown();
