@@ -42,14 +42,14 @@ class Answerer final : public FetchSink {
 
     std::uint32_t number = 0;
     std::uint32_t uid = 0;
-    std::string text;    // gathered for the client
-    std::string news;    // of it, what was not asked for: the upstream says it once
-    bool begun = false;  // the client has its first part
-    bool any = false;    // and there was something in it
+    std::string text;         // gathered for the client
+    std::string unsolicited;  // of it, what was not asked for: the upstream says it once
+    bool begun = false;       // the client has its first part
+    bool any = false;         // and there was something in it
     bool has_header = false;
     mapping::Viewer viewer;
-    std::string original;  // header block
-    std::string told;      // the fields of it that are told of, where it is not read whole
+    std::string original;         // header block
+    std::string reported_fields;  // the fields of it that are reported, where it is not read whole
     std::string visible;
     bool too_large = false;    // the header: nothing is told of it
     bool needs_whole = false;  // header: its fields do not do
@@ -59,7 +59,7 @@ class Answerer final : public FetchSink {
   net::Prompt<Result<>> on_item(ImapFetchItem& item);
   net::Task<Result<>> on_header(const ImapFetchItem& item);
   net::Task<Result<>> on_fields(const ImapFetchItem& item);
-  net::Task<Result<>> on_part(const ImapFetchItem& item, const std::string& ask);
+  net::Task<Result<>> on_part_header(const ImapFetchItem& item, const std::string& ask);
   net::Prompt<Result<>> on_stream(const ImapFetchItem& item, const FetchItem& wanted);
   net::Task<Result<>> on_text(const ImapFetchItem& item, const FetchItem& wanted,
                               mapping::VisibleMessage walker);
@@ -84,9 +84,9 @@ class Answerer final : public FetchSink {
   const bool uid_;
   const bool single_;
   const HeaderSource source_;
-  mapping::FieldSet told_;  ///< where fields are the source
-  bool tells_uid_ = false;
-  bool tells_envelope_ = false;
+  mapping::FieldSet reported_fields_;  ///< where fields are the source
+  bool wants_uid_ = false;
+  bool wants_envelope_ = false;
   Message m_;
 };
 

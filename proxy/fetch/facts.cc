@@ -78,7 +78,7 @@ class FactsReader final : public FetchSink {
 net::Task<Result<>> FactsReader::message(std::uint32_t number) {
   std::uint32_t uid = 0;
   std::string structure;
-  std::string news;  // flags that changed
+  std::string unsolicited;  // flags that changed
   ItemText header;
   bool has_header = false;
   ImapFetchItem item;
@@ -98,14 +98,14 @@ net::Task<Result<>> FactsReader::message(std::uint32_t number) {
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
     } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
-      append_item(news, name, item.value);
+      append_item(unsolicited, name, item.value);
     }
   }
   if (has_header) {
     add(number, uid, header.text, header.too_large, std::move(structure));
-  } else if (!news.empty()) {
-    if (uid != 0) append_item(news, "UID", std::to_string(uid));
-    core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
+  } else if (!unsolicited.empty()) {
+    if (uid != 0) append_item(unsolicited, "UID", std::to_string(uid));
+    core_.out.add("* " + std::to_string(number) + " FETCH (" + unsolicited + ")\r\n");
   }
   co_return Result<>();
 }
@@ -158,7 +158,7 @@ net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& 
   std::vector<const FetchItem*> contents;
   bool needs_structure = false;
   for (const FetchItem& item : request.items) {
-    if ((item.kind != FetchKind::content && item.kind != FetchKind::part) ||
+    if ((item.kind != FetchKind::content && item.kind != FetchKind::part_header) ||
         std::ranges::find(result.table.asks, item.ask) != result.table.asks.end()) {
       continue;
     }

@@ -90,7 +90,7 @@ class BlockReader final : public FetchSink {
     blocks_.clear();
     has_header_ = false;
     std::uint32_t key = uid_ ? 0 : number;
-    std::string news;
+    std::string unsolicited;
     std::size_t octets = 0;
     ImapFetchItem item;
     while (true) {
@@ -110,17 +110,17 @@ class BlockReader final : public FetchSink {
       } else if (name == "UID") {
         const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
         if (uid_) key = static_cast<std::uint32_t>(uid);
-        if (uid != 0) append_item(news, name, std::to_string(uid));
+        if (uid != 0) append_item(unsolicited, name, std::to_string(uid));
       } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
-        append_item(news, name, item.value);
+        append_item(unsolicited, name, item.value);
       }
     }
     const auto found = held_.by_key_.find(key);
     if (has_header_ && found != held_.by_key_.end()) {
       answer(number, held_.list_[found->second]);
       held_.by_key_.erase(found);
-    } else if (!has_header_ && !news.empty()) {
-      core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
+    } else if (!has_header_ && !unsolicited.empty()) {
+      core_.out.add("* " + std::to_string(number) + " FETCH (" + unsolicited + ")\r\n");
     }
     co_return Result<>();
   }

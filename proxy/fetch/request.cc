@@ -84,9 +84,9 @@ bool classify(FetchItem& item) {
   } else if (rest == "TEXT") {
     item.kind = FetchKind::content;
   } else if (rest == "HEADER" || item.fields) {
-    item.kind = nested ? FetchKind::part : FetchKind::header;
+    item.kind = nested ? FetchKind::part_header : FetchKind::header;
   } else if (rest == "MIME" && nested) {
-    item.kind = FetchKind::part;
+    item.kind = FetchKind::part_header;
   } else {
     return false;
   }
@@ -117,7 +117,7 @@ bool take_names(ImapCursor& cursor, FetchItem& item, std::string& label) {
 }
 
 /// "<0.2048>"
-bool read_part(std::string_view text, FetchItem& item) {
+bool read_partial(std::string_view text, FetchItem& item) {
   if (text.empty()) return true;
   if (text.size() < 5 || text.front() != '<' || text.back() != '>') return false;
   text = text.substr(1, text.size() - 2);
@@ -126,7 +126,7 @@ bool read_part(std::string_view text, FetchItem& item) {
   const auto offset = parse_number(text.substr(0, dot), INT64_MAX);
   const auto count = parse_number(text.substr(dot + 1), INT64_MAX);
   if (!offset || !count || *count == 0) return false;
-  item.part = FetchPart{*offset, *count};
+  item.partial = FetchPartial{*offset, *count};
   item.label += "<" + std::to_string(*offset) + ">";
   return true;
 }
@@ -157,7 +157,7 @@ bool read_sectioned(ImapCursor& cursor, std::string_view word, FetchItem& item) 
   const std::string_view method = size ? "BINARY.SIZE[" : item.binary ? "BINARY[" : "BODY[";
   item.ask.append(method).append(item.section).append("]");
   item.label.append(method).append(label).append("]");
-  if (!size) return read_part(rest.substr(close + 1), item);
+  if (!size) return read_partial(rest.substr(close + 1), item);
   item.kind = FetchKind::plain;
   return close + 1 == rest.size();
 }

@@ -136,10 +136,10 @@ void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKin
   out.append(block.size(), ' ');
 }
 
-bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& told,
+bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& reported,
                  std::string_view fields, std::string& out, std::string& original) {
   std::vector<mapping::PhantomWrite> fresh;
-  if (!core.view.show_fields(viewer, told, fields, out, original, fresh)) return false;
+  if (!core.view.show_fields(viewer, reported, fields, out, original, fresh)) return false;
   core.out.need(core.audience.routes, std::move(fresh));
   return true;
 }
@@ -172,9 +172,9 @@ std::string block_answer(const FetchItem& item, std::string_view visible) {
     if (item.kind == FetchKind::header && !item.without) end_block(fields);
     visible = fields;
   }
-  if (item.part) {
-    visible.remove_prefix(std::min<std::uint64_t>(item.part->offset, visible.size()));
-    visible = visible.substr(0, item.part->count);
+  if (item.partial) {
+    visible.remove_prefix(std::min<std::uint64_t>(item.partial->offset, visible.size()));
+    visible = visible.substr(0, item.partial->count);
   }
   return std::string(visible);
 }

@@ -54,7 +54,7 @@ net::Task<Result<ItemText>> read_text(ImapCore& core, const ImapFetchItem& item,
 void show_block(ImapCore& core, const mapping::Viewer& viewer, mapping::BlockKind kind,
                 std::string_view block, std::string& out);
 /// mapping::HeaderView::show_fields(); the phantoms go to core.out.
-bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& told,
+bool show_fields(ImapCore& core, const mapping::Viewer& viewer, const mapping::FieldSet& reported,
                  std::string_view fields, std::string& out, std::string& original);
 mapping::Viewer viewer_of(const ImapCore& core, std::string_view header_block);
 
@@ -79,7 +79,7 @@ struct MessageFacts {
   std::vector<mapping::ContentKind> kinds;  ///< one for each of FactTable::asks
 };
 struct FactTable {
-  std::vector<std::string> asks;  ///< of items of FetchKind::content and FetchKind::part
+  std::vector<std::string> asks;  ///< of items of FetchKind::content and FetchKind::part_header
   std::vector<MessageFacts> messages;
   bool renumbered = false;  ///< numbers may be wrong: UIDs only
 
@@ -138,8 +138,8 @@ net::Task<Result<ImapStatus>> answer_items(ImapCore& core, FetchMemory::State& m
                                            const FactTable& facts, bool uid);
 
 /// One partial stream of one message, with plain items beside it. `facts`: for FetchKind::content.
-net::Task<Result<ImapStatus>> answer_part(ImapCore& core, FetchMemory::State& memory, bool uid,
-                                          std::uint32_t key, FetchItem item, std::vector<FetchItem> plain,
-                                          const MessageFacts* facts, mapping::ContentKind kind);
+net::Task<Result<ImapStatus>> answer_partial(ImapCore& core, FetchMemory::State& memory, bool uid,
+                                             std::uint32_t key, FetchItem item, std::vector<FetchItem> plain,
+                                             const MessageFacts* facts, mapping::ContentKind kind);
 
 }  // namespace kage::proxy
