@@ -1,9 +1,12 @@
 // What is asked of the upstream for a FETCH, in which commands.
+#include "proxy/fetch/answer.h"
+
 #include <algorithm>
 #include <memory>
 
 #include "mapping/routes/anonymity.h"
 #include "proxy/fetch/answerer.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
 #include "proxy/imap/session_send.h"
 

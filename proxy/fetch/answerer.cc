@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "base/text.h"
+#include "proxy/fetch/blocks.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {

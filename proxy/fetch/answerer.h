@@ -13,8 +13,11 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/fetch/facts.h"
 #include "proxy/fetch/held.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/memory.h"
+#include "proxy/fetch/request.h"
+#include "proxy/fetch/run.h"
 
 namespace kage::proxy {
 

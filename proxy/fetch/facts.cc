@@ -1,8 +1,11 @@
 // What has to be known before octets of a part can be shown: whose message it is, and what the part is.
+#include "proxy/fetch/facts.h"
+
 #include <algorithm>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/structure/structure.h"
 
 namespace kage::proxy {
@@ -150,6 +153,25 @@ bool recall(const ImapCore& core, const FetchMemory::State& memory,
 }
 
 }  // namespace
+
+const MessageFacts* FactTable::find(std::uint32_t uid, std::uint32_t number) const {
+  // What is remembered of a message that was fetched by its number may lack its UID.
+  if (messages.size() == 1 && messages.front().uid == 0) uid = 0;
+  if (uid != 0) {
+    const auto found = std::ranges::lower_bound(messages, uid, {}, &MessageFacts::uid);
+    return found != messages.end() && found->uid == uid ? &*found : nullptr;
+  }
+  if (renumbered) return nullptr;
+  // UIDs and numbers rise together.
+  const auto found = std::ranges::lower_bound(messages, number, {}, &MessageFacts::number);
+  return found != messages.end() && found->number == number ? &*found : nullptr;
+}
+
+const mapping::ContentKind* FactTable::kind(const MessageFacts& facts, std::string_view ask) const {
+  const auto found = std::ranges::find(asks, ask);
+  const auto index = static_cast<std::size_t>(found - asks.begin());
+  return index < facts.kinds.size() ? &facts.kinds[index] : nullptr;
+}
 
 net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& memory,
                                             const FetchRequest& request, bool uid) {

@@ -5,7 +5,13 @@
 #include <utility>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/answer.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/facts.h"
+#include "proxy/fetch/memory.h"
+#include "proxy/fetch/partial.h"
+#include "proxy/fetch/request.h"
+#include "proxy/fetch/run.h"
 
 namespace kage::proxy {
 namespace {
@@ -170,12 +176,6 @@ net::Task<Result<ImapStatus>> run_plan(ImapCore& core, FetchMemory::State& memor
 }
 
 }  // namespace
-
-FetchMemory::FetchMemory() = default;
-FetchMemory::~FetchMemory() = default;
-void FetchMemory::clear() {
-  state.reset();
-}
 
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command) {
   const auto request = parse_fetch(command.rest, core.gmail);

@@ -24,7 +24,4 @@ class FetchMemory {
 /// that was begun and cannot be finished means that the connection is closed.
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command);
 
-/// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
-net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
-
 }  // namespace kage::proxy

@@ -5,6 +5,8 @@
 #include <map>
 
 #include "base/text.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
 #include "proxy/imap/session_send.h"
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "proxy/fetch/state.h"
+#include "mapping/visible/message.h"
+#include "proxy/imap/core.h"
 #include "proxy/structure/structure.h"
 
 namespace kage::proxy {

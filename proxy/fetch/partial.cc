@@ -3,11 +3,14 @@
 // What is shown at an offset depends on all that stands before it. A copy of the walker remembers the place
 // where the last answer ended, so that a client that reads on costs each octet once; any other offset starts
 // from the front.
+#include "proxy/fetch/partial.h"
+
 #include <algorithm>
 #include <optional>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {

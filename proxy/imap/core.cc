@@ -5,7 +5,6 @@
 #include <array>
 
 #include "base/text.h"
-#include "proxy/fetch/fetch.h"
 #include "proxy/imap/capability.h"
 
 namespace kage::proxy {

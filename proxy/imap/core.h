@@ -63,6 +63,9 @@ void pass_untagged(ImapCore& core, const ImapResponse& response);
 /// address.
 std::string pass_status_text(std::string_view text);
 
+/// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
+net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
+
 /// Reads responses until the tagged one; passes the untagged ones, with unsolicited FETCH items cut to FLAGS,
 /// UID, MODSEQ and their like. For commands whose answer needs nothing else. `watch`, which outlives the
 /// task: called for each untagged response but FETCH first; true: it took it. A BYE, which tells of the end

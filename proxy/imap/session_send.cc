@@ -1,7 +1,6 @@
 // Literals become what the upstream takes: unasked where it can (RFC 7888), else one after the other.
 #include "proxy/imap/session_send.h"
 
-#include "proxy/fetch/fetch.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {
