@@ -296,13 +296,10 @@ net::Task<Result<>> ImapSession::read_literal(std::string& text, std::uint64_t s
   }
   stream_->set_deadline(client_deadline());
   while (size > 0) {
-    const auto chunk = co_await reader_.chunk();
-    if (!chunk) co_return std::unexpected(chunk.error());
-    if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
-    text.append(chunk->substr(0, taken));
-    reader_.unread(chunk->substr(taken));
-    size -= taken;
+    const auto octets = co_await reader_.some(size);
+    if (!octets) co_return std::unexpected(octets.error());
+    text.append(*octets);
+    size -= octets->size();
   }
   co_return Result<>();
 }
@@ -310,12 +307,9 @@ net::Task<Result<>> ImapSession::read_literal(std::string& text, std::uint64_t s
 net::Task<Result<>> ImapSession::skip_octets(std::uint64_t size) {
   while (size > 0) {
     stream_->set_deadline(client_deadline());
-    const auto chunk = co_await reader_.chunk();
-    if (!chunk) co_return std::unexpected(chunk.error());
-    if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
-    reader_.unread(chunk->substr(taken));
-    size -= taken;
+    const auto octets = co_await reader_.some(size);
+    if (!octets) co_return std::unexpected(octets.error());
+    size -= octets->size();
   }
   co_return Result<>();
 }
@@ -381,7 +375,7 @@ void ImapSession::routes_changed() {
     end_when_idle("This login is no longer registered");
   }
   if (!idle_) return;
-  // Else the sessions that say nothing would keep the old routes for as long.
+  // Otherwise an idle session would keep the old routes in memory until its next command.
   in_->core.audience = {};
   in_->memory.clear();
 }
