@@ -42,10 +42,8 @@ bool is_whole(const FetchItem& item) {
 }  // namespace
 
 void Answerer::Message::begin(std::uint32_t its_number) {
+  static_cast<MessageState&>(*this) = {};
   number = its_number;
-  uid = 0;
-  begun = any = has_header = too_large = needs_whole = false;
-  viewer = {};
   for (std::string* some :
        {&text, &unsolicited, &original, &reported_fields, &visible, &held.text, &held.envelope})
     some->clear();
@@ -98,7 +96,7 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
   // Not the client's wish, but what ENVELOPE is told from.
   if (wanted == items_.end() && wants_envelope_ && name == "BODY[HEADER]") return on_header(item);
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
-    const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
+    const bool passes = wanted != items_.end() || is_plain_fetch_item(core_.gmail, name);
     if (passes && item.has_value()) append_item(m_.text, name, item.value);
     if (passes && item.has_value() && wanted == items_.end()) append_item(m_.unsolicited, name, item.value);
     return Result<>();
@@ -131,18 +129,12 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
 net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
   m_.too_large = item.streams && item.size > kMaxHeaderBlock;
   bool nil = false;
-  if (m_.too_large) {
-    // Filler, as in BODY[], and otherwise nothing.
-    const auto whole = std::ranges::find_if(items_, is_whole);
-    if (whole != items_.end()) {
-      const auto streamed = co_await stream(item, whole->label,
-                                            VisibleMessage::whole(core_.view, core_.audience), &m_.original);
-      if (!streamed) co_return streamed;
-    } else {
-      auto text = co_await read_text(core_, item, kMaxHeaderBlock);
-      if (!text) co_return std::unexpected(text.error());
-      m_.original = std::move(text->text);
-    }
+  const auto whole = m_.too_large ? std::ranges::find_if(items_, is_whole) : items_.end();
+  if (whole != items_.end()) {
+    // Filler, as in BODY[]; nothing else is told of such a header.
+    const auto streamed =
+        co_await stream(item, whole->label, VisibleMessage::whole(core_.view, core_.audience), &m_.original);
+    if (!streamed) co_return streamed;
   } else {
     auto text = co_await read_text(core_, item, kMaxHeaderBlock);
     if (!text) co_return std::unexpected(text.error());

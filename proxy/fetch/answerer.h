@@ -21,7 +21,7 @@
 
 namespace kage::proxy {
 
-/// From how much of a header it is told what is asked about one.
+/// How much of a message's header the upstream is asked for.
 enum class HeaderSource : std::uint8_t {
   fields,  ///< mapping::deciding_fields(): where these do not do, the message is asked for again
   whole,   ///< BODY[HEADER]
@@ -39,23 +39,26 @@ class Answerer final : public FetchSink {
   bool missed = false;               ///< something could not be told
 
  private:
-  /// The response that is being read. One object for all of them: the strings keep their memory.
-  struct Message {
-    void begin(std::uint32_t its_number);
-
+  /// What is known of the response that is being read, and goes with it.
+  struct MessageState {
     std::uint32_t number = 0;
     std::uint32_t uid = 0;
-    std::string text;         // gathered for the client
-    std::string unsolicited;  // of it, what was not asked for: the upstream says it once
-    bool begun = false;       // the client has its first part
-    bool any = false;         // and there was something in it
+    bool begun = false;  // the client has its beginning
+    bool any = false;    // and there was something in it
     bool has_header = false;
+    bool too_large = false;    // the header: nothing is told of it
+    bool needs_whole = false;  // header: its fields do not do
     mapping::Viewer viewer;
+  };
+  /// The response itself. One object for all of them: the strings keep their memory.
+  struct Message : MessageState {
+    void begin(std::uint32_t its_number);
+
+    std::string text;             // gathered for the client
+    std::string unsolicited;      // of it, what was not asked for: the upstream says it once
     std::string original;         // header block
     std::string reported_fields;  // the fields of it that are reported, where it is not read whole
     std::string visible;
-    bool too_large = false;    // the header: nothing is told of it
-    bool needs_whole = false;  // header: its fields do not do
     HeldResponse held;
   };
 
