@@ -29,13 +29,12 @@ struct FactTable {
   [[nodiscard]] const mapping::ContentKind* kind(const MessageFacts& facts, std::string_view ask) const;
 };
 
-/// The facts of each message of the set: one command at the upstream, or none when memory has them. Its
-/// status when that was not OK, Errc::limit for too many.
 struct FactsResult {
-  ImapStatus status;
+  ImapStatus status;  ///< of the command at the upstream
   FactTable table;
-  bool too_many = false;
+  bool too_many = false;  ///< more messages than are worked on: the table lacks some
 };
+/// The facts of each message of the set: one command at the upstream, or none when memory has them.
 net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& memory,
                                             const FetchRequest& request, bool uid);
 

@@ -23,43 +23,25 @@ ImapStatus too_many_messages() {
 }
 
 /// Which messages a set names.
-class Expander final : public FetchSink {
+class Expander final : public ItemSink {
  public:
+  using ItemSink::ItemSink;
   struct Found {
     std::uint32_t number;
     std::uint32_t uid;
   };
-  explicit Expander(ImapCore& core) : core_(core) {}
-
-  net::Task<Result<>> message(std::uint32_t number) override {
-    std::uint32_t uid = 0;
-    std::string unsolicited;
-    ImapFetchItem item;
-    while (true) {
-      expect_answer(core_);
-      const auto more = co_await core_.in.next_item(item);
-      if (!more) co_return std::unexpected(more.error());
-      if (!*more) break;
-      const std::string name = canonical_name(item.name);
-      if (name == "UID")
-        uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-      else if (item.has_value() && is_plain_fetch_item(core_, name))
-        append_item(unsolicited, name, item.value);
-    }
-    if (!unsolicited.empty()) {
-      if (uid != 0) append_item(unsolicited, "UID", std::to_string(uid));
-      core_.out.add("* " + std::to_string(number) + " FETCH (" + unsolicited + ")\r\n");
-    }
-    if (uid == 0) co_return Result<>();
-    too_many = too_many || found.size() == kMaxPartialMessages;
-    if (!too_many) found.push_back({number, uid});
-    co_return Result<>();
-  }
   std::vector<Found> found;
   bool too_many = false;
 
- private:
-  ImapCore& core_;
+ protected:
+  net::Prompt<Result<bool>> take(const std::string& /*name*/, ImapFetchItem& /*item*/) override {
+    return Result<bool>(false);
+  }
+  void end(std::uint32_t number, std::uint32_t uid) override {
+    if (uid == 0) return;
+    too_many = too_many || found.size() == kMaxPartialMessages;
+    if (!too_many) found.push_back({number, uid});
+  }
 };
 
 /// The items of a request by the way they are answered.

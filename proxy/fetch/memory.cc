@@ -10,9 +10,9 @@ void FetchMemory::clear() {
 }
 
 void FetchMemory::State::renew(const ImapCore& core) {
-  if (selected == core.upstream_selected && routes == core.audience.routes) return;
+  if (selection == core.selection && routes == core.audience.routes) return;
   *this = {};
-  selected = core.upstream_selected;
+  selection = core.selection;
   routes = core.audience.routes;
 }
 

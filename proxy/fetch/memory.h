@@ -27,8 +27,8 @@ struct FetchPlace {
 };
 
 struct FetchMemory::State {
-  // For which these things hold.
-  std::string selected;
+  // What the rest was learned under; renew() forgets it all when one of these changes.
+  std::uint64_t selection = 0;
   mapping::Routes routes;
 
   // The last message that was fetched alone.

@@ -121,7 +121,8 @@ net::Task<Result<>> PartialReader::message(std::uint32_t number) {
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
       if (wants_uid_ && uid != 0) uid_text_ = "UID " + std::to_string(uid);
-    } else if (item.has_value() && (is_plain_fetch_item(core_, name) || name.starts_with("BINARY.SIZE["))) {
+    } else if (item.has_value() &&
+               (is_plain_fetch_item(core_.gmail, name) || name.starts_with("BINARY.SIZE["))) {
       append_item(plain_, name, item.value);
     }
     if (plain_.size() > kMaxRest) co_return fail(Errc::limit, "a long FETCH response");

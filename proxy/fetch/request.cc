@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/core.h"
 
 namespace kage::proxy {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 constexpr std::size_t kMaxItems = 100;
 constexpr std::size_t kMaxNames = 500;
 constexpr std::size_t kMaxSection = 200;  // "1.1.1.…": deeper than any message that is looked into
-
-constexpr auto kPlain = std::to_array<std::string_view>(
-    {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "UID", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE"});
-constexpr auto kGmail = std::to_array<std::string_view>({"X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"});
 
 FetchItem simple(FetchKind kind, std::string_view name) {
   FetchItem item;
@@ -45,8 +42,7 @@ bool add_macro(std::string_view name, std::vector<FetchItem>& items) {
 }
 
 std::optional<FetchItem> whole_word(std::string_view name, bool gmail) {
-  if (std::ranges::find(kPlain, name) != kPlain.end()) return simple(FetchKind::plain, name);
-  if (gmail && std::ranges::find(kGmail, name) != kGmail.end()) return simple(FetchKind::plain, name);
+  if (is_plain_fetch_item(gmail, name)) return simple(FetchKind::plain, name);
   if (name == "ENVELOPE") return simple(FetchKind::envelope, name);
   if (name == "BODY" || name == "BODYSTRUCTURE") return simple(FetchKind::structure, name);
   // Asked for in the newer words: one provider answers RFC822 with nothing.
@@ -207,11 +203,6 @@ bool read_modifiers(ImapCursor& cursor, FetchRequest& request) {
 }
 
 }  // namespace
-
-const FetchItem* FetchRequest::find(std::string_view ask) const {
-  const auto found = std::ranges::find(items, ask, &FetchItem::ask);
-  return found == items.end() ? nullptr : &*found;
-}
 
 Result<FetchRequest> parse_fetch(std::string_view rest, bool gmail) {
   ImapCursor cursor(rest);

@@ -49,8 +49,6 @@ struct FetchRequest {
   std::uint64_t changed_since = 0;
   bool has_changed_since = false;
   bool vanished = false;
-
-  [[nodiscard]] const FetchItem* find(std::string_view ask) const;
 };
 
 /// `rest`: what follows FETCH. Errc::invalid: anything that is not known, which then goes nowhere.

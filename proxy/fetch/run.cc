@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "proxy/fetch/blocks.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {
@@ -63,6 +64,37 @@ net::Task<Result<ImapStatus>> run_upstream(ImapCore& core, std::vector<std::stri
     if (!flushed) co_return std::unexpected(flushed.error());
   }
   co_return status;
+}
+
+net::Task<Result<>> ItemSink::message(std::uint32_t number) {
+  std::uint32_t uid = 0;
+  bool wanted = false;
+  bool flags = false;
+  std::string unsolicited;
+  ImapFetchItem item;
+  while (true) {
+    expect_answer(core_);
+    const auto more = co_await core_.in.next_item(item);
+    if (!more) co_return std::unexpected(more.error());
+    if (!*more) break;
+    const std::string name = canonical_name(item.name);
+    if (name == "UID") {
+      uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
+      continue;
+    }
+    const auto taken = co_await take(name, item);
+    if (!taken) co_return std::unexpected(taken.error());
+    wanted = wanted || *taken;
+    if (*taken || !item.has_value() || !is_plain_fetch_item(core_.gmail, name)) continue;
+    flags = flags || name == "FLAGS";
+    append_item(unsolicited, name, item.value);
+  }
+  if (!unsolicited.empty() && (flags || !wanted)) {
+    if (uid != 0) append_item(unsolicited, "UID", std::to_string(uid));
+    core_.out.add("* " + std::to_string(number) + " FETCH (" + unsolicited + ")\r\n");
+  }
+  end(number, uid);
+  co_return Result<>();
 }
 
 std::string canonical_name(std::string_view name) {

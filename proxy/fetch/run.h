@@ -18,6 +18,23 @@ class FetchSink {
   virtual net::Task<Result<>> message(std::uint32_t number) = 0;
 };
 
+/// A sink that wants some items only. UID is read. Of the others, what tells nothing that is rewritten
+/// reaches the client in a response of its own when it has flags, which the upstream says once, or when
+/// nothing that is wanted came with it.
+class ItemSink : public FetchSink {
+ public:
+  explicit ItemSink(ImapCore& core) : core_(core) {}
+  net::Task<Result<>> message(std::uint32_t number) final;
+
+ protected:
+  /// Reads an item, called `name` in canonical_name(), when it is wanted; false when it is not.
+  virtual net::Prompt<Result<bool>> take(const std::string& name, ImapFetchItem& item) = 0;
+  /// All items of a response were read. `uid`: 0 when there was none.
+  virtual void end(std::uint32_t number, std::uint32_t uid) = 0;
+
+  ImapCore& core_;
+};
+
 /// Responses that cannot be passed just now, since a literal for the client is being written.
 struct Deferred {
   std::vector<ImapResponse> responses;

@@ -53,8 +53,7 @@ ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
            .in = *in,
            .login = {},
            .audience = {},
-           .capabilities = *capabilities,
-           .upstream_selected = {}} {
+           .capabilities = *capabilities} {
   core.timeout = session.services_.options.upstream_timeout;
   core.gmail = session.services_.options.gmail;
 }

@@ -159,27 +159,27 @@ net::Task<Result<FoundNumbers>> SearchLeaves::narrow_by(const Leaf& leaf, std::s
                                                         std::string among) {
   std::vector<std::string> strings = leaf.needle.upstream;
   strings.push_back(leaf.key->value);
-  UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
+  std::string command = request_.uid ? "UID SEARCH" : "SEARCH";
   bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
   for (const auto& [local, domain] : leaf.needle.apart)
     ascii = ascii && all_ascii(local) && all_ascii(domain);
-  if (!ascii && !core_.utf8) command.add(" CHARSET UTF-8");
-  command.add(context_);
-  command.add(among);
+  if (!ascii && !core_.utf8) command += " CHARSET UTF-8";
+  command += context_;
+  command += among;
   for (const std::string& field : address_keys(*leaf.key, key)) {
     for (const auto& [local, domain] : leaf.needle.apart) {
-      command.add(" OR (" + field + " ");
-      command.add_string(core_, local);
-      command.add(" " + field + " ");
-      command.add_string(core_, domain);
-      command.add(")");
+      command += " OR (" + field + " ";
+      command += imap_string(local);
+      command += " " + field + " ";
+      command += imap_string(domain);
+      command += ")";
     }
   }
   for (std::size_t i = 0; i < strings.size(); ++i) {
-    command.add(i + 1 < strings.size() ? " OR " : " ");
-    command.add(key);
-    command.add(" ");
-    command.add_string(core_, strings[i]);
+    command += i + 1 < strings.size() ? " OR " : " ";
+    command += key;
+    command += " ";
+    command += imap_string(strings[i]);
   }
   auto found = co_await ask_numbers(core_, std::move(command));
   if (found) make_ascending(found->numbers);
@@ -294,8 +294,8 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::look_everywhere() {
     any = any || leaf.everywhere;
   }
   if (!any || core_.exists == 0 || core_.exists > kSmallMailbox) co_return std::nullopt;
-  UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
-  command.add(context_.empty() ? " ALL" : context_);
+  std::string command = request_.uid ? "UID SEARCH" : "SEARCH";
+  command += context_.empty() ? " ALL" : context_;
   auto found = co_await ask_numbers(core_, std::move(command));
   if (!found) co_return std::unexpected(std::move(found.error()));
   if (found->status.name != "OK") co_return std::move(found->status);

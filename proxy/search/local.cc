@@ -92,7 +92,7 @@ std::optional<Numbers> match_uids(std::string_view key, const Numbers& all) {
 }
 
 net::Task<Result<FoundNumbers>> ask_key(ImapCore& core, bool uid, std::string key) {
-  auto found = co_await ask_numbers(core, UpstreamCommand((uid ? "UID SEARCH " : "SEARCH ") + key));
+  auto found = co_await ask_numbers(core, (uid ? "UID SEARCH " : "SEARCH ") + key);
   if (found) std::ranges::sort(found->numbers);
   co_return found;
 }

@@ -80,7 +80,7 @@ net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& re
     return true;
   };
   const std::string verb = (request.uid ? "UID THREAD " : "THREAD ") + request.algorithm + " UTF-8 ";
-  auto status = co_await ask(core, UpstreamCommand(verb + keys), &watch);
+  auto status = co_await ask(core, verb + keys, &watch);
   if (!status || status->name != "OK") co_return status;
   for (const std::uint32_t number : alone->numbers) line += "(" + std::to_string(number) + ")";
   if (line.ends_with(' ')) line.pop_back();
@@ -93,7 +93,7 @@ net::Task<Result<ImapStatus>> run(ImapCore& core, std::string tag, const SearchR
   if (request.verb == Verb::sort) co_return co_await run_sort(core, request, std::move(keys));
   if (request.verb == Verb::thread) co_return co_await run_thread(core, request, std::move(keys));
   ImapWatch watch = [&core, &tag](const ImapResponse& response) { return pass_result(core, tag, response); };
-  co_return co_await ask(core, UpstreamCommand(head(request) + keys), &watch);
+  co_return co_await ask(core, head(request) + keys, &watch);
 }
 
 /// Message numbers in a UID command mean what they mean now: while its keys are resolved, EXPUNGE may come
@@ -113,7 +113,7 @@ net::Task<Result<std::optional<ImapStatus>>> fix_numbers(ImapCore& core, SearchR
     if (!is_numbers(key)) continue;
     const auto [known, fresh] = fixed.try_emplace(key.written);
     if (fresh) {
-      auto found = co_await ask_numbers(core, UpstreamCommand("UID SEARCH " + key.written));
+      auto found = co_await ask_numbers(core, "UID SEARCH " + key.written);
       if (!found) co_return std::unexpected(std::move(found.error()));
       if (found->status.name != "OK") co_return std::move(found->status);
       std::ranges::sort(found->numbers);

@@ -68,6 +68,26 @@ TEST_CASE("news beside a header that is asked for again are not lost") {
   CHECK(rig.value("RFC822.SIZE") == "42");
 }
 
+TEST_CASE("flags that come along with an answer to us are not lost") {
+  for (const std::string command : {"FETCH 1 (BODY.PEEK[2])", "FETCH 1 (BODYSTRUCTURE)"}) {
+    FetchRig rig;
+    rig.upstream.messages = {nested_message(7)};
+    rig.upstream.script = [&](std::string_view tag, std::string_view asked) -> std::optional<std::string> {
+      if (asked.find("BODY.PEEK[HEADER]") == std::string_view::npos) return std::nullopt;
+      const auto& message = rig.upstream.messages[0];
+      std::string text = "* 1 FETCH (FLAGS (\\Seen) UID 7 BODYSTRUCTURE " + message.structure;
+      for (const std::string section : {"HEADER", "2.HEADER"}) {
+        const std::string& octets = message.sections.at(section);
+        text += " BODY[" + section + "] {" + std::to_string(octets.size()) + "}\r\n" + octets;
+      }
+      return text + ")\r\n" + std::string(tag) + " OK done\r\n";
+    };
+    CHECK(rig.run(command) == "OK");
+    CHECK(rig.value("FLAGS") == "(\\Seen)");
+    CHECK_FALSE(leaks(rig.raw()));
+  }
+}
+
 TEST_CASE("what asks for more of a header than fields is told from all of it") {
   FetchRig rig;
   rig.upstream.messages = {nested_message(7)};
