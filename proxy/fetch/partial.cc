@@ -6,7 +6,7 @@
 #include "proxy/fetch/partial.h"
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "proxy/fetch/blocks.h"

@@ -2,7 +2,6 @@
 #include "proxy/fetch/request.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.h"
 #include "proxy/imap/command.h"

@@ -3,8 +3,6 @@
 #include "proxy/imap/reader.h"
 
 #include <algorithm>
-#include <optional>
-#include <utility>
 
 #include "base/text.h"
 #include "proxy/imap/command.h"

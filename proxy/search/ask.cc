@@ -2,6 +2,9 @@
 #include "proxy/search/ask.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/text.h"
 #include "proxy/fetch/run.h"
