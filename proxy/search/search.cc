@@ -73,6 +73,8 @@ net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& re
   if (alone->status.name != "OK") co_return std::move(alone->status);
   std::ranges::sort(alone->numbers);
   if (!alone->numbers.empty()) keys += (request.uid ? " NOT UID " : " NOT ") + write_set(alone->numbers);
+  if (keys.size() > kMaxKeysTried)
+    co_return ImapStatus{"NO", "[LIMIT] too many messages match; ask for less at once"};
   std::string line = "* THREAD ";
   ImapWatch watch = [&line](const ImapResponse& response) {
     if (response.name != "THREAD") return false;

@@ -323,6 +323,21 @@ TEST_CASE("THREAD leaves out messages whose subjects hold addresses") {
   CHECK(rig.mailbox.commands.back() == "UID THREAD REFERENCES UTF-8 ALL NOT UID 15");
 }
 
+TEST_CASE("THREAD with more such messages than any command has room for is refused") {
+  std::vector<StoredMessage> messages;
+  for (std::uint32_t i = 0; i < 6000; ++i)
+    messages.push_back({1'000'000'000 + i * 2, "Subject: ask a@b.example\r\n\r\n"});
+  Rig rig(messages);
+  CHECK(rig.run("UID THREAD", "REFERENCES UTF-8 UID 1000000000:1000002000") == "* THREAD (1)(2 3)" + [] {
+    std::string alone;
+    for (std::uint32_t i = 0; i <= 1000; ++i) alone += "(" + std::to_string(1'000'000'000 + i * 2) + ")";
+    return alone + "\r\n";
+  }());
+  rig.mailbox.commands.clear();
+  CHECK(rig.run("UID THREAD", "REFERENCES UTF-8 ALL") == "NO");
+  CHECK(rig.mailbox.commands.size() == 1);
+}
+
 TEST_CASE("SORT goes by what is visible") {
   Rig rig(three_messages());
   // The mailbox gives its own order backwards: 20, 15, 11.
