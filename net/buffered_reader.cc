@@ -131,6 +131,22 @@ Prompt<Result<std::string_view>> BufferedReader::chunk() {
   return stream_->read();
 }
 
+Prompt<Result<std::string_view>> BufferedReader::some(std::uint64_t max_octets) {
+  const std::string_view there = take(max_octets);
+  if (!there.empty()) return Result<std::string_view>(there);
+  return read_some(max_octets);
+}
+
+Task<Result<std::string_view>> BufferedReader::read_some(std::uint64_t max_octets) {
+  release();
+  const auto bytes = co_await stream_->read();
+  if (!bytes) co_return bytes;
+  if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
+  const std::string_view wanted = bytes->substr(0, max_octets);
+  keep(bytes->substr(wanted.size()));
+  co_return wanted;
+}
+
 void BufferedReader::unread(std::string_view tail) {
   if (tail.empty()) return;
   if (landlord_ == nullptr && lies_within(tail, held_)) {

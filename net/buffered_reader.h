@@ -40,6 +40,10 @@ class BufferedReader final : private SharedBuffer::Tenant {
   /// stream. Valid until the next call or suspension; unconsumed bytes go back with unread().
   Prompt<Result<std::string_view>> chunk();
 
+  /// The next bytes, at least one and at most as many. Errc::closed: end of stream. Valid as those of
+  /// chunk().
+  Prompt<Result<std::string_view>> some(std::uint64_t max_octets);
+
   /// At most as many bytes of those that are there already; empty: there are none. Valid as those of chunk().
   std::string_view take(std::uint64_t max_octets);
 
@@ -63,6 +67,7 @@ class BufferedReader final : private SharedBuffer::Tenant {
 
  private:
   Task<Result<std::string_view>> read_line(std::size_t max_octets);
+  Task<Result<std::string_view>> read_some(std::uint64_t max_octets);
   Task<Result<bool>> fill();          // false: end of stream
   void hold(std::string_view bytes);  // behind what is buffered
   void keep(std::string_view bytes);  // the same for what may stay where it lies

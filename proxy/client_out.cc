@@ -5,11 +5,6 @@
 #include <utility>
 
 namespace kage::proxy {
-namespace {
-
-constexpr net::Millis kWriteTime{300'000};  // for a client to take one bufferful
-
-}  // namespace
 
 void ClientOut::need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh) {
   if (fresh.empty()) return;
@@ -46,24 +41,29 @@ net::Task<Result<>> ClientOut::store_fresh() {
                  std::move(stored.error().detail));
 }
 
-net::Task<Result<>> ClientOut::flush_blocks() {
+net::Task<Result<>> ClientOut::flush_blocks(net::Millis patience) {
   auto stored = co_await store_fresh();
   if (!stored) co_return stored;
   if (blocks_.empty()) co_return Result<>();
-  client_->set_timeout(kWriteTime);
+  cut_ = true;
   for (const std::string& block : std::exchange(blocks_, {})) {
+    client_->set_timeout(patience);
     auto written = co_await client_->write(block);
     if (!written) co_return written;
   }
   co_return Result<>();
 }
 
-net::Task<Result<>> ClientOut::flush() {
-  auto flushed = co_await flush_blocks();
-  if (!flushed || buffer_.empty()) co_return flushed;
-  const std::string octets = std::exchange(buffer_, {});
-  client_->set_timeout(kWriteTime);
-  co_return co_await client_->write(octets);
+net::Task<Result<>> ClientOut::flush(net::Millis patience) {
+  auto flushed = co_await flush_blocks(patience);
+  if (!flushed) co_return flushed;
+  if (!buffer_.empty()) {
+    const std::string octets = std::exchange(buffer_, {});
+    client_->set_timeout(patience);
+    flushed = co_await client_->write(octets);
+  }
+  if (flushed) cut_ = false;
+  co_return flushed;
 }
 
 net::Task<Result<>> ClientOut::pass(std::string_view octets) {

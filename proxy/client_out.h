@@ -29,18 +29,27 @@ class ClientOut {
   void need(const mapping::Routes& routes, std::vector<mapping::PhantomWrite> fresh);
   /// Whether enough is gathered that writing is worth it (64 kB).
   [[nodiscard]] bool full() const { return !blocks_.empty(); }
-  /// Stores the phantoms, writes what was gathered, and gives its memory back. The client has five minutes
-  /// for it; whoever reads from it next sets another deadline.
-  net::Task<Result<>> flush();
+  /// Stores the phantoms, writes what was gathered, and gives its memory back. The client has `patience` for
+  /// each 64 kB; whoever reads from it next sets another deadline.
+  net::Task<Result<>> flush(net::Millis patience = kWriteTime);
   /// The same for whole 64 kB only: in the middle of a long answer all writes are then of that size.
-  net::Task<Result<>> flush_blocks();
+  net::Task<Result<>> flush_blocks(net::Millis patience = kWriteTime);
   /// Bulk octets, which may lie in the loop's shared buffer: gathered, and flushed when that is worth it.
   /// Returning is the backpressure.
   net::Task<Result<>> pass(std::string_view octets);
 
+  /// An answer that streams: from its begin to its end the client may be within a literal, and would take any
+  /// other words for octets of that.
+  void begin_answer() { streams_ = true; }
+  void end_answer() { streams_ = false; }
+  /// Whether nothing but the rest of the answer may be said: one that streams, or one of which whole blocks
+  /// were written and the rest was not.
+  [[nodiscard]] bool within_answer() const { return streams_ || cut_; }
+
   void reset(net::Stream& client) { client_ = &client; }
 
  private:
+  static constexpr net::Millis kWriteTime{300'000};
   static constexpr std::size_t kBlock = 64 * 1024;
   static constexpr std::size_t kBulk = 2 * 1024;
   void add_bulk(std::string_view octets);
@@ -52,6 +61,8 @@ class ClientOut {
   std::string buffer_;               // less than a block
   mapping::Routes routes_;
   std::vector<mapping::PhantomWrite> fresh_;
+  bool streams_ = false;
+  bool cut_ = false;    // what was written last ended with a block, wherever that ends
   bool stale_ = false;  // phantoms of two snapshots met: the answer cannot be finished
 };
 

@@ -104,7 +104,7 @@ class SmtpSession : public std::enable_shared_from_this<SmtpSession> {
   void start_message();
   net::Task<bool> receive_counted(std::uint64_t size);
   net::Task<bool> skip_counted(std::uint64_t size);
-  net::Task<Result<std::string_view>> read_data();
+  net::Task<Result<std::string_view>> read_data(std::uint64_t max_octets);
   net::Task<bool> pass_on();
   net::Task<void> finish_message();
   [[nodiscard]] net::TimePoint data_deadline() const;

@@ -46,7 +46,7 @@ net::Task<void> SmtpSession::on_data(std::string_view rest) {
   message::DotDecoder decoder;
   bool finished = false;
   while (!finished) {
-    const auto octets = co_await read_data();
+    const auto octets = co_await read_data(UINT64_MAX);
     if (!octets) co_return;
     scratch_.clear();
     const auto step = decoder.decode(*octets, scratch_);
@@ -59,11 +59,11 @@ net::Task<void> SmtpSession::on_data(std::string_view rest) {
 }
 
 /// The next octets; on failure the session has ended, with its last word said where somebody can hear it.
-net::Task<Result<std::string_view>> SmtpSession::read_data() {
+net::Task<Result<std::string_view>> SmtpSession::read_data(std::uint64_t max_octets) {
   stream_->set_deadline(data_deadline());
-  auto octets = co_await reader_.chunk();
-  if (octets && !octets->empty()) co_return octets;
-  if (!octets && octets.error().code == Errc::timed_out) {
+  auto octets = co_await reader_.some(max_octets);
+  if (octets) co_return octets;
+  if (octets.error().code == Errc::timed_out) {
     co_await last_word(Answer::timed_out);
   } else {
     end();
@@ -125,13 +125,10 @@ net::Task<void> SmtpSession::on_bdat(std::string_view rest) {
 
 net::Task<bool> SmtpSession::receive_counted(std::uint64_t size) {
   while (size > 0) {
-    const auto octets = co_await read_data();
+    const auto octets = co_await read_data(size);
     if (!octets) co_return false;
-    const auto part =
-        octets->substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(size, octets->size())));
-    scratch_.assign(part);
-    if (part.size() < octets->size()) reader_.unread(octets->substr(part.size()));
-    size -= part.size();
+    scratch_.assign(*octets);
+    size -= octets->size();
     line_ends_->feed(scratch_);
     if (line_ends_->bare(false)) incoming_->refuse(Answer::bare_line_end);
     if (!co_await pass_on()) co_return false;
@@ -149,16 +146,13 @@ net::Task<bool> SmtpSession::skip_counted(std::uint64_t size) {
   stream_->set_deadline(services_.loop.now() + services_.options.data_timeout +
                         net::Millis(static_cast<std::int64_t>(size * 1000 / rate)));
   while (size > 0) {
-    const auto octets = co_await reader_.chunk();
-    if (!octets || octets->empty()) {
-      if (!octets && octets.error().code == Errc::timed_out) co_await last_word(Answer::timed_out);
+    const auto octets = co_await reader_.some(size);
+    if (!octets) {
+      if (octets.error().code == Errc::timed_out) co_await last_word(Answer::timed_out);
       end();
       co_return false;
     }
-    const auto part =
-        octets->substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(size, octets->size())));
-    if (part.size() < octets->size()) reader_.unread(octets->substr(part.size()));
-    size -= part.size();
+    size -= octets->size();
   }
   co_return true;
 }

@@ -1,17 +1,20 @@
 // What is asked of the upstream for a FETCH, in which commands.
+#include "proxy/fetch/answer.h"
+
 #include <algorithm>
 #include <memory>
 
 #include "mapping/routes/anonymity.h"
 #include "proxy/fetch/answerer.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 namespace {
 
-constexpr std::size_t kSlice = 200;        // messages of one command that asks for their structure again
-constexpr std::size_t kWholeSlice = 1000;  // and of one that asks for whole headers: lines have bounds
-constexpr std::size_t kWholeSlices = 20;   // such commands at once
+constexpr std::size_t kSlice = 200;       // messages of one command that asks for their structure again
+constexpr std::size_t kWholeSlices = 20;  // commands at once that ask for whole headers
 
 /// Fields do for what clients ask to list messages: ENVELOPE, named fields, and what is plain.
 HeaderSource source_of(const ImapCore& core, const std::vector<FetchItem>& items) {
@@ -66,7 +69,7 @@ struct Again {
 Again ask_again(const std::vector<std::uint32_t>& keys, std::size_t from, bool uid, const std::string& items,
                 HeaderSource first) {
   // Structures are held until their blocks come: slices hold at least one each, so this ends.
-  const std::size_t slice = first == HeaderSource::fields ? kWholeSlice : kSlice;
+  const std::size_t slice = first == HeaderSource::fields ? kMaxSetMessages : kSlice;
   const std::size_t slices = first == HeaderSource::fields ? kWholeSlices : 1;
   Again again;
   while (again.commands.size() < slices && from + again.count < keys.size()) {
@@ -107,6 +110,7 @@ net::Task<Result<ImapStatus>> answer_items(ImapCore& core, FetchMemory::State& m
     if (!answerer->held.empty()) {
       auto resolved = co_await answerer->held.resolve(core, uid, answerer->missed);
       if (!resolved) co_return resolved;
+      if (status->name == "OK") status = std::move(resolved);
     }
     missed = missed || answerer->missed;
     again.insert(again.end(), answerer->again.begin(), answerer->again.end());
@@ -117,7 +121,7 @@ net::Task<Result<ImapStatus>> answer_items(ImapCore& core, FetchMemory::State& m
     answerer = std::make_unique<Answerer>(core, memory, repeated, facts, uid, alone, HeaderSource::whole);
     auto more = co_await run_upstream(core, std::move(next.commands), *answerer);
     if (!more) co_return more;
-    if (source == HeaderSource::fields && status->name == "OK") status = std::move(more);
+    if (status->name == "OK") status = std::move(more);
   }
   if (status && missed && status->name == "OK") {
     status = ImapStatus{"NO", "[SERVERBUG] Some structures cannot be told"};

@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "base/text.h"
+#include "proxy/fetch/blocks.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {
@@ -19,7 +20,7 @@ constexpr std::size_t kMaxText = 64 * 1024;  // of a response that is gathered b
 constexpr std::string_view kFieldsItem = "BODY[HEADER.FIELDS ";
 
 /// The fields of a header that `items` tell of.
-mapping::FieldSet told_by(const std::vector<FetchItem>& items) {
+mapping::FieldSet reported_by(const std::vector<FetchItem>& items) {
   // RFC 9051 §7.5.2. Bcc is never shown.
   constexpr auto kEnvelope = std::to_array<std::string_view>(
       {"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "In-Reply-To", "Message-ID"});
@@ -35,17 +36,16 @@ mapping::FieldSet told_by(const std::vector<FetchItem>& items) {
 
 /// BODY[HEADER] or RFC822.HEADER, not a part of it.
 bool is_whole(const FetchItem& item) {
-  return item.kind == FetchKind::header && !item.fields && !item.part;
+  return item.kind == FetchKind::header && !item.fields && !item.partial;
 }
 
 }  // namespace
 
 void Answerer::Message::begin(std::uint32_t its_number) {
+  static_cast<MessageState&>(*this) = {};
   number = its_number;
-  uid = 0;
-  begun = any = has_header = too_large = needs_whole = false;
-  viewer = {};
-  for (std::string* some : {&text, &news, &original, &told, &visible, &held.text, &held.envelope})
+  for (std::string* some :
+       {&text, &unsolicited, &original, &reported_fields, &visible, &held.text, &held.envelope})
     some->clear();
   held.key = 0;
   held.structures.clear();
@@ -61,10 +61,10 @@ Answerer::Answerer(ImapCore& core, FetchMemory::State& memory, std::vector<Fetch
       uid_(uid),
       single_(single),
       source_(source),
-      told_(told_by(items_)) {
-  tells_envelope_ =
+      reported_fields_(reported_by(items_)) {
+  wants_envelope_ =
       std::ranges::any_of(items_, [](const FetchItem& i) { return i.kind == FetchKind::envelope; });
-  tells_uid_ = uid || std::ranges::any_of(items_, [](const FetchItem& i) { return i.ask == "UID"; });
+  wants_uid_ = uid || std::ranges::any_of(items_, [](const FetchItem& i) { return i.ask == "UID"; });
 }
 
 net::Task<Result<>> Answerer::message(std::uint32_t number) {
@@ -89,23 +89,23 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
   const std::string name = canonical_name(item.name);
   if (name == "UID") {
     m_.uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-    if (tells_uid_ && m_.uid != 0) append_item(m_.text, name, std::to_string(m_.uid));
+    if (wants_uid_ && m_.uid != 0) append_item(m_.text, name, std::to_string(m_.uid));
     return Result<>();
   }
   const auto wanted = std::ranges::find(items_, name, &FetchItem::ask);
   // Not the client's wish, but what ENVELOPE is told from.
-  if (wanted == items_.end() && tells_envelope_ && name == "BODY[HEADER]") return on_header(item);
+  if (wanted == items_.end() && wants_envelope_ && name == "BODY[HEADER]") return on_header(item);
   if (wanted == items_.end() || wanted->kind == FetchKind::plain) {
-    const bool passes = wanted != items_.end() || is_plain_fetch_item(core_, name);
+    const bool passes = wanted != items_.end() || is_plain_fetch_item(core_.gmail, name);
     if (passes && item.has_value()) append_item(m_.text, name, item.value);
-    if (passes && item.has_value() && wanted == items_.end()) append_item(m_.news, name, item.value);
+    if (passes && item.has_value() && wanted == items_.end()) append_item(m_.unsolicited, name, item.value);
     return Result<>();
   }
   switch (wanted->kind) {
     case FetchKind::header:
       return on_header(item);
-    case FetchKind::part:
-      return on_part(item, wanted->ask);
+    case FetchKind::part_header:
+      return on_part_header(item, wanted->ask);
     case FetchKind::whole:
     case FetchKind::content:
       return on_stream(item, *wanted);
@@ -129,18 +129,12 @@ net::Prompt<Result<>> Answerer::on_item(ImapFetchItem& item) {
 net::Task<Result<>> Answerer::on_header(const ImapFetchItem& item) {
   m_.too_large = item.streams && item.size > kMaxHeaderBlock;
   bool nil = false;
-  if (m_.too_large) {
-    // Filler, as in BODY[], and otherwise nothing.
-    const auto whole = std::ranges::find_if(items_, is_whole);
-    if (whole != items_.end()) {
-      const auto streamed = co_await stream(item, whole->label,
-                                            VisibleMessage::whole(core_.view, core_.audience), &m_.original);
-      if (!streamed) co_return streamed;
-    } else {
-      auto text = co_await read_text(core_, item, kMaxHeaderBlock);
-      if (!text) co_return std::unexpected(text.error());
-      m_.original = std::move(text->text);
-    }
+  const auto whole = m_.too_large ? std::ranges::find_if(items_, is_whole) : items_.end();
+  if (whole != items_.end()) {
+    // Filler, as in BODY[]; nothing else is told of such a header.
+    const auto streamed =
+        co_await stream(item, whole->label, VisibleMessage::whole(core_.view, core_.audience), &m_.original);
+    if (!streamed) co_return streamed;
   } else {
     auto text = co_await read_text(core_, item, kMaxHeaderBlock);
     if (!text) co_return std::unexpected(text.error());
@@ -167,7 +161,8 @@ net::Task<Result<>> Answerer::on_fields(const ImapFetchItem& item) {
   m_.viewer = viewer_of(core_, m_.original);
   m_.has_header = true;
   m_.needs_whole =
-      text->nil || text->too_large || !show_fields(core_, m_.viewer, told_, m_.original, m_.visible, m_.told);
+      text->nil || text->too_large ||
+      !show_fields(core_, m_.viewer, reported_fields_, m_.original, m_.visible, m_.reported_fields);
   if (!m_.needs_whole) tell_header(false);
   co_return Result<>();
 }
@@ -204,7 +199,7 @@ void Answerer::on_envelope(std::string_view value) {
     m_.held.envelope = value;
     return;
   }
-  const std::string& original = source_ == HeaderSource::fields ? m_.told : m_.original;
+  const std::string& original = source_ == HeaderSource::fields ? m_.reported_fields : m_.original;
   append_item(m_.text, "ENVELOPE",
               m_.too_large ? std::string(empty_envelope())
                            : envelope_answer(core_, m_.viewer, value, original, m_.visible));
@@ -251,7 +246,7 @@ std::string Answerer::part_block(const MessageFacts& facts, const std::string& a
 }
 
 /// BODY[2.MIME], BODY[2.HEADER]
-net::Task<Result<>> Answerer::on_part(const ImapFetchItem& item, const std::string& ask) {
+net::Task<Result<>> Answerer::on_part_header(const ImapFetchItem& item, const std::string& ask) {
   const MessageFacts* facts = facts_.find(m_.uid, m_.number);
   auto text = co_await read_text(core_, item, kMaxHeaderBlock);
   if (!text) co_return std::unexpected(text.error());
@@ -325,7 +320,7 @@ net::Task<Result<>> Answerer::stream(const ImapFetchItem& item, const std::strin
     }
     core_.out.need(core_.audience.routes, walker.take_fresh());
     if (!core_.out.full()) continue;
-    const auto flushed = co_await flush_blocks_now(core_);
+    const auto flushed = co_await core_.out.flush_blocks();
     if (!flushed) co_return flushed;
   }
   for (auto last = walker.finish(); !last.empty(); last = walker.finish()) {
@@ -339,7 +334,10 @@ net::Task<Result<>> Answerer::stream(const ImapFetchItem& item, const std::strin
 
 /// What was gathered goes to the client; the response stays open.
 void Answerer::begin() {
-  if (!m_.begun) core_.out.add("* " + std::to_string(m_.number) + " FETCH (");
+  if (!m_.begun) {
+    core_.out.begin_answer();
+    core_.out.add("* " + std::to_string(m_.number) + " FETCH (");
+  }
   if (m_.any) core_.out.add(" ");
   core_.out.add(m_.text);
   m_.any = m_.any || !m_.text.empty();
@@ -350,7 +348,7 @@ void Answerer::begin() {
 net::Task<Result<>> Answerer::flush_text() {
   begin();
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await flush_blocks_now(core_);
+  co_return co_await core_.out.flush_blocks();
 }
 
 /// What can be told without asking for more.
@@ -379,16 +377,16 @@ void Answerer::finish() {
     }
     m_.held.envelope.clear();
     if (!m_.begun) {
-      if (m_.news.empty()) return;
-      if (tells_uid_ && m_.uid != 0) append_item(m_.news, "UID", std::to_string(m_.uid));
-      m_.text = m_.news;
+      if (m_.unsolicited.empty()) return;
+      if (wants_uid_ && m_.uid != 0) append_item(m_.unsolicited, "UID", std::to_string(m_.uid));
+      m_.text = m_.unsolicited;
     }
   }
   if (!m_.held.structures.empty() || !m_.held.envelope.empty()) {
     m_.held.key = key;
     if (m_.begun) {
       // The rest of it comes in a response of its own, which has to say its UID again.
-      if (tells_uid_ && m_.uid != 0) append_item(m_.held.text, "UID", std::to_string(m_.uid));
+      if (wants_uid_ && m_.uid != 0) append_item(m_.held.text, "UID", std::to_string(m_.uid));
     } else {
       m_.held.text = m_.text;
     }
@@ -405,6 +403,7 @@ void Answerer::finish() {
   if (!m_.begun && m_.text.empty()) return;
   if (!m_.text.empty()) begin();
   core_.out.add(")\r\n");
+  core_.out.end_answer();
 }
 
 }  // namespace kage::proxy

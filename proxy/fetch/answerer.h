@@ -13,12 +13,15 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/fetch/facts.h"
 #include "proxy/fetch/held.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/memory.h"
+#include "proxy/fetch/request.h"
+#include "proxy/fetch/run.h"
 
 namespace kage::proxy {
 
-/// From how much of a header it is told what is asked about one.
+/// How much of a message's header the upstream is asked for.
 enum class HeaderSource : std::uint8_t {
   fields,  ///< mapping::deciding_fields(): where these do not do, the message is asked for again
   whole,   ///< BODY[HEADER]
@@ -36,30 +39,33 @@ class Answerer final : public FetchSink {
   bool missed = false;               ///< something could not be told
 
  private:
-  /// The response that is being read. One object for all of them: the strings keep their memory.
-  struct Message {
-    void begin(std::uint32_t its_number);
-
+  /// What is known of the response that is being read, and goes with it.
+  struct MessageState {
     std::uint32_t number = 0;
     std::uint32_t uid = 0;
-    std::string text;    // gathered for the client
-    std::string news;    // of it, what was not asked for: the upstream says it once
-    bool begun = false;  // the client has its first part
+    bool begun = false;  // the client has its beginning
     bool any = false;    // and there was something in it
     bool has_header = false;
-    mapping::Viewer viewer;
-    std::string original;  // header block
-    std::string told;      // the fields of it that are told of, where it is not read whole
-    std::string visible;
     bool too_large = false;    // the header: nothing is told of it
     bool needs_whole = false;  // header: its fields do not do
+    mapping::Viewer viewer;
+  };
+  /// The response itself. One object for all of them: the strings keep their memory.
+  struct Message : MessageState {
+    void begin(std::uint32_t its_number);
+
+    std::string text;             // gathered for the client
+    std::string unsolicited;      // of it, what was not asked for: the upstream says it once
+    std::string original;         // header block
+    std::string reported_fields;  // the fields of it that are reported, where it is not read whole
+    std::string visible;
     HeldResponse held;
   };
 
   net::Prompt<Result<>> on_item(ImapFetchItem& item);
   net::Task<Result<>> on_header(const ImapFetchItem& item);
   net::Task<Result<>> on_fields(const ImapFetchItem& item);
-  net::Task<Result<>> on_part(const ImapFetchItem& item, const std::string& ask);
+  net::Task<Result<>> on_part_header(const ImapFetchItem& item, const std::string& ask);
   net::Prompt<Result<>> on_stream(const ImapFetchItem& item, const FetchItem& wanted);
   net::Task<Result<>> on_text(const ImapFetchItem& item, const FetchItem& wanted,
                               mapping::VisibleMessage walker);
@@ -84,9 +90,9 @@ class Answerer final : public FetchSink {
   const bool uid_;
   const bool single_;
   const HeaderSource source_;
-  mapping::FieldSet told_;  ///< where fields are the source
-  bool tells_uid_ = false;
-  bool tells_envelope_ = false;
+  mapping::FieldSet reported_fields_;  ///< where fields are the source
+  bool wants_uid_ = false;
+  bool wants_envelope_ = false;
   Message m_;
 };
 

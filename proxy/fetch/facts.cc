@@ -1,8 +1,13 @@
 // What has to be known before octets of a part can be shown: whose message it is, and what the part is.
+#include "proxy/fetch/facts.h"
+
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/structure/structure.h"
 
 namespace kage::proxy {
@@ -54,60 +59,50 @@ ContentKind kind_of(const FetchItem& item, std::string_view structure, const Con
   return kind;
 }
 
-class FactsReader final : public FetchSink {
+class FactsReader final : public ItemSink {
  public:
   FactsReader(ImapCore& core, FetchMemory::State& memory, const std::vector<const FetchItem*>& contents,
               FactTable& table, bool single)
-      : core_(core), memory_(memory), contents_(contents), table_(table), single_(single) {}
+      : ItemSink(core), memory_(memory), contents_(contents), table_(table), single_(single) {}
 
-  net::Task<Result<>> message(std::uint32_t number) override;
   [[nodiscard]] bool too_many() const { return too_many_; }
 
+ protected:
+  net::Prompt<Result<bool>> take(const std::string& name, ImapFetchItem& item) override;
+  void end(std::uint32_t number, std::uint32_t uid) override;
+
  private:
+  net::Task<Result<bool>> take_header(ImapFetchItem& item);
   void add(std::uint32_t number, std::uint32_t uid, std::string_view header, bool header_cut,
            std::string structure);
 
-  ImapCore& core_;
   FetchMemory::State& memory_;
   const std::vector<const FetchItem*>& contents_;
   FactTable& table_;
   bool single_;
   bool too_many_ = false;
+  std::optional<ItemText> header_;  // of the response that is read
+  std::string structure_;
 };
 
-net::Task<Result<>> FactsReader::message(std::uint32_t number) {
-  std::uint32_t uid = 0;
-  std::string structure;
-  std::string news;  // flags that changed
-  ItemText header;
-  bool has_header = false;
-  ImapFetchItem item;
-  while (true) {
-    expect_answer(core_);
-    const auto more = co_await core_.in.next_item(item);
-    if (!more) co_return std::unexpected(more.error());
-    if (!*more) break;
-    const std::string name = canonical_name(item.name);
-    if (name == "BODY[HEADER]") {
-      auto text = co_await read_text(core_, item, kMaxHeaderBlock);
-      if (!text) co_return std::unexpected(text.error());
-      header = std::move(*text);
-      has_header = true;
-    } else if (name == "BODYSTRUCTURE") {
-      structure = std::move(item.value);
-    } else if (name == "UID") {
-      uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-    } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
-      append_item(news, name, item.value);
-    }
-  }
-  if (has_header) {
-    add(number, uid, header.text, header.too_large, std::move(structure));
-  } else if (!news.empty()) {
-    if (uid != 0) append_item(news, "UID", std::to_string(uid));
-    core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
-  }
-  co_return Result<>();
+net::Prompt<Result<bool>> FactsReader::take(const std::string& name, ImapFetchItem& item) {
+  if (name == "BODY[HEADER]") return take_header(item);
+  if (name != "BODYSTRUCTURE") return Result<bool>(false);
+  structure_ = std::move(item.value);
+  return Result<bool>(true);
+}
+
+net::Task<Result<bool>> FactsReader::take_header(ImapFetchItem& item) {
+  auto text = co_await read_text(core_, item, kMaxHeaderBlock);
+  if (!text) co_return std::unexpected(text.error());
+  header_ = std::move(*text);
+  co_return true;
+}
+
+void FactsReader::end(std::uint32_t number, std::uint32_t uid) {
+  std::string structure = std::exchange(structure_, {});
+  const auto header = std::exchange(header_, std::nullopt);
+  if (header) add(number, uid, header->text, header->too_large, std::move(structure));
 }
 
 void FactsReader::add(std::uint32_t number, std::uint32_t uid, std::string_view header, bool header_cut,
@@ -151,6 +146,25 @@ bool recall(const ImapCore& core, const FetchMemory::State& memory,
 
 }  // namespace
 
+const MessageFacts* FactTable::find(std::uint32_t uid, std::uint32_t number) const {
+  // What is remembered of a message that was fetched by its number may lack its UID.
+  if (messages.size() == 1 && messages.front().uid == 0) uid = 0;
+  if (uid != 0) {
+    const auto found = std::ranges::lower_bound(messages, uid, {}, &MessageFacts::uid);
+    return found != messages.end() && found->uid == uid ? &*found : nullptr;
+  }
+  if (renumbered) return nullptr;
+  // UIDs and numbers rise together.
+  const auto found = std::ranges::lower_bound(messages, number, {}, &MessageFacts::number);
+  return found != messages.end() && found->number == number ? &*found : nullptr;
+}
+
+const mapping::ContentKind* FactTable::kind(const MessageFacts& facts, std::string_view ask) const {
+  const auto found = std::ranges::find(asks, ask);
+  const auto index = static_cast<std::size_t>(found - asks.begin());
+  return index < facts.kinds.size() ? &facts.kinds[index] : nullptr;
+}
+
 net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& memory,
                                             const FetchRequest& request, bool uid) {
   FactsResult result;
@@ -158,7 +172,7 @@ net::Task<Result<FactsResult>> gather_facts(ImapCore& core, FetchMemory::State& 
   std::vector<const FetchItem*> contents;
   bool needs_structure = false;
   for (const FetchItem& item : request.items) {
-    if ((item.kind != FetchKind::content && item.kind != FetchKind::part) ||
+    if ((item.kind != FetchKind::content && item.kind != FetchKind::part_header) ||
         std::ranges::find(result.table.asks, item.ask) != result.table.asks.end()) {
       continue;
     }

@@ -5,54 +5,49 @@
 #include <utility>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/answer.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/facts.h"
+#include "proxy/fetch/memory.h"
+#include "proxy/fetch/partial.h"
+#include "proxy/fetch/request.h"
+#include "proxy/fetch/run.h"
 
 namespace kage::proxy {
 namespace {
 
 constexpr std::size_t kMaxPartialMessages = 50'000;
 
+ImapStatus too_many_messages() {
+  return {"NO", "[LIMIT] Too many messages at once"};
+}
+
 /// Which messages a set names.
-class Expander final : public FetchSink {
+class Expander final : public ItemSink {
  public:
+  using ItemSink::ItemSink;
   struct Found {
     std::uint32_t number;
     std::uint32_t uid;
   };
-  explicit Expander(ImapCore& core) : core_(core) {}
-
-  net::Task<Result<>> message(std::uint32_t number) override {
-    std::uint32_t uid = 0;
-    std::string news;
-    ImapFetchItem item;
-    while (true) {
-      expect_answer(core_);
-      const auto more = co_await core_.in.next_item(item);
-      if (!more) co_return std::unexpected(more.error());
-      if (!*more) break;
-      const std::string name = canonical_name(item.name);
-      if (name == "UID")
-        uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-      else if (item.has_value() && is_plain_fetch_item(core_, name))
-        append_item(news, name, item.value);
-    }
-    if (!news.empty()) {
-      if (uid != 0) append_item(news, "UID", std::to_string(uid));
-      core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
-    }
-    if (uid != 0 && found.size() < kMaxPartialMessages) found.push_back({number, uid});
-    co_return Result<>();
-  }
   std::vector<Found> found;
+  bool too_many = false;
 
- private:
-  ImapCore& core_;
+ protected:
+  net::Prompt<Result<bool>> take(const std::string& /*name*/, ImapFetchItem& /*item*/) override {
+    return Result<bool>(false);
+  }
+  void end(std::uint32_t number, std::uint32_t uid) override {
+    if (uid == 0) return;
+    too_many = too_many || found.size() == kMaxPartialMessages;
+    if (!too_many) found.push_back({number, uid});
+  }
 };
 
 /// The items of a request by the way they are answered.
 struct Plan {
   std::vector<std::vector<FetchItem>> rounds;  ///< one command at the upstream each
-  std::vector<FetchItem> parts;                ///< partial streams
+  std::vector<FetchItem> partials;             ///< partial streams
   bool needs_facts = false;
 };
 
@@ -60,9 +55,10 @@ struct Plan {
 Plan make_plan(const std::vector<FetchItem>& items) {
   Plan plan;
   for (const FetchItem& item : items) {
-    plan.needs_facts = plan.needs_facts || item.kind == FetchKind::content || item.kind == FetchKind::part;
-    if (item.streams() && item.part) {
-      plan.parts.push_back(item);
+    plan.needs_facts =
+        plan.needs_facts || item.kind == FetchKind::content || item.kind == FetchKind::part_header;
+    if (item.streams() && item.partial) {
+      plan.partials.push_back(item);
       continue;
     }
     auto round = plan.rounds.begin();
@@ -82,7 +78,7 @@ bool is_plain(const std::vector<FetchItem>& items) {
   return std::ranges::all_of(items, [](const FetchItem& i) { return i.kind == FetchKind::plain; });
 }
 
-/// One message that parts are told of.
+/// One message of which partial streams are asked for.
 struct Target {
   std::uint32_t key = 0;
   const MessageFacts* facts = nullptr;
@@ -105,29 +101,30 @@ net::Task<Result<ImapStatus>> find_targets(ImapCore& core, const FetchRequest& r
   std::vector<std::string> commands;
   commands.push_back(fetch_command(uid, request.set, "UID", modifiers));
   auto status = co_await run_upstream(core, std::move(commands), expander);
+  if (status && expander.too_many) co_return too_many_messages();
   for (const auto& found : expander.found) targets.push_back({uid ? found.uid : found.number, nullptr});
   co_return status;
 }
 
-net::Task<Result<ImapStatus>> answer_parts(ImapCore& core, FetchMemory::State& memory,
-                                           const FetchRequest& request, Plan plan, const FactTable& facts,
-                                           bool uid) {
+net::Task<Result<ImapStatus>> answer_partials(ImapCore& core, FetchMemory::State& memory,
+                                              const FetchRequest& request, Plan plan, const FactTable& facts,
+                                              bool uid) {
   std::vector<Target> targets;
   auto status = co_await find_targets(core, request, plan, facts, uid, targets);
   if (!status || status->name != "OK") co_return status;
   for (const Target& target : targets) {
-    // Plain items come with the first part.
+    // Plain items come with the first of them.
     std::vector<FetchItem> plain;
     if (!plan.rounds.empty()) plain = plan.rounds.front();
-    for (const FetchItem& item : plan.parts) {
+    for (const FetchItem& item : plan.partials) {
       const auto* kind = target.facts == nullptr ? nullptr : facts.kind(*target.facts, item.ask);
       if (item.kind == FetchKind::content && kind == nullptr) continue;
       mapping::ContentKind copy;
       if (kind != nullptr) copy = *kind;
-      auto part = co_await answer_part(core, memory, uid, target.key, item, std::exchange(plain, {}),
-                                       target.facts, std::move(copy));
-      if (!part) co_return part;
-      if (status->name == "OK") status = std::move(part);
+      auto answered = co_await answer_partial(core, memory, uid, target.key, item, std::exchange(plain, {}),
+                                              target.facts, std::move(copy));
+      if (!answered) co_return answered;
+      if (status->name == "OK") status = std::move(answered);
     }
   }
   co_return status;
@@ -140,33 +137,27 @@ net::Task<Result<ImapStatus>> run_plan(ImapCore& core, FetchMemory::State& memor
   if (plan.needs_facts) {
     auto gathered = co_await gather_facts(core, memory, request, uid);
     if (!gathered) co_return std::unexpected(gathered.error());
-    if (gathered->too_many) co_return ImapStatus{"NO", "[LIMIT] Too many messages at once"};
+    if (gathered->too_many) co_return too_many_messages();
     if (gathered->table.messages.empty()) co_return gathered->status;
     facts = std::move(gathered->table);
   }
   ImapStatus status{"OK", "Done"};
-  const bool with_parts = !plan.parts.empty() && plan.rounds.size() <= 1 &&
-                          (plan.rounds.empty() || is_plain(plan.rounds.front()));
-  if (!with_parts) {
+  const bool with_partials = !plan.partials.empty() && plan.rounds.size() <= 1 &&
+                             (plan.rounds.empty() || is_plain(plan.rounds.front()));
+  if (!with_partials) {
     for (auto& round : std::exchange(plan.rounds, {})) {
       auto ran = co_await answer_items(core, memory, request, std::move(round), facts, uid);
       if (!ran || ran->name == "BAD") co_return ran;
       if (status.name == "OK") status = std::move(*ran);
     }
   }
-  if (plan.parts.empty()) co_return status;
-  auto ran = co_await answer_parts(core, memory, request, std::move(plan), facts, uid);
+  if (plan.partials.empty()) co_return status;
+  auto ran = co_await answer_partials(core, memory, request, std::move(plan), facts, uid);
   if (ran && status.name != "OK") co_return status;
   co_return ran;
 }
 
 }  // namespace
-
-FetchMemory::FetchMemory() = default;
-FetchMemory::~FetchMemory() = default;
-void FetchMemory::clear() {
-  state.reset();
-}
 
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command) {
   const auto request = parse_fetch(command.rest, core.gmail);

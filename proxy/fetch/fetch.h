@@ -9,8 +9,9 @@
 
 namespace kage::proxy {
 
-/// The place in a message where the last partial fetch ended, so that a client that reads on costs no second
-/// reading. One for each session; it owns nothing before the first FETCH.
+/// What is known of the message that was fetched last (whose it is, its structure), and the places where
+/// partial fetches ended: a client that reads on costs no second reading. One for each session; it owns
+/// nothing before the first FETCH.
 class FetchMemory {
  public:
   FetchMemory();
@@ -20,11 +21,9 @@ class FetchMemory {
   std::unique_ptr<State> state;  ///< may be null
 };
 
-/// Runs the command to its end. An error ends the session; the client got nothing broken before it: a literal
-/// that was begun and cannot be finished means that the connection is closed.
+/// Runs the command to its end. An error ends the session. The client got nothing broken before it, but for
+/// an answer that was begun and cannot be finished: ClientOut::within_answer() tells, and then nothing more
+/// may be said.
 net::Task<Result<ImapStatus>> run_fetch(ImapCore& core, FetchMemory& memory, ImapCommand command);
-
-/// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
-net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
 
 }  // namespace kage::proxy

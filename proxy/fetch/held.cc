@@ -5,7 +5,10 @@
 #include <map>
 
 #include "base/text.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 namespace {
@@ -13,14 +16,26 @@ namespace {
 constexpr std::size_t kMaxHeld = 256;
 constexpr std::size_t kMaxHeldOctets = 8u << 20;
 constexpr std::size_t kMaxNeeded = 200;            // blocks of one message
+constexpr std::size_t kMaxNeededOctets = 5000;     // of a command, to ask for them
 constexpr std::size_t kMaxBlockOctets = 8u << 20;  // of one message
+
+// Everything that is held may need the same blocks, and is then asked for with one command.
+static_assert(kMaxNeededOctets + kMaxHeld * sizeof "4294967295" + 100 < kMaxCommandLine);
+
+std::string item_of(const NeededBlock& block) {
+  return " BODY.PEEK[" + block.section + "]";
+}
 
 }  // namespace
 
 void HeldResponse::need(const std::vector<NeededBlock>& blocks) {
+  std::size_t octets = 0;
+  for (const NeededBlock& block : needed) octets += item_of(block).size();
   for (const NeededBlock& block : blocks) {
-    if (needed.size() == kMaxNeeded) return;
-    if (std::ranges::find(needed, block) == needed.end()) needed.push_back(block);
+    if (std::ranges::find(needed, block) != needed.end()) continue;
+    octets += item_of(block).size();
+    if (needed.size() == kMaxNeeded || octets > kMaxNeededOctets) return;
+    needed.push_back(block);
   }
 }
 
@@ -56,7 +71,7 @@ std::vector<std::string> HeldResponses::commands(bool uid) const {
   std::map<std::string, std::vector<std::uint32_t>> groups;
   for (const auto& response : list_) {
     std::string items = uid ? "UID BODY.PEEK[HEADER]" : "BODY.PEEK[HEADER]";
-    for (const auto& block : response.needed) items += " BODY.PEEK[" + block.section + "]";
+    for (const auto& block : response.needed) items += item_of(block);
     groups[items].push_back(response.key);
   }
   std::vector<std::string> all;
@@ -68,51 +83,40 @@ std::vector<std::string> HeldResponses::commands(bool uid) const {
 }
 
 /// Reads the blocks of one message at a time and answers for it.
-class BlockReader final : public FetchSink {
+class BlockReader final : public ItemSink {
  public:
   BlockReader(ImapCore& core, HeldResponses& held, bool uid, bool& missed)
-      : core_(core), held_(held), uid_(uid), missed_(missed) {}
+      : ItemSink(core), held_(held), uid_(uid), missed_(missed) {}
 
-  net::Task<Result<>> message(std::uint32_t number) override {
-    blocks_.clear();
-    has_header_ = false;
-    std::uint32_t key = uid_ ? 0 : number;
-    std::string news;
-    std::size_t octets = 0;
-    ImapFetchItem item;
-    while (true) {
-      expect_answer(core_);
-      const auto more = co_await core_.in.next_item(item);
-      if (!more) co_return std::unexpected(more.error());
-      if (!*more) break;
-      const std::string name = canonical_name(item.name);
-      if (name.starts_with("BODY[")) {
-        auto text = co_await read_text(core_, item, kMaxHeaderBlock);
-        if (!text) co_return std::unexpected(text.error());
-        octets += text->text.size();
-        has_header_ = has_header_ || name == "BODY[HEADER]";
-        // One that is not known is told as nothing.
-        if (text->too_large || octets > kMaxBlockOctets) text->text.clear();
-        blocks_.push_back({name.substr(5, name.size() - 6), std::move(text->text), {}});
-      } else if (name == "UID") {
-        const auto uid = parse_number(item.value, UINT32_MAX).value_or(0);
-        if (uid_) key = static_cast<std::uint32_t>(uid);
-        if (uid != 0) append_item(news, name, std::to_string(uid));
-      } else if (item.has_value() && is_plain_fetch_item(core_, name)) {
-        append_item(news, name, item.value);
-      }
-    }
-    const auto found = held_.by_key_.find(key);
+ protected:
+  net::Prompt<Result<bool>> take(const std::string& name, ImapFetchItem& item) override {
+    if (!name.starts_with("BODY[")) return Result<bool>(false);
+    return take_block(name.substr(5, name.size() - 6), item);
+  }
+
+  void end(std::uint32_t number, std::uint32_t uid) override {
+    const auto found = held_.by_key_.find(uid_ ? uid : number);
     if (has_header_ && found != held_.by_key_.end()) {
       answer(number, held_.list_[found->second]);
       held_.by_key_.erase(found);
-    } else if (!has_header_ && !news.empty()) {
-      core_.out.add("* " + std::to_string(number) + " FETCH (" + news + ")\r\n");
     }
-    co_return Result<>();
+    blocks_.clear();
+    octets_ = 0;
+    has_header_ = false;
   }
 
  private:
+  net::Task<Result<bool>> take_block(std::string section, ImapFetchItem& item) {
+    auto text = co_await read_text(core_, item, kMaxHeaderBlock);
+    if (!text) co_return std::unexpected(text.error());
+    octets_ += text->text.size();
+    has_header_ = has_header_ || section == "HEADER";
+    // One that is not known is told as nothing.
+    if (text->too_large || octets_ > kMaxBlockOctets) text->text.clear();
+    blocks_.push_back({std::move(section), std::move(text->text), {}});
+    co_return true;
+  }
+
   void answer(std::uint32_t number, HeldResponse& held) {
     KnownBlock none;
     auto header = std::ranges::find(blocks_, "HEADER", &KnownBlock::section);
@@ -141,11 +145,11 @@ class BlockReader final : public FetchSink {
     return known;
   }
 
-  ImapCore& core_;
   HeldResponses& held_;
   bool uid_;
   bool& missed_;
-  std::vector<KnownBlock> blocks_;
+  std::vector<KnownBlock> blocks_;  // of the message that is read
+  std::size_t octets_ = 0;
   bool has_header_ = false;
 };
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "proxy/fetch/state.h"
+#include "mapping/visible/message.h"
+#include "proxy/imap/core.h"
 #include "proxy/structure/structure.h"
 
 namespace kage::proxy {
@@ -30,7 +32,7 @@ class HeldResponses {
  public:
   /// False: there is no room, and the message has to be asked for again later.
   bool add(HeldResponse& response);
-  /// News of a message that is held go with it; false when it is not.
+  /// Adds unsolicited items (new flags) to a held message's answer. False: that message is not held.
   bool append(std::uint32_t key, std::string_view text);
   [[nodiscard]] bool empty() const { return list_.empty(); }
 

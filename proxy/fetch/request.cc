@@ -2,10 +2,10 @@
 #include "proxy/fetch/request.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/core.h"
 
 namespace kage::proxy {
 namespace {
@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t kMaxItems = 100;
 constexpr std::size_t kMaxNames = 500;
 constexpr std::size_t kMaxSection = 200;  // "1.1.1.…": deeper than any message that is looked into
-
-constexpr auto kPlain = std::to_array<std::string_view>(
-    {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "UID", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE"});
-constexpr auto kGmail = std::to_array<std::string_view>({"X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"});
 
 FetchItem simple(FetchKind kind, std::string_view name) {
   FetchItem item;
@@ -45,8 +41,7 @@ bool add_macro(std::string_view name, std::vector<FetchItem>& items) {
 }
 
 std::optional<FetchItem> whole_word(std::string_view name, bool gmail) {
-  if (std::ranges::find(kPlain, name) != kPlain.end()) return simple(FetchKind::plain, name);
-  if (gmail && std::ranges::find(kGmail, name) != kGmail.end()) return simple(FetchKind::plain, name);
+  if (is_plain_fetch_item(gmail, name)) return simple(FetchKind::plain, name);
   if (name == "ENVELOPE") return simple(FetchKind::envelope, name);
   if (name == "BODY" || name == "BODYSTRUCTURE") return simple(FetchKind::structure, name);
   // Asked for in the newer words: one provider answers RFC822 with nothing.
@@ -84,9 +79,9 @@ bool classify(FetchItem& item) {
   } else if (rest == "TEXT") {
     item.kind = FetchKind::content;
   } else if (rest == "HEADER" || item.fields) {
-    item.kind = nested ? FetchKind::part : FetchKind::header;
+    item.kind = nested ? FetchKind::part_header : FetchKind::header;
   } else if (rest == "MIME" && nested) {
-    item.kind = FetchKind::part;
+    item.kind = FetchKind::part_header;
   } else {
     return false;
   }
@@ -117,7 +112,7 @@ bool take_names(ImapCursor& cursor, FetchItem& item, std::string& label) {
 }
 
 /// "<0.2048>"
-bool read_part(std::string_view text, FetchItem& item) {
+bool read_partial(std::string_view text, FetchItem& item) {
   if (text.empty()) return true;
   if (text.size() < 5 || text.front() != '<' || text.back() != '>') return false;
   text = text.substr(1, text.size() - 2);
@@ -126,7 +121,7 @@ bool read_part(std::string_view text, FetchItem& item) {
   const auto offset = parse_number(text.substr(0, dot), INT64_MAX);
   const auto count = parse_number(text.substr(dot + 1), INT64_MAX);
   if (!offset || !count || *count == 0) return false;
-  item.part = FetchPart{*offset, *count};
+  item.partial = FetchPartial{*offset, *count};
   item.label += "<" + std::to_string(*offset) + ">";
   return true;
 }
@@ -157,7 +152,7 @@ bool read_sectioned(ImapCursor& cursor, std::string_view word, FetchItem& item) 
   const std::string_view method = size ? "BINARY.SIZE[" : item.binary ? "BINARY[" : "BODY[";
   item.ask.append(method).append(item.section).append("]");
   item.label.append(method).append(label).append("]");
-  if (!size) return read_part(rest.substr(close + 1), item);
+  if (!size) return read_partial(rest.substr(close + 1), item);
   item.kind = FetchKind::plain;
   return close + 1 == rest.size();
 }
@@ -207,11 +202,6 @@ bool read_modifiers(ImapCursor& cursor, FetchRequest& request) {
 }
 
 }  // namespace
-
-const FetchItem* FetchRequest::find(std::string_view ask) const {
-  const auto found = std::ranges::find(items, ask, &FetchItem::ask);
-  return found == items.end() ? nullptr : &*found;
-}
 
 Result<FetchRequest> parse_fetch(std::string_view rest, bool gmail) {
   ImapCursor cursor(rest);

@@ -18,10 +18,11 @@ enum class FetchKind : std::uint8_t {
   whole,      ///< BODY[], RFC822
   header,     ///< BODY[HEADER] and its fields, RFC822.HEADER
   content,    ///< BODY[TEXT], BODY[2], BODY[2.TEXT], BINARY[2]: what it is has to be known first
-  part,       ///< BODY[2.MIME], BODY[2.HEADER] and its fields: whose message it is has to be known first
+  /// BODY[2.MIME], BODY[2.HEADER] and its fields: whose message it is has to be known first
+  part_header,
 };
 
-struct FetchPart {
+struct FetchPartial {
   std::uint64_t offset = 0;
   std::uint64_t count = 0;  ///< above 0
 };
@@ -35,8 +36,8 @@ struct FetchItem {
   bool binary = false;  ///< BINARY[…]
   bool fields = false;  ///< HEADER.FIELDS: `names` only, or, with `without`, all but them
   bool without = false;
-  std::vector<std::string> names;  ///< upper case
-  std::optional<FetchPart> part;   ///< <0.2048>
+  std::vector<std::string> names;       ///< upper case
+  std::optional<FetchPartial> partial;  ///< <0.2048>
 
   /// Whether its octets stream: they are not held.
   [[nodiscard]] bool streams() const { return kind == FetchKind::whole || kind == FetchKind::content; }
@@ -48,8 +49,6 @@ struct FetchRequest {
   std::uint64_t changed_since = 0;
   bool has_changed_since = false;
   bool vanished = false;
-
-  [[nodiscard]] const FetchItem* find(std::string_view ask) const;
 };
 
 /// `rest`: what follows FETCH. Errc::invalid: anything that is not known, which then goes nowhere.

@@ -1,7 +1,6 @@
 // The dialog of APPEND with both sides: what is announced here is announced there.
 #include "proxy/imap/append.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,7 +12,8 @@
 namespace kage::proxy {
 namespace {
 
-constexpr std::uint64_t kMostSkipped = 4;  // times the bound of a message
+/// An unwanted literal is skipped up to this multiple of max_message; a larger one ends the session.
+constexpr std::uint64_t kMostSkipped = 4;
 
 class Append {
  public:
@@ -102,16 +102,13 @@ class Append {
   net::Task<Result<>> pass(std::uint64_t size) {
     while (size > 0) {
       core_.client->set_timeout(bounds_.client_timeout);
-      const auto chunk = co_await core_.client_reader.chunk();
-      if (!chunk) co_return std::unexpected(chunk.error());
-      if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-      const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
+      const auto some = co_await core_.client_reader.some(size);
+      if (!some) co_return std::unexpected(some.error());
+      size -= some->size();
       // The octets lie in a buffer that the whole loop shares, and writing suspends.
-      const std::string octets(chunk->substr(0, taken));
-      core_.client_reader.unread(chunk->substr(taken));
+      const std::string octets(*some);
       core_.upstream->set_timeout(core_.timeout);
       if (auto sent = co_await core_.upstream->write(octets); !sent) co_return sent;
-      size -= taken;
     }
     co_return Result<>();
   }
@@ -152,12 +149,9 @@ class Append {
   net::Task<Result<>> skip(std::uint64_t size) {
     while (size > 0) {
       core_.client->set_timeout(bounds_.client_timeout);
-      const auto chunk = co_await core_.client_reader.chunk();
-      if (!chunk) co_return std::unexpected(chunk.error());
-      if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-      const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
-      core_.client_reader.unread(chunk->substr(taken));
-      size -= taken;
+      const auto octets = co_await core_.client_reader.some(size);
+      if (!octets) co_return std::unexpected(octets.error());
+      size -= octets->size();
     }
     co_return Result<>();
   }

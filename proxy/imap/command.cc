@@ -206,7 +206,6 @@ std::optional<LiteralMark> literal_mark(std::string_view line) {
   const auto digits = line.substr(begin);
   if (digits.empty() || begin == 0 || line[begin - 1] != '{') return std::nullopt;
   mark.size = parse_number(digits).value_or(UINT64_MAX);
-  mark.binary = begin >= 2 && line[begin - 2] == '~';
   return mark;
 }
 

@@ -67,7 +67,6 @@ Result<ImapCommand> parse_command(std::string text);
 struct LiteralMark {
   std::uint64_t size = 0;  ///< UINT64_MAX also when the number is too large
   bool non_sync = false;   ///< "{5+}" (RFC 7888)
-  bool binary = false;     ///< "~{5}" (RFC 3516)
 };
 std::optional<LiteralMark> literal_mark(std::string_view line);
 

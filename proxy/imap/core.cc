@@ -5,7 +5,6 @@
 #include <array>
 
 #include "base/text.h"
-#include "proxy/fetch/fetch.h"
 #include "proxy/imap/capability.h"
 
 namespace kage::proxy {
@@ -66,13 +65,13 @@ struct Untagged {
   Form form;
 };
 constexpr std::array kUntagged = std::to_array<Untagged>({
-    {"OK", Form::status},      {"NO", Form::status},         {"BAD", Form::status},
-    {"BYE", Form::status},     {"EXISTS", Form::exists},     {"EXPUNGE", Form::expunge},
-    {"RECENT", Form::number},  {"VANISHED", Form::vanished}, {"LIST", Form::data},
-    {"LSUB", Form::data},      {"XLIST", Form::data},        {"STATUS", Form::data},
-    {"SEARCH", Form::data},    {"ESEARCH", Form::data},      {"SORT", Form::data},
-    {"THREAD", Form::data},    {"FLAGS", Form::data},        {"QUOTA", Form::data},
-    {"QUOTAROOT", Form::data}, {"NAMESPACE", Form::data},    {"ENABLED", Form::enabled},
+    {"OK", Form::status},         {"NO", Form::status},       {"BAD", Form::status},
+    {"EXISTS", Form::exists},     {"EXPUNGE", Form::expunge}, {"RECENT", Form::number},
+    {"VANISHED", Form::vanished}, {"LIST", Form::data},       {"LSUB", Form::data},
+    {"XLIST", Form::data},        {"STATUS", Form::data},     {"SEARCH", Form::data},
+    {"ESEARCH", Form::data},      {"SORT", Form::data},       {"THREAD", Form::data},
+    {"FLAGS", Form::data},        {"QUOTA", Form::data},      {"QUOTAROOT", Form::data},
+    {"NAMESPACE", Form::data},    {"ENABLED", Form::enabled},
 });
 
 /// Items of FETCH that say nothing about people.
@@ -232,8 +231,8 @@ void pass_untagged(ImapCore& core, const ImapResponse& response) {
   core.out.add("\r\n");
 }
 
-bool is_plain_fetch_item(const ImapCore& core, std::string_view name) {
-  return any_equals(kPlainItems, name) || (core.gmail && any_equals(kGmailItems, name));
+bool is_plain_fetch_item(bool gmail, std::string_view name) {
+  return any_equals(kPlainItems, name) || (gmail && any_equals(kGmailItems, name));
 }
 
 net::Task<Result<>> flush_if_due(ImapCore& core) {
@@ -249,7 +248,7 @@ net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number)
     const auto more = co_await core.in.next_item(item);
     if (!more) co_return std::unexpected(more.error());
     if (!*more) break;
-    if (!item.has_value() || !is_plain_fetch_item(core, item.name)) continue;
+    if (!item.has_value() || !is_plain_fetch_item(core.gmail, item.name)) continue;
     if (!items.empty()) items += ' ';
     items.append(item.name).append(" ").append(item.value);
   }
@@ -257,22 +256,32 @@ net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number)
   co_return Result<>();
 }
 
+net::Prompt<Result<>> pass_response(ImapCore& core, const ImapResponse& response) {
+  if (response.name == "FETCH") return pass_unsolicited_fetch(core, response.number);
+  if (response.name == "BYE") return Result<>(fail(Errc::closed, "the upstream said BYE"));
+  pass_untagged(core, response);
+  return Result<>();
+}
+
+Result<std::optional<ImapStatus>> end_of_command(const ImapResponse& response, std::string_view tag) {
+  if (response.kind == ImapResponse::Kind::continuation) return fail(Errc::protocol, "continuation");
+  if (response.kind != ImapResponse::Kind::tagged) return std::nullopt;
+  if (response.tag != tag) return fail(Errc::protocol, "a tag of another command");
+  return ImapStatus{response.name, pass_status_text(response.text)};
+}
+
 net::Task<Result<ImapStatus>> relay(ImapCore& core, std::string tag, ImapWatch* watch) {
   while (true) {
     expect_answer(core);
     const auto response = co_await core.in.next();
     if (!response) co_return std::unexpected(response.error());
-    if (response->kind == ImapResponse::Kind::continuation) co_return fail(Errc::protocol, "continuation");
-    if (response->kind == ImapResponse::Kind::tagged) {
-      if (response->tag != tag) co_return fail(Errc::protocol, "a tag of another command");
-      co_return ImapStatus{response->name, pass_status_text(response->text)};
-    }
-    if (response->name == "FETCH") {
-      const auto passed = co_await pass_unsolicited_fetch(core, response->number);
+    auto ended = end_of_command(*response, tag);
+    if (!ended) co_return std::unexpected(ended.error());
+    if (*ended) co_return std::move(**ended);
+    const bool watched = watch != nullptr && response->name != "FETCH";
+    if (!watched || !(*watch)(*response)) {
+      const auto passed = co_await pass_response(core, *response);
       if (!passed) co_return std::unexpected(passed.error());
-    } else if (watch == nullptr || !(*watch)(*response)) {
-      if (response->name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
-      pass_untagged(core, *response);
     }
     const auto flushed = co_await flush_if_due(core);
     if (!flushed) co_return std::unexpected(flushed.error());

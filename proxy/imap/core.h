@@ -7,7 +7,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,8 +38,7 @@ struct ImapCore {
   bool selected = false;            ///< a mailbox is open
   std::uint32_t exists = 0;         ///< messages in it
   std::uint64_t renumbered = 0;     ///< counts EXPUNGE and VANISHED: numbers from before mean other messages
-  std::string
-      upstream_selected{};  ///< changes with every SELECT: tells that remembered places in messages are void
+  std::uint64_t selection = 0;  ///< counts SELECTs: what is remembered of a mailbox is void when it differs
   net::Millis timeout{60'000};  ///< for the upstream to go on with an answer
   std::uint64_t last_tag = 0;
 
@@ -59,14 +58,21 @@ struct ImapStatus {
 /// Which untagged responses and response codes pass, and how (contract R8.4): appends to `out` what the
 /// client is to get, or nothing. Keeps core.exists up to date. Not for FETCH.
 void pass_untagged(ImapCore& core, const ImapResponse& response);
-/// Text behind OK, NO, BAD, BYE: its response code when it is a known one, and human text that holds no
+/// The same, FETCH included. A BYE, which tells of the end of the connection, is an error (Errc::closed).
+net::Prompt<Result<>> pass_response(ImapCore& core, const ImapResponse& response);
+/// How the command with this tag ended; nothing for an untagged response. Errc::protocol: a continuation, or
+/// the end of another command.
+Result<std::optional<ImapStatus>> end_of_command(const ImapResponse& response, std::string_view tag);
+/// Text behind OK, NO, BAD: its response code when it is a known one, and human text that holds no
 /// address.
 std::string pass_status_text(std::string_view text);
 
+/// Reads a FETCH response that nobody asked for, and passes FLAGS, UID, MODSEQ and their like.
+net::Task<Result<>> pass_unsolicited_fetch(ImapCore& core, std::uint32_t number);
+
 /// Reads responses until the tagged one; passes the untagged ones, with unsolicited FETCH items cut to FLAGS,
 /// UID, MODSEQ and their like. For commands whose answer needs nothing else. `watch`, which outlives the
-/// task: called for each untagged response but FETCH first; true: it took it. A BYE, which tells of the end
-/// of the connection, is an error (Errc::closed).
+/// task: called for each untagged response but FETCH first; true: it took it.
 using ImapWatch = std::move_only_function<bool(const ImapResponse&)>;
 net::Task<Result<ImapStatus>> relay(ImapCore& core, std::string tag, ImapWatch* watch = nullptr);
 
@@ -78,6 +84,7 @@ inline void expect_answer(ImapCore& core) {
 net::Task<Result<>> flush_if_due(ImapCore& core);
 
 /// Whether an item of FETCH tells nothing that is rewritten: FLAGS, UID, MODSEQ and their like.
-bool is_plain_fetch_item(const ImapCore& core, std::string_view name);
+/// `gmail`: X-GM-EXT-1 is offered.
+bool is_plain_fetch_item(bool gmail, std::string_view name);
 
 }  // namespace kage::proxy

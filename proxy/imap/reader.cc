@@ -3,8 +3,6 @@
 #include "proxy/imap/reader.h"
 
 #include <algorithm>
-#include <optional>
-#include <utility>
 
 #include "base/text.h"
 #include "proxy/imap/command.h"
@@ -154,14 +152,11 @@ net::Task<Result<>> ImapReader::join_literal(std::string& text, std::size_t max_
   text += "\r\n";
   std::uint64_t left = mark->size;
   while (left > 0) {
-    const auto bytes = co_await reader_.chunk();
-    if (!bytes) co_return std::unexpected(bytes.error());
-    if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::string_view taken = bytes->substr(0, left);
-    if (taken.find('\0') != std::string_view::npos) co_return fail(Errc::protocol, "NUL in a response");
-    text += taken;
-    left -= taken.size();
-    reader_.unread(bytes->substr(taken.size()));
+    const auto octets = co_await reader_.some(left);
+    if (!octets) co_return std::unexpected(octets.error());
+    if (octets->find('\0') != std::string_view::npos) co_return fail(Errc::protocol, "NUL in a response");
+    text += *octets;
+    left -= octets->size();
   }
   const auto line = co_await reader_.line(limits_.max_line);
   if (!line) co_return std::unexpected(line.error());
@@ -380,13 +375,9 @@ net::Prompt<Result<std::string_view>> ImapReader::chunk() {
 }
 
 net::Task<Result<std::string_view>> ImapReader::read_chunk() {
-  const auto bytes = co_await reader_.chunk();
-  if (!bytes) co_return std::unexpected(bytes.error());
-  if (bytes->empty()) co_return fail(Errc::closed, "end of stream");
-  const std::string_view taken = bytes->substr(0, literal_left_);
-  literal_left_ -= taken.size();
-  reader_.unread(bytes->substr(taken.size()));
-  co_return taken;
+  const auto octets = co_await reader_.some(literal_left_);
+  if (octets) literal_left_ -= octets->size();
+  co_return octets;
 }
 
 void ImapReader::end_fetch() {

@@ -54,8 +54,7 @@ ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
            .in = *in,
            .login = {},
            .audience = {},
-           .capabilities = *capabilities,
-           .upstream_selected = {}} {
+           .capabilities = *capabilities} {
   core.timeout = session.services_.options.upstream_timeout;
   core.gmail = session.services_.options.gmail;
 }
@@ -207,7 +206,9 @@ net::Task<void> ImapSession::on_failed_command(Error error) {
   const std::string_view text = stale ? "* BYE [UNAVAILABLE] The address mapping changed, connect again\r\n"
                                 : malformed ? "* BYE [CLIENTBUG] The command cannot be finished\r\n"
                                             : "* BYE [UNAVAILABLE] The mail server is not available\r\n";
-  if (!co_await stream_->write(text)) co_return;  // the client has gone, and that was all
+  // Within a literal the client would take the words for the message's own.
+  const bool mute = out_.within_answer();
+  if (!mute && !co_await stream_->write(text)) co_return;  // the client has gone, and that was all
   (void)co_await stream_->shutdown();
   if (stale || malformed) co_return;
   count_failure(error.code);
@@ -254,6 +255,7 @@ net::Task<Result<std::string_view>> ImapSession::read_line(std::size_t max_octet
 /// announcement of an APPEND's message, which is then in message_. Empty: it was too large, and is answered.
 net::Task<Result<std::string>> ImapSession::read_command() {
   std::string text;
+  std::size_t literals = 0;
   while (true) {
     const std::size_t most = services_.options.max_command;
     const std::size_t room = most - std::min(most, text.size()) + 2;
@@ -262,7 +264,9 @@ net::Task<Result<std::string>> ImapSession::read_command() {
     text.append(*line);
     const auto mark = literal_mark(*line);
     if (!mark) co_return text;
-    if (is_append_message(text)) {
+    // The message of an APPEND is the first literal of the command, or the second where the mailbox is one.
+    // To look behind each of thousands of empty literals would take time that is the square of their number.
+    if (++literals <= 2 && is_append_message(text)) {
       message_ = mark;
       co_return text;
     }
@@ -290,13 +294,10 @@ net::Task<Result<>> ImapSession::read_literal(std::string& text, std::uint64_t s
   }
   stream_->set_deadline(client_deadline());
   while (size > 0) {
-    const auto chunk = co_await reader_.chunk();
-    if (!chunk) co_return std::unexpected(chunk.error());
-    if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
-    text.append(chunk->substr(0, taken));
-    reader_.unread(chunk->substr(taken));
-    size -= taken;
+    const auto octets = co_await reader_.some(size);
+    if (!octets) co_return std::unexpected(octets.error());
+    text.append(*octets);
+    size -= octets->size();
   }
   co_return Result<>();
 }
@@ -304,12 +305,9 @@ net::Task<Result<>> ImapSession::read_literal(std::string& text, std::uint64_t s
 net::Task<Result<>> ImapSession::skip_octets(std::uint64_t size) {
   while (size > 0) {
     stream_->set_deadline(client_deadline());
-    const auto chunk = co_await reader_.chunk();
-    if (!chunk) co_return std::unexpected(chunk.error());
-    if (chunk->empty()) co_return fail(Errc::closed, "end of stream");
-    const std::size_t taken = static_cast<std::size_t>(std::min<std::uint64_t>(size, chunk->size()));
-    reader_.unread(chunk->substr(taken));
-    size -= taken;
+    const auto octets = co_await reader_.some(size);
+    if (!octets) co_return std::unexpected(octets.error());
+    size -= octets->size();
   }
   co_return Result<>();
 }
@@ -336,7 +334,7 @@ net::Task<void> ImapSession::too_large(std::string text, LiteralMark mark) {
 net::Task<void> ImapSession::last_word(std::string_view text) {
   if (ended_) co_return;
   end();
-  if (!co_await out_.flush()) co_return;
+  if (!co_await out_.flush(kLastWordTime)) co_return;
   stream_->set_timeout(kLastWordTime);
   const std::string line = "* BYE " + std::string(text) + "\r\n";
   if (co_await stream_->write(line)) (void)co_await stream_->shutdown();
@@ -375,7 +373,7 @@ void ImapSession::routes_changed() {
     end_when_idle("This login is no longer registered");
   }
   if (!idle_) return;
-  // Else the sessions that say nothing would keep the old routes for as long.
+  // Otherwise an idle session would keep the old routes in memory until its next command.
   in_->core.audience = {};
   in_->memory.clear();
 }

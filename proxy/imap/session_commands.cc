@@ -136,7 +136,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_select(ImapCommand command) {
   // RFC 9051 §6.3.2: whatever comes of it, the mailbox before is closed.
   core.selected = false;
   core.exists = 0;
-  core.upstream_selected = std::to_string(core.last_tag + 1);
+  ++core.selection;
   in_->memory.clear();
   auto status = co_await pass(std::move(command));
   core.selected = status && status->name == "OK";

@@ -57,7 +57,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_idle(ImapCommand command) {
   co_return std::move(*idle.status);
 }
 
-/// Nothing is written here: that is the other side's.
+/// Does not write: while in IDLE only pump_responses() writes to the client.
 net::Task<Result<std::string>> ImapSession::read_idle_line() {
   stream_->set_deadline(client_deadline());
   idle_ = true;
@@ -102,18 +102,13 @@ net::Task<Result<>> ImapSession::pump_responses(std::string tag) {
     }
     const auto response = co_await core.in.next();
     if (!response) co_return std::unexpected(response.error());
-    if (response->kind == ImapResponse::Kind::continuation) co_return fail(Errc::protocol, "continuation");
-    if (response->kind == ImapResponse::Kind::tagged) {
-      if (response->tag != tag) co_return fail(Errc::protocol, "a tag of another command");
-      running_idle_->status = ImapStatus{response->name, pass_status_text(response->text)};
+    auto ended = end_of_command(*response, tag);
+    if (!ended) co_return std::unexpected(ended.error());
+    if (*ended) {
+      running_idle_->status = std::move(*ended);
       co_return Result<>();
     }
-    if (response->name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
-    if (response->name != "FETCH") {
-      pass_untagged(core, *response);
-    } else if (auto passed = co_await pass_unsolicited_fetch(core, response->number); !passed) {
-      co_return passed;
-    }
+    if (auto passed = co_await pass_response(core, *response); !passed) co_return passed;
     if (core.in.has_more() && !core.out.full()) continue;
     writing_ = true;
     auto flushed = co_await core.out.flush();

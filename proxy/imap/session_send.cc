@@ -1,7 +1,6 @@
 // Literals become what the upstream takes: unasked where it can (RFC 7888), else one after the other.
 #include "proxy/imap/session_send.h"
 
-#include "proxy/fetch/fetch.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {
@@ -22,14 +21,9 @@ net::Task<Result<std::optional<ImapStatus>>> await_continuation(ImapCore& core, 
     const auto response = co_await core.in.next();
     if (!response) co_return std::unexpected(response.error());
     if (response->kind == ImapResponse::Kind::continuation) co_return std::nullopt;
-    if (response->kind == ImapResponse::Kind::tagged) {
-      if (response->tag != tag) co_return fail(Errc::protocol, "a tag of another command");
-      co_return ImapStatus{response->name, pass_status_text(response->text)};
-    }
-    if (response->name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
-    if (response->name != "FETCH") {
-      pass_untagged(core, *response);
-    } else if (auto passed = co_await pass_unsolicited_fetch(core, response->number); !passed) {
+    auto ended = end_of_command(*response, tag);
+    if (!ended || *ended) co_return ended;
+    if (auto passed = co_await pass_response(core, *response); !passed) {
       co_return std::unexpected(passed.error());
     }
   }

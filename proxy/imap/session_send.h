@@ -9,6 +9,12 @@
 
 namespace kage::proxy {
 
+/// Octets of a command that every server takes, literals aside (RFC 2683 §3.2.1.5; RFC 7162 §4 has 8,192).
+/// What is made here keeps to it. What a client writes passes at any length.
+inline constexpr std::size_t kMaxCommandLine = 8000;
+/// Messages whose set has room in such a line, whatever their numbers, with 2,000 octets for the rest of it.
+inline constexpr std::size_t kMaxSetMessages = (kMaxCommandLine - 2000) / sizeof "4294967295";
+
 /// Writes a whole command (without tag and line end), its literals as the upstream takes them. A status: the
 /// upstream ended the command before it had all of it.
 net::Task<Result<std::optional<ImapStatus>>> send_command(ImapCore& core, std::string tag,

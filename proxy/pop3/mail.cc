@@ -199,7 +199,6 @@ net::Task<bool> Pop3Session::stream_text(Pop3Text& text) {
 
 net::Task<bool> Pop3Session::show(Pop3Text& text, std::string& wire) {
   out_.need(audience_.routes, text.take_fresh());
-  stream_->set_timeout(kPop3WriteTime);
   const auto passed = co_await out_.pass(wire);
   wire.clear();
   if (wire.capacity() > kKeepBuffer) wire.shrink_to_fit();

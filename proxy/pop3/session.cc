@@ -133,7 +133,6 @@ net::Task<void> Pop3Session::on_bad_line(Error error) {
 
 net::Task<bool> Pop3Session::flush() {
   if (!stream_) co_return false;
-  stream_->set_timeout(kPop3WriteTime);
   const auto written = co_await out_.flush();
   if (!written) end();
   co_return written.has_value();
@@ -145,7 +144,7 @@ net::Task<void> Pop3Session::wind_up() {
   if (upstream_) upstream_->close();
   if (!stream_) co_return;
   stream_->set_timeout(kLastWordTime);
-  if (co_await out_.flush()) (void)co_await stream_->shutdown();
+  if (co_await out_.flush(kLastWordTime)) (void)co_await stream_->shutdown();
   stream_->close();
 }
 

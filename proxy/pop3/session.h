@@ -22,9 +22,6 @@
 
 namespace kage::proxy {
 
-/// For a client to take 64 kB.
-inline constexpr net::Millis kPop3WriteTime{300'000};
-
 class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
  public:
   Pop3Session(const Services& services, std::shared_ptr<LoginCounts> counts, Face face, net::StreamPtr stream,

@@ -2,8 +2,12 @@
 #include "proxy/search/ask.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/text.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
 #include "proxy/imap/session_send.h"
 
@@ -11,17 +15,10 @@ namespace kage::proxy {
 
 namespace {
 
-/// More messages than any mailbox has: an upstream that names more is out of its mind.
+/// More messages than any mailbox has: an upstream that names more is broken.
 constexpr std::size_t kMaxNumbers = 5'000'000;
-constexpr std::size_t kBatch = 500;
 
-bool takes_non_sync(const ImapCore& core, std::size_t size) {
-  if (core.upstream_can("LITERAL+")) return true;
-  // RFC 7888 §5: at most 4,096 octets.
-  return size <= 4096 && (core.upstream_can("LITERAL-") || core.upstream_can("IMAP4REV2"));
-}
-
-/// What an answer may name, so that a provider out of its mind costs no more than its mailbox does.
+/// What an answer may name, so that a broken provider costs no more than its mailbox does.
 struct NumberBounds {
   std::size_t count = 0;
   std::uint32_t highest = 0;
@@ -87,46 +84,20 @@ bool read_numbers(const ImapResponse& response, const NumberBounds& bounds, Foun
   return true;
 }
 
-/// Puts the parts of the command behind each other on the wire. A status: the upstream refused one.
-net::Task<Result<std::optional<ImapStatus>>> send(ImapCore& core, std::string tag, UpstreamCommand command) {
-  const std::string text = tag + " " + command.text() + "\r\n";
-  std::size_t begin = 0;
-  for (const std::size_t wait : command.waits()) {
-    const std::size_t end = wait + tag.size() + 1;
-    expect_answer(core);
-    const auto written = co_await core.upstream->write(std::string_view(text).substr(begin, end - begin));
-    if (!written) co_return std::unexpected(written.error());
-    begin = end;
-    auto refused = co_await await_continuation(core, tag);
-    if (!refused || *refused) co_return refused;
-  }
-  expect_answer(core);
-  const auto written = co_await core.upstream->write(std::string_view(text).substr(begin));
-  if (!written) co_return std::unexpected(written.error());
-  co_return std::nullopt;
-}
-
 }  // namespace
 
-void UpstreamCommand::add_string(const ImapCore& core, std::string_view text) {
-  const bool non_sync = takes_non_sync(core, text.size());
-  const std::string written = imap_string(text, non_sync);
-  if (written.starts_with('{') && !non_sync) waits_.push_back(text_.size() + written.find('\n') + 1);
-  text_ += written;
-}
-
-net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapWatch* watch) {
+net::Task<Result<ImapStatus>> ask(ImapCore& core, std::string command, ImapWatch* watch) {
   const std::string tag = core.new_tag();
-  auto refused = co_await send(core, tag, std::move(command));
-  if (!refused) co_return std::unexpected(std::move(refused.error()));
-  if (*refused) co_return std::move(**refused);
+  auto early = co_await send_command(core, tag, std::move(command));
+  if (!early) co_return std::unexpected(std::move(early.error()));
+  if (*early) co_return std::move(**early);
   co_return co_await relay(core, tag, watch);
 }
 
-net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command) {
+net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, std::string command) {
   FoundNumbers found;
   NumberBounds bounds{.count = core.exists};
-  const bool uid = command.text().starts_with("UID ");
+  const bool uid = command.starts_with("UID ");
   ImapWatch watch = [&](const ImapResponse& response) {
     // Messages may come and go while the upstream looks.
     bounds.count = std::min<std::size_t>(std::max<std::size_t>(bounds.count, core.exists), kMaxNumbers);
@@ -141,98 +112,50 @@ net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand comm
 
 namespace {
 
-/// One FETCH response of look().
-struct Looked {
-  std::optional<std::uint32_t> uid;
-  std::optional<std::string> octets;
-  std::string plain;  // items for the client
-  bool flags = false;
+/// Brings one item of each message.
+class Looker final : public ItemSink {
+ public:
+  Looker(ImapCore& core, bool uid, std::size_t max, SeenOctets& seen)
+      : ItemSink(core), uid_(uid), max_(max), seen_(seen) {}
+
+ protected:
+  net::Prompt<Result<bool>> take(const std::string& name, ImapFetchItem& item) override {
+    if (!name.starts_with("BODY[")) return Result<bool>(false);
+    return take_octets(item);
+  }
+  void end(std::uint32_t number, std::uint32_t uid) override {
+    const std::uint32_t key = uid_ ? uid : number;
+    auto octets = std::exchange(octets_, std::nullopt);
+    if (octets && key != 0) seen_(key, std::move(*octets));
+  }
+
+ private:
+  net::Task<Result<bool>> take_octets(ImapFetchItem& item) {
+    auto text = co_await read_text(core_, item, max_);
+    if (!text) co_return std::unexpected(text.error());
+    octets_ = std::move(text->text);
+    co_return true;
+  }
+
+  bool uid_;
+  std::size_t max_;
+  SeenOctets& seen_;
+  std::optional<std::string> octets_;
 };
-
-net::Task<Result<>> look_item(ImapCore& core, const ImapFetchItem& item, std::size_t max, Looked& looked) {
-  if (starts_with_nocase(item.name, "BODY[")) {
-    looked.octets.emplace();
-    if (!item.streams) {
-      ImapCursor cursor(item.value);
-      if (auto text = cursor.string()) looked.octets = text->substr(0, max);
-      co_return Result<>();
-    }
-    while (true) {
-      expect_answer(core);
-      const auto chunk = co_await core.in.chunk();
-      if (!chunk) co_return std::unexpected(chunk.error());
-      if (chunk->empty()) co_return Result<>();
-      looked.octets->append(chunk->substr(0, max - std::min(max, looked.octets->size())));
-    }
-  }
-  if (!item.has_value() || !is_plain_fetch_item(core, item.name)) co_return Result<>();
-  if (equals_nocase(item.name, "UID")) {
-    const auto uid = parse_number(item.value, UINT32_MAX);
-    if (uid) looked.uid = static_cast<std::uint32_t>(*uid);
-  }
-  looked.flags = looked.flags || equals_nocase(item.name, "FLAGS");
-  if (!looked.plain.empty()) looked.plain += ' ';
-  looked.plain.append(item.name).append(" ").append(item.value);
-  co_return Result<>();
-}
-
-net::Task<Result<Looked>> look_response(ImapCore& core, std::size_t max) {
-  Looked looked;
-  ImapFetchItem item;
-  while (true) {
-    expect_answer(core);
-    const auto more = co_await core.in.next_item(item);
-    if (!more) co_return std::unexpected(more.error());
-    if (!*more) co_return looked;
-    const auto read = co_await look_item(core, item, max, looked);
-    if (!read) co_return std::unexpected(read.error());
-  }
-}
-
-/// Reads the answer to one FETCH of look().
-net::Task<Result<>> look_answer(ImapCore& core, std::string tag, bool uid, std::size_t max,
-                                SeenOctets* seen) {
-  while (true) {
-    expect_answer(core);
-    const auto response = co_await core.in.next();
-    if (!response) co_return std::unexpected(response.error());
-    if (response->kind == ImapResponse::Kind::continuation) co_return fail(Errc::protocol, "continuation");
-    if (response->kind == ImapResponse::Kind::tagged) {
-      if (response->tag != tag) co_return fail(Errc::protocol, "a tag of another command");
-      // NO: some of the messages are gone by now.
-      co_return Result<>();
-    }
-    if (response->name == "FETCH") {
-      auto looked = co_await look_response(core, max);
-      if (!looked) co_return std::unexpected(looked.error());
-      if (!looked->plain.empty() && (looked->flags || !looked->octets)) {
-        core.out.add("* " + std::to_string(response->number) + " FETCH (" + looked->plain + ")\r\n");
-      }
-      const auto number = uid ? looked->uid : std::optional(response->number);
-      if (looked->octets && number) (*seen)(*number, std::move(*looked->octets));
-    } else {
-      if (response->name == "BYE") co_return fail(Errc::closed, "the upstream said BYE");
-      pass_untagged(core, *response);
-    }
-    const auto flushed = co_await flush_if_due(core);
-    if (!flushed) co_return std::unexpected(flushed.error());
-  }
-}
 
 }  // namespace
 
 net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
                          std::string item, std::size_t max, SeenOctets* seen) {
-  for (std::size_t begin = 0; begin < numbers.size(); begin += kBatch) {
+  Looker looker(core, uid, max, *seen);
+  for (std::size_t begin = 0; begin < numbers.size(); begin += kMaxSetMessages) {
     const auto first = numbers.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto count = static_cast<std::ptrdiff_t>(std::min(kBatch, numbers.size() - begin));
-    const std::string tag = core.new_tag();
-    const std::string set = write_set({first, first + count});
-    auto refused =
-        co_await send(core, tag, UpstreamCommand((uid ? "UID FETCH " : "FETCH ") + set + " (" + item + ")"));
-    if (!refused) co_return std::unexpected(std::move(refused.error()));
-    const auto read = co_await look_answer(core, tag, uid, max, seen);
-    if (!read) co_return std::unexpected(read.error());
+    const auto count = static_cast<std::ptrdiff_t>(std::min(kMaxSetMessages, numbers.size() - begin));
+    std::vector<std::string> commands;
+    commands.push_back(fetch_command(uid, write_set({first, first + count}), item));
+    // A NO counts as an OK: some of the messages are gone by now.
+    const auto status = co_await run_upstream(core, std::move(commands), looker);
+    if (!status) co_return std::unexpected(status.error());
   }
   co_return Result<>();
 }

@@ -1,34 +1,19 @@
 // Questions to the upstream on the way to the answer of a SEARCH: which messages, and what stands in them.
-// Whatever else the upstream says meanwhile reaches the client as ever.
+// Whatever else the upstream says meanwhile reaches the client as in any other command.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "proxy/imap/core.h"
 
 namespace kage::proxy {
 
-/// A command as it is put together, with the places where a synchronising literal has to wait.
-class UpstreamCommand {
- public:
-  explicit UpstreamCommand(std::string text) : text_(std::move(text)) {}
-  void add(std::string_view text) { text_ += text; }
-  void add_string(const ImapCore& core, std::string_view text);
-  [[nodiscard]] const std::string& text() const { return text_; }
-  [[nodiscard]] const std::vector<std::size_t>& waits() const { return waits_; }
-
- private:
-  std::string text_;
-  std::vector<std::size_t> waits_;
-};
-
-/// Sends a command (without tag and line end) and reads its answer to the end.
-net::Task<Result<ImapStatus>> ask(ImapCore& core, UpstreamCommand command, ImapWatch* watch);
+/// Sends a command (without tag and line end, strings as imap_string() writes them) and reads its answer to
+/// the end.
+net::Task<Result<ImapStatus>> ask(ImapCore& core, std::string command, ImapWatch* watch);
 
 /// What SEARCH or SORT answered.
 struct FoundNumbers {
@@ -38,13 +23,17 @@ struct FoundNumbers {
   std::string modseq;                  ///< of the answer, digits; empty: none
 };
 /// Never more numbers than the mailbox has messages, and no message number above that (RFC 9051 §7.3.1).
-net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, UpstreamCommand command);
+net::Task<Result<FoundNumbers>> ask_numbers(ImapCore& core, std::string command);
 
 /// Reads one item (BODY.PEEK[…]) of messages, at most `max` octets of each, a few hundred messages with one
 /// command. `uid`: the numbers are UIDs. `seen`, which outlives the task, is called for each that exists.
 using SeenOctets = std::move_only_function<void(std::uint32_t number, std::string octets)>;
 net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32_t>& numbers,
                          std::string item, std::size_t max, SeenOctets* seen);
+
+/// Questions to the upstream on behalf of one search, where each of its plain keys, or of its sets, needs
+/// one.
+inline constexpr std::size_t kMaxQuestions = 50;
 
 /// A search key that matches nothing on any server.
 inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";

@@ -9,13 +9,15 @@
 #include "mapping/visible/message.h"
 #include "message/header.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
 namespace {
 
 constexpr std::size_t kMaxLeaves = 16;
-constexpr std::size_t kMaxContext = 8192;
+/// Octets of a command that narrows, but for its strings.
+constexpr std::size_t kMaxContext = kMaxCommandLine - 1000;
 constexpr std::size_t kMaxHeader = 256 * 1024;
 /// Octets of a message whose parts have to be looked at: texts stand at its front.
 constexpr std::size_t kMaxBody = 512 * 1024;
@@ -157,27 +159,27 @@ net::Task<Result<FoundNumbers>> SearchLeaves::narrow_by(const Leaf& leaf, std::s
                                                         std::string among) {
   std::vector<std::string> strings = leaf.needle.upstream;
   strings.push_back(leaf.key->value);
-  UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
+  std::string command = request_.uid ? "UID SEARCH" : "SEARCH";
   bool ascii = std::ranges::all_of(strings, [](const std::string& text) { return all_ascii(text); });
   for (const auto& [local, domain] : leaf.needle.apart)
     ascii = ascii && all_ascii(local) && all_ascii(domain);
-  if (!ascii && !core_.utf8) command.add(" CHARSET UTF-8");
-  command.add(context_);
-  command.add(among);
+  if (!ascii && !core_.utf8) command += " CHARSET UTF-8";
+  command += context_;
+  command += among;
   for (const std::string& field : address_keys(*leaf.key, key)) {
     for (const auto& [local, domain] : leaf.needle.apart) {
-      command.add(" OR (" + field + " ");
-      command.add_string(core_, local);
-      command.add(" " + field + " ");
-      command.add_string(core_, domain);
-      command.add(")");
+      command += " OR (" + field + " ";
+      command += imap_string(local);
+      command += " " + field + " ";
+      command += imap_string(domain);
+      command += ")";
     }
   }
   for (std::size_t i = 0; i < strings.size(); ++i) {
-    command.add(i + 1 < strings.size() ? " OR " : " ");
-    command.add(key);
-    command.add(" ");
-    command.add_string(core_, strings[i]);
+    command += i + 1 < strings.size() ? " OR " : " ";
+    command += key;
+    command += " ";
+    command += imap_string(strings[i]);
   }
   auto found = co_await ask_numbers(core_, std::move(command));
   if (found) make_ascending(found->numbers);
@@ -195,7 +197,7 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::narrow(Leaf& leaf) {
   if (!is_text || leaf.candidates.empty()) co_return std::nullopt;
   // Where the body has it too, the header need not.
   std::string among = write_set(leaf.candidates);
-  if (among.size() > kMaxContext)
+  if (context_.size() + among.size() > kMaxContext)
     among = std::to_string(leaf.candidates.front()) + ":" + std::to_string(leaf.candidates.back());
   found = co_await narrow_by(leaf, "BODY", (request_.uid ? " UID " : " ") + among);
   if (!found) co_return std::unexpected(std::move(found.error()));
@@ -292,8 +294,8 @@ net::Task<Result<SearchLeaves::Answer>> SearchLeaves::look_everywhere() {
     any = any || leaf.everywhere;
   }
   if (!any || core_.exists == 0 || core_.exists > kSmallMailbox) co_return std::nullopt;
-  UpstreamCommand command(request_.uid ? "UID SEARCH" : "SEARCH");
-  command.add(context_.empty() ? " ALL" : context_);
+  std::string command = request_.uid ? "UID SEARCH" : "SEARCH";
+  command += context_.empty() ? " ALL" : context_;
   auto found = co_await ask_numbers(core_, std::move(command));
   if (!found) co_return std::unexpected(std::move(found.error()));
   if (found->status.name != "OK") co_return std::move(found->status);

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "proxy/imap/command.h"
 #include "proxy/search/ask.h"
 
@@ -14,18 +16,6 @@ namespace {
 
 using Numbers = std::vector<std::uint32_t>;
 using Kind = SearchKey::Kind;
-
-/// Each plain key is a question of its own.
-constexpr std::size_t kMaxPlain = 50;
-
-bool is_too_much(const SearchRequest& request) {
-  if (request.verb != SearchRequest::Verb::search) return true;
-  if (request.returns && request.returns->find("SAVE") != std::string::npos) return true;
-  const auto modseq = [](const SearchKey& key) { return key.written.starts_with("MODSEQ"); };
-  const auto plain = [](const SearchKey& key) { return key.kind == Kind::plain; };
-  return std::ranges::any_of(request.keys, modseq) ||
-         static_cast<std::size_t>(std::ranges::count_if(request.keys, plain)) > kMaxPlain;
-}
 
 Numbers joined(const Numbers& a, const Numbers& b) {
   Numbers out;
@@ -77,17 +67,51 @@ std::string write_search(const Numbers& numbers) {
   return out + "\r\n";
 }
 
+/// What "UID 1:3,7" matches. Nothing: the key is no such one, or has "*".
+std::optional<Numbers> match_uids(std::string_view key, const Numbers& all) {
+  if (!key.starts_with("UID ")) return std::nullopt;
+  key.remove_prefix(4);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  while (!key.empty()) {
+    const auto range = key.substr(0, key.find(','));
+    const auto first = parse_number(range.substr(0, range.find(':')), UINT32_MAX);
+    const auto last = parse_number(range.substr(range.find(':') + 1), UINT32_MAX);
+    if (!first || !last) return std::nullopt;
+    ranges.emplace_back(std::minmax(*first, *last));
+    key.remove_prefix(std::min(range.size() + 1, key.size()));
+  }
+  std::ranges::sort(ranges);
+  Numbers out;
+  auto range = ranges.begin();
+  for (const std::uint32_t uid : all) {
+    while (range != ranges.end() && range->second < uid) ++range;
+    if (range == ranges.end()) break;
+    if (range->first <= uid) out.push_back(uid);
+  }
+  return out;
+}
+
 net::Task<Result<FoundNumbers>> ask_key(ImapCore& core, bool uid, std::string key) {
-  auto found = co_await ask_numbers(core, UpstreamCommand((uid ? "UID SEARCH " : "SEARCH ") + key));
+  auto found = co_await ask_numbers(core, (uid ? "UID SEARCH " : "SEARCH ") + key);
   if (found) std::ranges::sort(found->numbers);
   co_return found;
 }
 
 }  // namespace
 
+/// Each plain key is a question of its own.
+bool can_answer_here(const SearchRequest& request) {
+  if (request.verb != SearchRequest::Verb::search) return false;
+  if (request.returns && request.returns->find("SAVE") != std::string::npos) return false;
+  const auto modseq = [](const SearchKey& key) { return key.written.starts_with("MODSEQ"); };
+  const auto plain = [](const SearchKey& key) { return key.kind == Kind::plain; };
+  return std::ranges::none_of(request.keys, modseq) &&
+         static_cast<std::size_t>(std::ranges::count_if(request.keys, plain)) <= kMaxQuestions;
+}
+
 net::Task<Result<ImapStatus>> answer_here(ImapCore& core, std::string tag, const SearchRequest& request,
                                           MatchesOf matches) {
-  if (is_too_much(request))
+  if (!can_answer_here(request))
     co_return ImapStatus{"NO", "[LIMIT] too many messages match; ask for less at once"};
   const auto& keys = request.keys;
   auto all = co_await ask_key(core, request.uid, "ALL");
@@ -98,6 +122,12 @@ net::Task<Result<ImapStatus>> answer_here(ImapCore& core, std::string tag, const
   for (std::size_t at = keys.size(); at-- > 0;) {
     const SearchKey& key = keys[at];
     if (key.kind == Kind::plain) {
+      // A set may be longer than any command line.
+      auto matched = request.uid ? match_uids(key.written, all->numbers) : std::nullopt;
+      if (matched) {
+        found[at] = std::move(*matched);
+        continue;
+      }
       auto asked = co_await ask_key(core, request.uid, key.written);
       if (!asked) co_return std::unexpected(std::move(asked.error()));
       if (asked->status.name != "OK") co_return std::move(asked->status);

@@ -10,9 +10,11 @@
 
 namespace kage::proxy {
 
+/// Not SORT, THREAD, SAVE, MODSEQ, and not many keys.
+bool can_answer_here(const SearchRequest& request);
+
 /// Answers SEARCH: the upstream says what each plain key matches, `matches` what each sensitive one does
-/// (ascending, by the key's index). What cannot be answered so (THREAD, SAVE, MODSEQ, many keys) is
-/// NO [LIMIT].
+/// (ascending, by the key's index). What cannot be answered so is NO [LIMIT].
 using MatchesOf = std::function<const std::vector<std::uint32_t>&(std::size_t key)>;
 net::Task<Result<ImapStatus>> answer_here(ImapCore& core, std::string tag, const SearchRequest& request,
                                           MatchesOf matches);

@@ -1,9 +1,8 @@
-// What a search string is looked for as: itself, and what stands upstream for the phantoms and sealed ids in
-// it.
+// The strings that one search string becomes: itself, and the real addresses and ids that its phantoms and
+// sealed ids stand for.
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "proxy/imap/command.h"
+#include "proxy/imap/session_send.h"
 #include "proxy/search/ask.h"
 #include "proxy/search/leaves.h"
 #include "proxy/search/local.h"
@@ -19,8 +21,12 @@ namespace {
 
 using Verb = SearchRequest::Verb;
 
-/// Octets of a command that every upstream takes.
-constexpr std::size_t kMaxCommand = 60'000;
+/// Octets of a search's keys, with room for what stands before them.
+constexpr std::size_t kMaxKeys = kMaxCommandLine - 500;
+/// The same for what only the upstream can answer: most take as much as this, and others say BAD.
+constexpr std::size_t kMaxKeysTried = 60'000;
+/// Octets of all sets that message numbers of one search become.
+constexpr std::size_t kMaxFixed = 8U << 20;
 
 /// What a result may consist of: numbers, sets, parentheses, names of ESEARCH.
 bool is_result(std::string_view text) {
@@ -67,6 +73,8 @@ net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& re
   if (alone->status.name != "OK") co_return std::move(alone->status);
   std::ranges::sort(alone->numbers);
   if (!alone->numbers.empty()) keys += (request.uid ? " NOT UID " : " NOT ") + write_set(alone->numbers);
+  if (keys.size() > kMaxKeysTried)
+    co_return ImapStatus{"NO", "[LIMIT] too many messages match; ask for less at once"};
   std::string line = "* THREAD ";
   ImapWatch watch = [&line](const ImapResponse& response) {
     if (response.name != "THREAD") return false;
@@ -74,7 +82,7 @@ net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& re
     return true;
   };
   const std::string verb = (request.uid ? "UID THREAD " : "THREAD ") + request.algorithm + " UTF-8 ";
-  auto status = co_await ask(core, UpstreamCommand(verb + keys), &watch);
+  auto status = co_await ask(core, verb + keys, &watch);
   if (!status || status->name != "OK") co_return status;
   for (const std::uint32_t number : alone->numbers) line += "(" + std::to_string(number) + ")";
   if (line.ends_with(' ')) line.pop_back();
@@ -87,19 +95,35 @@ net::Task<Result<ImapStatus>> run(ImapCore& core, std::string tag, const SearchR
   if (request.verb == Verb::sort) co_return co_await run_sort(core, request, std::move(keys));
   if (request.verb == Verb::thread) co_return co_await run_thread(core, request, std::move(keys));
   ImapWatch watch = [&core, &tag](const ImapResponse& response) { return pass_result(core, tag, response); };
-  co_return co_await ask(core, UpstreamCommand(head(request) + keys), &watch);
+  co_return co_await ask(core, head(request) + keys, &watch);
 }
 
 /// Message numbers in a UID command mean what they mean now: while its keys are resolved, EXPUNGE may come
 /// (RFC 9051 §7.5.1). A status: the answer to give instead.
+///
+/// One set of a few octets can become one of a megabyte, and a command has room for a thousand.
 net::Task<Result<std::optional<ImapStatus>>> fix_numbers(ImapCore& core, SearchRequest& request) {
+  const auto is_numbers = [](const SearchKey& key) {
+    return key.kind == SearchKey::Kind::plain && is_sequence_set(key.written);
+  };
+  const ImapStatus too_many{"NO", "[LIMIT] too many message sets; ask for less at once"};
+  if (std::ranges::count_if(request.keys, is_numbers) > static_cast<std::ptrdiff_t>(kMaxQuestions))
+    co_return too_many;
+  std::unordered_map<std::string, std::string> fixed;
+  std::size_t octets = 0;
   for (SearchKey& key : request.keys) {
-    if (key.kind != SearchKey::Kind::plain || !is_sequence_set(key.written)) continue;
-    auto found = co_await ask_numbers(core, UpstreamCommand("UID SEARCH " + key.written));
-    if (!found) co_return std::unexpected(std::move(found.error()));
-    if (found->status.name != "OK") co_return std::move(found->status);
-    std::ranges::sort(found->numbers);
-    key.written = found->numbers.empty() ? kNoMessage : "UID " + write_set(found->numbers);
+    if (!is_numbers(key)) continue;
+    const auto [known, fresh] = fixed.try_emplace(key.written);
+    if (fresh) {
+      auto found = co_await ask_numbers(core, "UID SEARCH " + key.written);
+      if (!found) co_return std::unexpected(std::move(found.error()));
+      if (found->status.name != "OK") co_return std::move(found->status);
+      std::ranges::sort(found->numbers);
+      known->second = found->numbers.empty() ? kNoMessage : "UID " + write_set(found->numbers);
+    }
+    octets += known->second.size();
+    if (octets > kMaxFixed) co_return too_many;
+    key.written = known->second;
   }
   co_return std::nullopt;
 }
@@ -123,7 +147,7 @@ net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
     if (!outcome) co_return std::unexpected(std::move(outcome.error()));
     if (outcome->status) co_return std::move(*outcome->status);
     keys = write_keys(request->keys, 0, outcome->instead);
-    if (keys.size() > kMaxCommand) {
+    if (keys.size() > (can_answer_here(*request) ? kMaxKeys : kMaxKeysTried)) {
       MatchesOf matches = [&leaves](std::size_t key) -> const auto& { return leaves->matches(key); };
       co_return co_await answer_here(core, std::move(command.tag), *request, std::move(matches));
     }

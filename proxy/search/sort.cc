@@ -135,14 +135,14 @@ std::string sort_value(By by, std::string_view visible_header) {
 }
 
 net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, std::string keys) {
-  UpstreamCommand command(uid ? "UID SEARCH" : "SEARCH");
-  if (!core.utf8) command.add(" CHARSET UTF-8");
-  command.add(" " + keys);
+  std::string command = uid ? "UID SEARCH" : "SEARCH";
+  if (!core.utf8) command += " CHARSET UTF-8";
+  command += " " + keys;
   for (const std::string_view form : {"%40", "=40", "&#", "&commat", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
-    command.add(" OR SUBJECT ");
-    command.add_string(core, form);
+    command += " OR SUBJECT ";
+    command += imap_string(form);
   }
-  command.add(" SUBJECT \"@\"");
+  command += " SUBJECT \"@\"";
   co_return co_await ask_numbers(core, std::move(command));
 }
 
@@ -157,9 +157,9 @@ class Sorter {
     auto divided = co_await divide();
     if (!divided) co_return std::unexpected(std::move(divided.error()));
     if (*divided) co_return std::move(**divided);
-    UpstreamCommand command(request_.uid ? "UID " : "");
-    command.add(theirs_.empty() ? "SEARCH " : "SORT (" + write_sort(theirs_) + ") UTF-8 ");
-    command.add(keys_);
+    std::string command = request_.uid ? "UID " : "";
+    command += theirs_.empty() ? "SEARCH " : "SORT (" + write_sort(theirs_) + ") UTF-8 ";
+    command += keys_;
     auto found = co_await ask_numbers(core_, std::move(command));
     if (!found) co_return std::unexpected(std::move(found.error()));
     if (found->status.name != "OK") co_return std::move(found->status);

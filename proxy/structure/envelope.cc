@@ -1,4 +1,6 @@
 // ENVELOPE slot by slot (RFC 9051 §7.5.2): what the upstream says, or what the visible fields say.
+#include "proxy/structure/envelope.h"
+
 #include <algorithm>
 #include <array>
 #include <span>

@@ -106,7 +106,7 @@ bool shows_at(std::string_view text) {
 
 }  // namespace
 
-/// Most fields are none of a slot's, and are only counted.
+/// Most fields belong to no slot; they only count towards the bound.
 SlotFields::SlotFields(std::string_view block) {
   constexpr message::HeaderLimits kLimits;
   if (block.size() > kLimits.max_octets) return;
@@ -119,7 +119,7 @@ SlotFields::SlotFields(std::string_view block) {
     const Slot slot = slot_of(raw);
     if (slot == Slot::none) continue;
     const message::Field field = message::read_field(raw);
-    // Its name begins as the slot's does; more or none of it is another field, or none.
+    // slot_of() compared a prefix only: the parsed name must have the slot's length.
     if (field.name.size() == kNames[static_cast<std::size_t>(slot)].size()) found.emplace_back(slot, field);
   }
   sort_in(found);

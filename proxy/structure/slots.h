@@ -86,8 +86,4 @@ std::string slot_text(std::string_view body);
 /// Strings that differ only in white space, 8-bit octets and quoting are alike.
 std::string essence(std::string_view text);
 
-/// ENVELOPE at `node`.
-Result<std::string> write_envelope(const ImapValue& value, std::uint32_t node, const SlotPair& fields,
-                                   bool utf8);
-
 }  // namespace kage::proxy

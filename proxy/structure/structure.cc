@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "proxy/structure/envelope.h"
 #include "proxy/structure/mime.h"
 
 namespace kage::proxy {
@@ -244,8 +245,8 @@ Result<SectionContent> section_content(std::string_view structure, std::string_v
   const auto name = read_section(section);
   if (!name) return fail(Errc::not_found, "no section of a part");
   auto body = describe(*value, top_place());
-  bool in_message =
-      true;  // the body stands for a whole message's: number 1 of it is itself, if it is no multipart
+  // The body stands for a whole message's: number 1 of it is itself, if it is no multipart.
+  bool in_message = true;
   for (const std::size_t number : name->numbers) {
     if (!body) return std::unexpected(body.error());
     if (!in_message && body->message) {

@@ -83,7 +83,7 @@ Answer run(Worker& worker, std::string_view line, std::string_view input, std::s
   ImapReader in(upstream_stream);
   ImapCore core{
       worker.loop, worker.directory, worker.view, &client_stream, client_reader, out, &upstream_stream, in,
-      {},          worker.audience,  {}};
+      {},          worker.audience};
   FetchMemory memory;
   Answer answer;
   net::testing::run_on_loop(worker.loop, fetch(core, memory, line, answer.outcome));

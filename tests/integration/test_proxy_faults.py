@@ -62,6 +62,7 @@ IMAP_FAULTS = {
     "close-in-fetch": {"*FETCH": close},
     "close-in-line": {"*FETCH": says(b"* 1 FETCH (UID 1 FLA", then=close)},
     "close-in-literal": {"*FETCH": says(b"* 1 FETCH (UID 1 BODY[] {5000}\r\n", MESSAGE, then=close)},
+    "close-in-partial": {"*FETCH": says(b"* 1 FETCH (UID 1 BODY[]<0> {5000}\r\n", MESSAGE, then=close)},
     "close-in-header": {"*FETCH": says(b"* 1 FETCH (UID 1 BODY[HEADER] {5000}\r\n", MESSAGE[:100], then=close)},
     "close-before-end": {"*FETCH": says(fetch(b"UID 1 " + WHOLE), then=close)},
     "hang-in-fetch": {"*FETCH": hang},
@@ -239,6 +240,18 @@ class Upstreams(Base):
         self.assertEqual([name for _, name in ended], [b"OK"] * 11)
         self.assertEqual(canaries(b"\r\n".join(heard)), [])
 
+    def test_a_literal_that_breaks_off(self):
+        """What was announced and cannot be had is no place for words of the gateway: the client would take them for the message's."""
+        for item in (b"BODY.PEEK[]", b"BODY.PEEK[]<0.5000>"):
+            with self.subTest(item=item), Imap(self.gateway.imaps, self.tls, counts=False) as client:
+                client.login(b"close-in-partial@faulty.test" if b"<" in item else b"close-in-literal@faulty.test", b"x")
+                client.select()
+                client.send(b"x FETCH 1 (UID " + item + b")\r\n")
+                got = client.file.read()
+                head, _, octets = got.partition(b"{5000}\r\n")
+                self.assertIn(b"* 1 FETCH (", head)
+                self.assertTrue(octets.endswith(b"\r\n\r\nHello, reader.\r\n"), got)
+
     def side_by_side(self, names, session):
         """All faults, eight at a time; meanwhile the honest sessions go on."""
         failures = []
@@ -390,6 +403,16 @@ class Clients(Base):
             status = client.until(lambda r: r.kind == "tagged", [])
             self.assertEqual((status.tag, status.name), (b"p%d" % number, b"OK"))
         client.logout()
+
+    def test_ten_thousand_literals_of_one_command(self):
+        client = self.raw()
+        began = time.monotonic()
+        for _ in range(10):
+            client.send(b"x NOOP " + b"{0+}\r\n" * 10_000 + b"\r\n")
+            self.assertEqual(client.response().name, b"BAD")
+        # It is milliseconds, unless each literal has all that stands before it read once more.
+        self.assertLess(time.monotonic() - began, 10)
+        client.close()
 
     def test_ten_thousand_pop3_commands(self):
         with self.proxied_pop() as pop:

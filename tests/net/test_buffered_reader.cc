@@ -42,6 +42,19 @@ Task<void> read_lines(StreamPtr stream, std::size_t limit, std::vector<std::stri
   }
 }
 
+/// Eight octets, a line, and how it ended.
+Task<void> read_counted(BufferedReader& reader, std::string& counted, std::string& line, Errc& end) {
+  while (counted.size() < 8) {
+    const auto some = co_await reader.some(8 - counted.size());
+    if (!some) co_return;
+    counted += *some;
+  }
+  const auto behind = co_await reader.line(100);
+  if (behind) line = *behind;
+  const auto none = co_await reader.some(1);
+  if (!none) end = none.error().code;
+}
+
 const std::string kInput = "EHLO a\r\n\r\n\nbare\nx\ry\r\r\nlonger than the limit\r\nQUIT\r\ntail";
 const std::vector<std::string> kLines = {"EHLO a", "", "<", "<bare", "x\ry\r", "!limit", "QUIT", "!closed"};
 
@@ -162,6 +175,25 @@ TEST_CASE("what begins where a buffer ends lies in its neighbour") {
   CHECK_FALSE(lies_within(second.substr(0, 1), first));
   CHECK_FALSE(lies_within(first.substr(63), second));
   CHECK_FALSE(lies_within(std::string_view(memory).substr(63, 2), first));
+}
+
+TEST_CASE("counted bytes come in pieces, and what is behind them stays") {
+  for (std::size_t cut = 1; cut <= 12; ++cut) {
+    net::Loop loop;
+    const auto transcript = std::make_shared<Transcript>(loop);
+    const std::string input = "12345678line\r\n";
+    for (std::size_t at = 0; at < input.size(); at += cut) transcript->give(input.substr(at, cut));
+    transcript->end();
+    MemoryStream stream(transcript);
+    BufferedReader reader(stream);
+    std::string counted;
+    std::string line;
+    Errc end{};
+    run_on_loop(loop, read_counted(reader, counted, line, end));
+    CHECK(counted == "12345678");
+    CHECK(line == "line");
+    CHECK(end == Errc::closed);
+  }
 }
 
 TEST_CASE("what is left over outlasts the reads of others") {

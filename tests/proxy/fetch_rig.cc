@@ -165,12 +165,12 @@ FetchRig::FetchRig()
       client_reader(client),
       out(client, node.directory),
       in(upstream),
-      core{node.loop, node.directory, view, &client, client_reader, out, &upstream, in, {}, {}, {}} {
+      core{node.loop, node.directory, view, &client, client_reader, out, &upstream, in, {}, {}} {
   core.audience.routes = node.directory.known_routes().value();
   const auto members = core.audience.routes->find_login("officer@gmail.example");
   core.audience.members.assign(members.begin(), members.end());
   core.selected = true;
-  core.upstream_selected = "1";
+  core.selection = 1;
 }
 
 std::string FetchRig::run(std::string_view line) {

@@ -147,12 +147,10 @@ TEST_CASE("literal marks") {
   REQUIRE(plain);
   CHECK(plain->size == 12);
   CHECK_FALSE(plain->non_sync);
-  CHECK_FALSE(plain->binary);
   const auto binary = literal_mark("a APPEND x ~{0+}");
   REQUIRE(binary);
   CHECK(binary->size == 0);
   CHECK(binary->non_sync);
-  CHECK(binary->binary);
   CHECK(literal_mark("{18446744073709551616}")->size == UINT64_MAX);
   for (const char* line : {"", "}", "{}", "{+}", "a{1", "1}", "{1} ", "{1-}", "{a}", "{1}\r", "{ 1}"}) {
     INFO(line);

@@ -187,7 +187,7 @@ TEST_CASE("partial fetches glue to the whole and cost each octet once") {
   // Tiny pieces over the headers.
   FakeMessage small = nested_message(7);
   rig.upstream.messages = {nested_message(3), small};
-  rig.core.upstream_selected = "2";
+  ++rig.core.selection;
   for (const std::size_t size : std::initializer_list<std::size_t>{1, 2, 3, 50})
     CHECK(glue(rig, "", size) == rig.visible(small.sections[""]));
   for (const std::size_t size : std::initializer_list<std::size_t>{1, 17}) {
@@ -304,7 +304,7 @@ TEST_CASE("headers of parts that are none") {
       R"(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 0 0) 1) "MIXED"))";
   message.sections["1"] = message.sections["1.HEADER"] = "RnJvbTog\r\n";
   rig.upstream.messages = {message};
-  rig.core.upstream_selected = "2";
+  ++rig.core.selection;
   CHECK(rig.run("FETCH 1 (BODY.PEEK[1] BODY.PEEK[1.HEADER])") == "OK");
   CHECK(rig.value("BODY[1]") == "RnJvbTog\r\n");
   CHECK(rig.value("BODY[1.HEADER]") == "RnJvbTog\r\n");
@@ -324,7 +324,7 @@ TEST_CASE("what is remembered saves asking again, and ends with the mailbox") {
   CHECK(commands("UID FETCH 7 BODY.PEEK[1]") == 2);
   CHECK(commands("UID FETCH 7 BODY.PEEK[2]") == 1);
   CHECK(commands("FETCH 1 BODY.PEEK[2.HEADER]") == 1);
-  rig.core.upstream_selected = "other";
+  ++rig.core.selection;
   CHECK(commands("UID FETCH 7 BODY.PEEK[2]") == 2);
   ++rig.core.renumbered;
   CHECK(commands("FETCH 1 BODY.PEEK[2]") == 2);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "fetch_rig.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
@@ -125,6 +126,94 @@ TEST_CASE("of a structure with thousands of sensitive parts the first are told w
     CHECK(value.ends_with("(\"IMAGE\" \"PNG\" NIL NIL NIL \"7BIT\" 1) \"RELATED\")"));
   }
   for (const auto& command : rig.upstream.commands) CHECK(command.size() < 8192);
+}
+
+TEST_CASE("blocks are asked for within a command line, however deep they lie") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8)};
+  FakeMessage& deep = rig.upstream.messages[1];
+  std::string outer;
+  for (int i = 0; i < 90; ++i) outer += "1.";
+  deep.structure.assign(91, '(');
+  for (int i = 1; i <= 200; ++i) {
+    deep.structure += "(\"IMAGE\" \"PNG\" NIL \"<i@real-person.example>\" NIL \"7BIT\" 1)";
+    deep.sections[outer + std::to_string(i) + ".MIME"] =
+        "Content-Type: image/png\r\nContent-ID: <i@real-person.example>\r\n\r\n";
+  }
+  for (int i = 0; i < 91; ++i) deep.structure += " \"RELATED\")";
+  CHECK(rig.run("FETCH 1:2 (BODYSTRUCTURE)") == "OK");
+  CHECK_FALSE(leaks(rig.raw()));
+  const auto told = rig.told();
+  REQUIRE(told.size() == 2);
+  const auto& value = (told[0].number == 2 ? told[0] : told[1]).value;
+  // The first are told whole, and the others without their ids.
+  CHECK(std::ranges::count(value, '@') > 20);
+  CHECK(value.find("(\"IMAGE\" \"PNG\" NIL NIL NIL \"7BIT\" 1)") != std::string::npos);
+  for (const auto& command : rig.upstream.commands) CHECK(command.size() < kMaxCommandLine);
+}
+
+TEST_CASE("blocks that are refused leave no list that says OK") {
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7), nested_message(8)};
+  rig.upstream.script = [](std::string_view tag, std::string_view command) -> std::optional<std::string> {
+    if (command.find("BODY.PEEK[HEADER]") == std::string_view::npos) return std::nullopt;
+    return std::string(tag) + " NO [LIMIT] not now\r\n";
+  };
+  CHECK(rig.run("FETCH 1:2 (BODYSTRUCTURE)") == "NO");
+  CHECK(rig.told().empty());
+}
+
+TEST_CASE("a partial fetch of more messages than are worked on is refused") {
+  FetchRig rig;
+  rig.upstream.script = [](std::string_view tag, std::string_view command) -> std::optional<std::string> {
+    std::string text;
+    for (int n = 1; n <= 50'001 && command == "FETCH 1:* (UID)"; ++n)
+      text += "* " + std::to_string(n) + " FETCH (UID " + std::to_string(n) + ")\r\n";
+    return text + std::string(tag) + " OK done\r\n";
+  };
+  CHECK(rig.run("FETCH 1:* BODY.PEEK[]<0.100>") == "NO");
+  CHECK(rig.upstream.commands.size() == 1);
+}
+
+TEST_CASE("a literal that breaks off is told as such") {
+  const std::string head = header();
+  const std::string size = std::to_string(head.size());
+  for (const std::string& command : {"FETCH 1 BODY[]", "FETCH 1 BODY[]<0.5000>"}) {
+    const bool partial = command.ends_with('>');
+    const std::string label = partial ? "BODY[]<0>" : "BODY[]";
+    FetchRig rig;
+    rig.upstream.script = [&](std::string_view, std::string_view) {
+      rig.upstream.transcript->ended = true;
+      return "* 1 FETCH (" + label + " {" + size + "}\r\n" + head.substr(0, 200);
+    };
+    CHECK(rig.run(command) == "!closed");
+    CHECK(rig.out.within_answer());
+  }
+  FetchRig rig;
+  rig.upstream.messages = {nested_message(7)};
+  CHECK(rig.run("FETCH 1 (BODY.PEEK[] BODY.PEEK[]<5.10> ENVELOPE)") == "OK");
+  CHECK_FALSE(rig.out.within_answer());
+}
+
+TEST_CASE("of an answer that was cut behind a block the rest is owed") {
+  FetchRig rig;
+  rig.out.add(std::string(70'000, 'x'));
+  CHECK_FALSE(rig.out.within_answer());
+  REQUIRE(mapping::test::await(rig.node.loop, rig.out.flush_blocks()));
+  CHECK(rig.out.within_answer());
+  REQUIRE(mapping::test::await(rig.node.loop, rig.out.flush()));
+  CHECK_FALSE(rig.out.within_answer());
+}
+
+TEST_CASE("a client that does not read is waited for as long as is said") {
+  FetchRig rig;
+  rig.client_transcript->write_room = 10;
+  for (const std::size_t octets : {100UL, 100'000UL}) {
+    rig.out.add(std::string(octets, 'x'));
+    const auto flushed = mapping::test::await(rig.node.loop, rig.out.flush(net::Millis(20)));
+    REQUIRE_FALSE(flushed);
+    CHECK(flushed.error().code == Errc::timed_out);
+  }
 }
 
 TEST_CASE("no response is empty") {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "fetch_rig.h"
+#include "proxy/imap/session_send.h"
 
 namespace kage::proxy {
 
@@ -67,6 +68,26 @@ TEST_CASE("news beside a header that is asked for again are not lost") {
   CHECK(rig.value("RFC822.SIZE") == "42");
 }
 
+TEST_CASE("flags that come along with an answer to us are not lost") {
+  for (const std::string command : {"FETCH 1 (BODY.PEEK[2])", "FETCH 1 (BODYSTRUCTURE)"}) {
+    FetchRig rig;
+    rig.upstream.messages = {nested_message(7)};
+    rig.upstream.script = [&](std::string_view tag, std::string_view asked) -> std::optional<std::string> {
+      if (asked.find("BODY.PEEK[HEADER]") == std::string_view::npos) return std::nullopt;
+      const auto& message = rig.upstream.messages[0];
+      std::string text = "* 1 FETCH (FLAGS (\\Seen) UID 7 BODYSTRUCTURE " + message.structure;
+      for (const std::string section : {"HEADER", "2.HEADER"}) {
+        const std::string& octets = message.sections.at(section);
+        text += " BODY[" + section + "] {" + std::to_string(octets.size()) + "}\r\n" + octets;
+      }
+      return text + ")\r\n" + std::string(tag) + " OK done\r\n";
+    };
+    CHECK(rig.run(command) == "OK");
+    CHECK(rig.value("FLAGS") == "(\\Seen)");
+    CHECK_FALSE(leaks(rig.raw()));
+  }
+}
+
 TEST_CASE("what asks for more of a header than fields is told from all of it") {
   FetchRig rig;
   rig.upstream.messages = {nested_message(7)};
@@ -126,6 +147,23 @@ TEST_CASE("more structures than can be held are asked for again") {
     CHECK(std::ranges::count(flags, 1) == 700);
     CHECK(std::ranges::count(structures, 1) == 700);
   }
+}
+
+TEST_CASE("whole headers are asked for again within command lines") {
+  FetchRig rig;
+  for (std::uint32_t i = 0; i < 700; ++i) {
+    rig.upstream.messages.push_back(nested_message(1'000'000'000 + i * 2));
+    rig.upstream.messages.back().sections["HEADER"] =
+        "Received: by x\r\nFrom: a@b.example\r\nTo: c@d.example\r\nSubject: short\r\n\r\n";
+  }
+  CHECK(rig.run("UID FETCH 1000000000:* (ENVELOPE)") == "OK");
+  std::vector<int> envelopes(701);
+  for (const auto& item : rig.told()) {
+    if (item.name == "ENVELOPE") ++envelopes[item.number];
+  }
+  CHECK(std::ranges::count(envelopes, 1) == 700);
+  CHECK(rig.upstream.commands.size() == 3);
+  for (const auto& command : rig.upstream.commands) CHECK(command.size() < kMaxCommandLine);
 }
 
 }  // namespace kage::proxy

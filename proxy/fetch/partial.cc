@@ -3,11 +3,14 @@
 // What is shown at an offset depends on all that stands before it. A copy of the walker remembers the place
 // where the last answer ended, so that a client that reads on costs each octet once; any other offset starts
 // from the front.
+#include "proxy/fetch/partial.h"
+
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "base/text.h"
-#include "proxy/fetch/state.h"
+#include "proxy/fetch/blocks.h"
+#include "proxy/fetch/run.h"
 #include "proxy/imap/command.h"
 
 namespace kage::proxy {
@@ -21,19 +24,19 @@ constexpr std::size_t kMaxRest = 1u << 20;  // octets of a response beside the l
 constexpr std::size_t kMaxOthers = 1000;
 constexpr std::uint64_t kMaxOffset = INT64_MAX;
 
-class PartReader final : public FetchSink {
+class PartialReader final : public FetchSink {
  public:
-  PartReader(ImapCore& core, const FetchItem& item, FetchPlace place, bool uid, std::uint32_t key,
-             bool tells_uid)
+  PartialReader(ImapCore& core, const FetchItem& item, FetchPlace place, bool uid, std::uint32_t key,
+                bool wants_uid)
       : core_(core),
         item_(item),
         place_(std::move(place)),
         uid_(uid),
         key_(key),
-        tells_uid_(tells_uid),
+        wants_uid_(wants_uid),
         renumbered_(core.renumbered) {
-    from_ = item.part->offset;
-    end_ = from_ + std::min(item.part->count, kMaxOffset - from_);
+    from_ = item.partial->offset;
+    end_ = from_ + std::min(item.partial->count, kMaxOffset - from_);
     shown_ = place_.fed - place_.walker.held() - place_.pending.size();
   }
 
@@ -42,7 +45,7 @@ class PartReader final : public FetchSink {
   /// Octets of the upstream that the next command has to ask for.
   [[nodiscard]] std::uint64_t wanted() const;
   [[nodiscard]] std::uint64_t next_offset() const { return place_.fed; }
-  void asks(std::uint64_t count) { asked_ = count; }
+  void set_asked(std::uint64_t count) { asked_ = count; }
   [[nodiscard]] bool open() const { return begun_ && !closed_; }
   [[nodiscard]] bool complete() const { return given_ == size_; }
   [[nodiscard]] bool answered() const { return closed_; }
@@ -68,7 +71,7 @@ class PartReader final : public FetchSink {
   FetchPlace place_;
   bool uid_;
   std::uint32_t key_;
-  bool tells_uid_;
+  bool wants_uid_;
 
   std::uint64_t from_ = 0;
   std::uint64_t end_ = 0;    // of what the client asked for
@@ -78,7 +81,7 @@ class PartReader final : public FetchSink {
   std::uint64_t given_ = 0;  // of it
   bool begun_ = false;
   bool closed_ = false;
-  bool counted_ = true;  // there were octets
+  bool had_octets_ = true;  // there were octets
   std::uint64_t renumbered_ = 0;
   std::string uid_text_;             // of the response that is read
   std::string plain_;                // its other items
@@ -87,7 +90,7 @@ class PartReader final : public FetchSink {
   std::string pending_;
 };
 
-std::uint64_t PartReader::wanted() const {
+std::uint64_t PartialReader::wanted() const {
   if (place_.ended || (begun_ && complete())) return 0;
   const std::uint64_t visible = place_.fed - place_.walker.held();
   if (visible >= end_) return 0;
@@ -95,7 +98,7 @@ std::uint64_t PartReader::wanted() const {
   return end_ > place_.fed ? end_ - place_.fed : kPiece;
 }
 
-net::Task<Result<>> PartReader::message(std::uint32_t number) {
+net::Task<Result<>> PartialReader::message(std::uint32_t number) {
   const bool was_begun = begun_;
   bool mine = false;
   plain_.clear();
@@ -117,8 +120,9 @@ net::Task<Result<>> PartReader::message(std::uint32_t number) {
       asked_ = 0;
     } else if (name == "UID") {
       uid = static_cast<std::uint32_t>(parse_number(item.value, UINT32_MAX).value_or(0));
-      if (tells_uid_ && uid != 0) uid_text_ = "UID " + std::to_string(uid);
-    } else if (item.has_value() && (is_plain_fetch_item(core_, name) || name.starts_with("BINARY.SIZE["))) {
+      if (wants_uid_ && uid != 0) uid_text_ = "UID " + std::to_string(uid);
+    } else if (item.has_value() &&
+               (is_plain_fetch_item(core_.gmail, name) || name.starts_with("BINARY.SIZE["))) {
       append_item(plain_, name, item.value);
     }
     if (plain_.size() > kMaxRest) co_return fail(Errc::limit, "a long FETCH response");
@@ -138,7 +142,7 @@ net::Task<Result<>> PartReader::message(std::uint32_t number) {
 }
 
 /// "UID 5 FLAGS ()"
-std::string PartReader::with_uid(std::string text) {
+std::string PartialReader::with_uid(std::string text) {
   if (uid_text_.empty()) return text;
   std::string all = std::exchange(uid_text_, {});
   if (!text.empty()) all += " " + text;
@@ -146,7 +150,7 @@ std::string PartReader::with_uid(std::string text) {
 }
 
 /// News of other messages wait until the literal is whole. False: too many.
-bool PartReader::add_line(std::uint32_t number, std::string text) {
+bool PartialReader::add_line(std::uint32_t number, std::string text) {
   std::string line = "* " + std::to_string(number) + " FETCH (" + text + ")\r\n";
   if (!open()) {
     core_.out.add(line);
@@ -157,14 +161,14 @@ bool PartReader::add_line(std::uint32_t number, std::string text) {
   return true;
 }
 
-net::Task<Result<>> PartReader::on_octets(const ImapFetchItem& item, std::uint32_t number) {
+net::Task<Result<>> PartialReader::on_octets(const ImapFetchItem& item, std::uint32_t number) {
   if (!item.streams) {
     auto text = co_await read_text(core_, item, kMaxHeaderBlock);
     if (!text) co_return std::unexpected(text.error());
     if (text->nil && !begun_) {
       begin_response(number, "NIL");
       place_.ended = true;
-      counted_ = false;
+      had_octets_ = false;
       co_return Result<>();
     }
     if (text->text.size() > asked_) co_return fail(Errc::protocol, "more octets than were asked for");
@@ -183,7 +187,7 @@ net::Task<Result<>> PartReader::on_octets(const ImapFetchItem& item, std::uint32
   co_return Result<>();
 }
 
-net::Task<Result<>> PartReader::read_literal(const ImapFetchItem& item) {
+net::Task<Result<>> PartialReader::read_literal(const ImapFetchItem& item) {
   std::uint64_t read = 0;
   while (true) {
     expect_answer(core_);
@@ -199,29 +203,30 @@ net::Task<Result<>> PartReader::read_literal(const ImapFetchItem& item) {
 }
 
 /// Consumes all octets before it suspends: they may lie in the loop's shared buffer.
-net::Task<Result<>> PartReader::feed(std::string_view octets) {
+net::Task<Result<>> PartialReader::feed(std::string_view octets) {
   place_.fed += octets.size();
   while (!octets.empty()) show(place_.walker.next(octets));
   core_.out.need(core_.audience.routes, place_.walker.take_fresh());
   if (!core_.out.full()) co_return Result<>();
-  co_return co_await flush_blocks_now(core_);
+  co_return co_await core_.out.flush_blocks();
 }
 
-void PartReader::finish_walker() {
+void PartialReader::finish_walker() {
   for (auto last = place_.walker.finish(); !last.empty(); last = place_.walker.finish()) show(last);
   core_.out.need(core_.audience.routes, place_.walker.take_fresh());
 }
 
-void PartReader::begin_response(std::uint32_t number, std::string_view value) {
+void PartialReader::begin_response(std::uint32_t number, std::string_view value) {
   std::string text = with_uid(std::exchange(plain_, {}));
   append_item(text, item_.label, value);
+  core_.out.begin_answer();
   core_.out.add("* " + std::to_string(number) + " FETCH (" + text);
   begun_ = true;
   place_.number = number;
 }
 
 /// The literal's length is known: the visible whole is as long as the original (contract R8.1).
-void PartReader::begin(std::uint32_t number, std::uint64_t available, bool binary) {
+void PartialReader::begin(std::uint32_t number, std::uint64_t available, bool binary) {
   const std::uint64_t end = place_.ended ? std::min(end_, available) : end_;
   size_ = end > from_ ? end - from_ : 0;
   begin_response(number, (binary ? "~{" : "{") + std::to_string(size_) + "}\r\n");
@@ -230,7 +235,7 @@ void PartReader::begin(std::uint32_t number, std::uint64_t available, bool binar
 }
 
 /// The next octets of the visible whole: what lies in the asked-for range goes out, what lies beyond waits.
-void PartReader::show(std::string_view visible) {
+void PartialReader::show(std::string_view visible) {
   const std::uint64_t at = shown_;
   shown_ += visible.size();
   if (at < from_) visible.remove_prefix(std::min<std::uint64_t>(visible.size(), from_ - at));
@@ -240,24 +245,25 @@ void PartReader::show(std::string_view visible) {
   pending_ += visible.substr(now.size());
 }
 
-void PartReader::close() {
+void PartialReader::close() {
   if (!rest_.empty()) core_.out.add(" " + rest_);
   core_.out.add(")\r\n");
+  core_.out.end_answer();
   closed_ = true;
   for (const auto& line : others_) core_.out.add(line);
   others_.clear();
 }
 
-void PartReader::pass_deferred() {
+void PartialReader::pass_deferred() {
   for (const auto& response : deferred.responses) pass_untagged(core_, response);
   deferred = {};
 }
 
-FetchPlace PartReader::take_place() {
+FetchPlace PartialReader::take_place() {
   place_.pending = std::move(pending_);
   place_.renumbered = renumbered_;
   // Where there were no octets there is nothing to go on from.
-  if (!counted_) place_.ask.clear();
+  if (!had_octets_) place_.ask.clear();
   return std::move(place_);
 }
 
@@ -269,7 +275,7 @@ FetchPlace find_place(ImapCore& core, FetchMemory::State& memory, bool uid, std:
     FetchPlace found = std::move(*place);
     memory.places.erase(place);
     const std::uint64_t begin = found.fed - found.walker.held() - found.pending.size();
-    if (begin <= item.part->offset) return found;
+    if (begin <= item.partial->offset) return found;
     break;
   }
   VisibleMessage walker = item.kind == FetchKind::whole
@@ -286,13 +292,13 @@ void keep_place(FetchMemory::State& memory, FetchPlace place) {
 
 }  // namespace
 
-net::Task<Result<ImapStatus>> answer_part(ImapCore& core, FetchMemory::State& memory, bool uid,
-                                          std::uint32_t key, FetchItem item, std::vector<FetchItem> plain,
-                                          const MessageFacts* facts, mapping::ContentKind kind) {
+net::Task<Result<ImapStatus>> answer_partial(ImapCore& core, FetchMemory::State& memory, bool uid,
+                                             std::uint32_t key, FetchItem item, std::vector<FetchItem> plain,
+                                             const MessageFacts* facts, mapping::ContentKind kind) {
   const std::string set = std::to_string(key);
-  const bool tells_uid = uid || std::ranges::any_of(plain, [](const FetchItem& i) { return i.ask == "UID"; });
-  auto reader = std::make_unique<PartReader>(
-      core, item, find_place(core, memory, uid, key, item, facts, kind), uid, key, tells_uid);
+  const bool wants_uid = uid || std::ranges::any_of(plain, [](const FetchItem& i) { return i.ask == "UID"; });
+  auto reader = std::make_unique<PartialReader>(
+      core, item, find_place(core, memory, uid, key, item, facts, kind), uid, key, wants_uid);
   std::string items = upstream_items(plain, true);
   std::uint64_t count = reader->wanted();
   std::uint64_t offset = 0;
@@ -300,7 +306,7 @@ net::Task<Result<ImapStatus>> answer_part(ImapCore& core, FetchMemory::State& me
   ImapStatus status;
   do {
     offset = reader->next_offset();
-    reader->asks(count);
+    reader->set_asked(count);
     if (count > 0 || (first && !item.peek)) {
       // What is remembered is not asked for again; one octet sets \Seen.
       items += " " + (first && !item.peek ? item.ask : peeking(item.ask)) + "<" + std::to_string(offset) +
