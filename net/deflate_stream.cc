@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 
+#include <coroutine>
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -58,7 +59,12 @@ class Core {
       : lower(std::move(stream)), held_(std::move(already_read)), idle_(idle), timer_(lower->loop()) {}
 
   StreamPtr lower;
+  bool closed = false;
 
+  void close() {
+    closed = true;
+    lower->close();
+  }
   /// Whether there may be something to give, if only an error, without reading.
   [[nodiscard]] bool has_input() const { return broken_ || more_ || held_at_ < held_.size(); }
   [[nodiscard]] bool ended() const { return ended_; }
@@ -204,10 +210,24 @@ void Core::release() {
 
 using CorePtr = std::shared_ptr<Core>;
 
+/// Suspends until the loop has looked at others.
+struct Turn {
+  Loop& loop;
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) const {
+    loop.defer([waiter] { waiter.resume(); });
+  }
+  void await_resume() const noexcept {}
+};
+
 Task<Result<std::string_view>> read_plain(CorePtr core) {
   while (!core->ended()) {
     auto plain = Result<std::string_view>();
     if (core->has_input()) {
+      // What one read of the lower stream brought can be a thousand times as large.
+      co_await Turn{core->lower->loop()};
+      if (core->closed) co_return fail(Errc::closed);
       plain = core->unpack_held();
     } else {
       const auto bytes = co_await core->lower->read();
@@ -239,7 +259,7 @@ Task<Result<>> shut_down(CorePtr core) {
 class DeflateStream final : public Stream {
  public:
   explicit DeflateStream(CorePtr core) : core_(std::move(core)) {}
-  ~DeflateStream() override { core_->lower->close(); }
+  ~DeflateStream() override { core_->close(); }
   DeflateStream(const DeflateStream&) = delete;
   DeflateStream& operator=(const DeflateStream&) = delete;
 
@@ -249,7 +269,7 @@ class DeflateStream final : public Stream {
   }
   Task<Result<>> write(std::string_view data) override { return write_packed(core_, data); }
   Task<Result<>> shutdown() override { return shut_down(core_); }
-  void close() override { core_->lower->close(); }
+  void close() override { core_->close(); }
   void set_deadline(std::optional<TimePoint> at) override { core_->lower->set_deadline(at); }
   Loop& loop() override { return core_->lower->loop(); }
 

@@ -1,8 +1,8 @@
 // A stream whose octets are compressed on the way: COMPRESS=DEFLATE (RFC 4978), raw deflate without a header.
 //
 // Every write is flushed, so that the peer sees all of it. A read gives at most one shared buffer, however
-// much is packed into what came. After some idle seconds the compressor is gone and of the decompressor only
-// the octets that the peer may still refer to are left.
+// much is packed into what came, and others on the loop have a turn before the next. After some idle seconds
+// the compressor is gone and of the decompressor only the octets that the peer may still refer to are left.
 #pragma once
 
 #include <cstddef>

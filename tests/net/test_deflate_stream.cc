@@ -1,11 +1,13 @@
 // The compressing stream between memory streams, against zlib itself, and across idle times.
 #include "net/deflate_stream.h"
 
+#include <sys/socket.h>
 #include <zlib.h>
 
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "net/tcp_stream.h"
 #include "tests/net/test_streams.h"
 
 namespace kage::net {
@@ -167,6 +169,68 @@ TEST_CASE("a read gives a bounded part of a bomb") {
   const Seen rest = rig.read();
   CHECK(rest.largest <= 65536);
   CHECK(seen.text.size() + rest.text.size() == zeros.size());
+}
+
+namespace {
+
+/// Reads to the end; with the first octets it wakes somebody else.
+Task<void> read_and_wake(Stream& stream, std::size_t& count, Stream& other) {
+  while (true) {
+    const auto bytes = co_await stream.read();
+    if (!bytes || bytes->empty()) co_return;
+    if (count == 0) (void)co_await other.write("x");
+    count += bytes->size();
+  }
+}
+
+Task<void> note_progress(Stream& stream, const std::size_t& others, std::size_t& seen) {
+  (void)co_await stream.read();
+  seen = others;
+}
+
+Task<void> read_once(Stream& stream, std::optional<Result<std::size_t>>& got) {
+  const auto bytes = co_await stream.read();
+  got = bytes ? Result<std::size_t>(bytes->size()) : std::unexpected(bytes.error());
+}
+
+}  // namespace
+
+TEST_CASE("a bomb that is unpacked lets others have their turn") {
+  Rig rig;
+  const std::string zeros(40UL << 20U, '\0');
+  rig.peer->give(deflated({zeros}));
+  rig.peer->end();
+  int fds[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+  const StreamPtr ours = std::move(*adopt_unix(rig.loop, fds[0]));
+  const StreamPtr theirs = std::move(*adopt_unix(rig.loop, fds[1]));
+  std::size_t count = 0;
+  std::size_t seen = 0;
+  std::vector<Task<void>> tasks;
+  tasks.push_back(note_progress(*ours, count, seen));
+  tasks.push_back(read_and_wake(*rig.stream, count, *theirs));
+  run_on_loop(rig.loop, when_all(std::move(tasks)));
+  CHECK(count == zeros.size());
+  CHECK(seen > 0);
+  CHECK(seen <= 4UL * 65536);
+}
+
+TEST_CASE("closing ends a read that waits for its turn") {
+  for (const bool destroys : {false, true}) {
+    Rig rig;
+    rig.peer->give(deflated({std::string(1UL << 20U, '\0')}));
+    Seen first;
+    run_on_loop(rig.loop, read_octets(*rig.stream, first, 1));
+    std::optional<Result<std::size_t>> got;
+    spawn(read_once(*rig.stream, got));
+    CHECK_FALSE(got);
+    destroys ? rig.stream.reset() : rig.stream->close();
+    rig.loop.post([&] { rig.loop.stop(); });
+    rig.loop.run();
+    REQUIRE(got);
+    REQUIRE_FALSE(*got);
+    CHECK(got->error().code == Errc::closed);
+  }
 }
 
 TEST_CASE("broken octets are an error, after what was good") {

@@ -7,6 +7,17 @@
 #include <new>
 #include <string>
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define KAGEMUSHA_OWN_NEW 0  // it has one of its own, with which this would not agree
+#endif
+#endif
+#ifndef KAGEMUSHA_OWN_NEW
+#define KAGEMUSHA_OWN_NEW 1
+#endif
+
+#if KAGEMUSHA_OWN_NEW
+
 namespace {
 
 /// Allocations of C++ from this size on fail; hiredis, which is C, does not come by here.
@@ -32,6 +43,8 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t /*size*/) noexcept {
   std::free(memory);
 }
+
+#endif
 
 namespace kage::net {
 namespace {
@@ -82,6 +95,8 @@ TEST_CASE("each reply has all of the bound") {
   }
 }
 
+#if KAGEMUSHA_OWN_NEW
+
 TEST_CASE("a reply for which there is no memory is an error") {
   constexpr std::size_t kLarge = 1UL << 20U;
   const std::string text = "$" + std::to_string(kLarge) + "\r\n" + std::string(kLarge, 'x') + "\r\n";
@@ -99,5 +114,7 @@ TEST_CASE("a reply for which there is no memory is an error") {
   }
   CHECK(parse(text));
 }
+
+#endif
 
 }  // namespace kage::net
