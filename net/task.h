@@ -129,7 +129,8 @@ inline Detached run_detached(Task<void> task) {
 }  // namespace detail
 
 /// Starts a task now and lets it run to its end by itself. The task must not throw: an exception that
-/// leaves it is a defect and ends the process.
+/// leaves it is a defect and ends the process. What serves a peer is awaited behind guarded()
+/// (net/guarded.h).
 inline void spawn(Task<void> task) {
   detail::run_detached(std::move(task));
 }

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "message/encoded_word.h"
+#include "submission/enhanced_status.h"
 #include "submission/hop_rate.h"
 #include "submission/report.h"
 
@@ -65,6 +66,21 @@ bool has(std::string_view text, std::string_view what) {
 }
 
 }  // namespace
+
+TEST_CASE("an enhanced status code is three numbers of at most three digits") {
+  for (const std::string_view code : {"5.1.1", "5.7.509", "5.0.0"}) {
+    CHECK(is_enhanced_status(code, '5'));
+    CHECK_FALSE(is_enhanced_status(code, '4'));
+    CHECK(enhanced_status(std::string(code) + " no such user", '5') == code);
+  }
+  for (const std::string_view code :
+       {"", "5", "5.1", "5.1.", "5..1", "5.1.1.1", "5.01.1", "5.1.1234", "5.1.1x", "x.1.1", " 5.1.1"}) {
+    INFO(code);
+    CHECK_FALSE(is_enhanced_status(code, '5'));
+    CHECK(enhanced_status(code, '5').empty());
+  }
+  CHECK_FALSE(is_enhanced_status("5.1.1 ", '5'));
+}
 
 TEST_CASE("a report tells people and programs who was refused") {
   const ReportMail mail = report(" =?UTF-8?B?6YGL5YuV5Lya?=\r\n");
