@@ -26,9 +26,10 @@ KEEP = os.path.join(ROOT, "build", "integration")
 LIMIT = 300 + 5 * float(os.environ.get("KAGEMUSHA_STRESS_SECONDS", 0))  # seconds for one file
 CHILDREN, STARTING, STOPPING = set(), threading.Lock(), threading.Event()
 # The longest first, so that they do not begin when all others have ended.
-FIRST = ["test_proxy_private", "test_proxy_consistent", "test_proxy_faults", "test_proxy_clients", "test_proxy_session",
-         "test_failclosed", "test_school_year", "test_broadcast", "test_proxy_search", "test_hostile", "test_canaries",
-         "test_proxy_stress", "test_retry", "test_proxy_extensions", "test_new_year", "test_attacks", "test_auth", "test_form_browser"]
+FIRST = ["test_proxy_private", "test_proxy_consistent", "test_proxy_faults", "test_proxy_clients",
+         "test_proxy_session", "test_proxy_login", "test_failclosed", "test_school_year", "test_broadcast",
+         "test_proxy_search", "test_hostile", "test_canaries", "test_proxy_stress", "test_retry",
+         "test_proxy_extensions", "test_new_year", "test_attacks", "test_auth", "test_form_browser"]
 
 
 class Result(unittest.TextTestResult):

@@ -10,6 +10,8 @@ from harness.mail import message
 from harness.redis import Redis
 from harness.small import OFFICER, PUBLIC, STRANGER, TEACHER, Small
 
+EVENT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warn|error) [a-z_.]+'
+                   r'( [a-z_0-9]+=("([^"\\]|\\.)*"|[^\s"]+))*')
 # Whatever names a person, a mailbox or a public address, in whole or by its domain.
 NEEDLES = [part for a in (OFFICER, TEACHER, STRANGER, PUBLIC, "direct@outside.test") for part in (a, a.split("@")[1])]
 NEEDLES += ["officer", "teacher", "yamada", "Secret Name", "PTA committee", "secret subject", "client.test", "correct horse"]
@@ -55,6 +57,7 @@ class Privacy(Small):
         log, files = self.gateway.log(), self.redis.files()
         for told in ("copy.refused", "login", "message"):
             self.assertRegex(log, rf"(?m)^\S+ +\w+ {re.escape(told)} ")
+        self.assertEqual([line for line in log.splitlines() if not EVENT.fullmatch(line)], [], "one line an event")
         self.assertIn(b"kage:p:", files)
         self.assertEqual(self.found_in(log.encode()), [])
         self.assertEqual(self.found_in(files), [])
