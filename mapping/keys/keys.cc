@@ -141,6 +141,11 @@ std::string MasterKeys::log_tag(std::string_view canonical_address) const {
   return base32(hmac_sha256(index_key_, {kLabel, canonical_address}).first(5));
 }
 
+std::string MasterKeys::uidl_tag(std::string_view unique_id) const {
+  constexpr std::string_view kLabel("uidl\0", 5);
+  return base32(hmac_sha256(index_key_, {kLabel, unique_id}).first(20));
+}
+
 Result<std::string> read_master_key(const std::string& path) {
   // O_NONBLOCK: a FIFO in the file's place must not stop the caller.
   const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};

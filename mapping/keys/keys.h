@@ -108,6 +108,9 @@ class MasterKeys {
 
   /// A short keyed hash by which operators can follow one address through the logs (contract R9.5).
   [[nodiscard]] std::string log_tag(std::string_view canonical_address) const;
+  /// What stands for a POP3 server's unique-id that may name a host: 32 characters (160 bits; RFC 1939 §7
+  /// allows 70), so that no two messages of a mailbox get the same one. Equal on every node.
+  [[nodiscard]] std::string uidl_tag(std::string_view unique_id) const;
 
  private:
   Siv record_;

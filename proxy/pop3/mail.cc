@@ -78,7 +78,7 @@ std::string Pop3Session::uid_of(std::string_view line) const {
   // Some servers take the Message-ID, which names the correspondent's host. The client asks for no more than
   // that it stays the same.
   if (parts->uid.find('@') != std::string_view::npos) {
-    return out + audience_.routes->master().log_tag(parts->uid);
+    return out + audience_.routes->master().uidl_tag(parts->uid);
   }
   return out.append(parts->uid);
 }

@@ -271,6 +271,15 @@ TEST_CASE("a log tag follows an address without showing it") {
   CHECK(tag != MasterKeys(std::string(32, 'l')).log_tag("hanako@docomo.example"));
 }
 
+TEST_CASE("a tag for a unique-id is as long as no two may be the same") {
+  const MasterKeys master(std::string(32, 'm'));
+  const std::string tag = master.uidl_tag("1@mail.correspondent.example");
+  CHECK(base32_decode(tag).value_or("").size() == 20);
+  CHECK(tag == master.uidl_tag("1@mail.correspondent.example"));
+  CHECK(tag != master.uidl_tag("2@mail.correspondent.example"));
+  CHECK_FALSE(tag.starts_with(master.log_tag("1@mail.correspondent.example")));
+}
+
 TEST_CASE("the master key file has to be private and whole") {
   const kage::test::TemporaryFolder folder;
   const std::string path = folder / "master.key";
