@@ -175,6 +175,9 @@ TEST_CASE("a server's words are shown without addresses and unknown codes") {
   CHECK(shown("+OK mail of taro@real.example") == "+OK\r\n");
   CHECK(shown("-ERR =?utf-8?q?taro=40real?=") == "-ERR\r\n");
   CHECK(shown("-ERR \x1b[2J") == "-ERR\r\n");
+  CHECK(shown("-ERR message from mail.stranger.example is quarantined") == "-ERR\r\n");
+  CHECK(shown("-ERR [SYS/TEMP] no answer from [192.0.2.9]") == "-ERR [SYS/TEMP]\r\n");
+  CHECK(shown("-ERR no route to 2001:db8::1") == "-ERR\r\n");
   CHECK(shown("+OK " + std::string(5000, 'x')) == "+OK\r\n");
   for (const std::string_view bad : {"", "OK", "+ok", "+OKAY", "-ERRx", "* OK", "HTTP/1.1 200 OK"}) {
     CHECK(shown(bad) == "none");
