@@ -79,8 +79,7 @@ net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions o
 net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options, tls::Service service,
                                    tls::Endpoint endpoint) {
   const net::TimePoint deadline = loop.now() + options.timeout;
-  auto context = tls::ClientContext::create(
-      {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  auto context = tls::ClientContext::verified(options.ca_file);
   if (!context) co_return std::unexpected(context.error());
   auto plain = co_await net::connect_tcp(loop, endpoint.host, endpoint.port, deadline);
   if (!plain) co_return std::unexpected(plain.error());

@@ -119,8 +119,7 @@ class Builder {
   std::string authorities(const SectionValues& values, bool used) {
     const std::string& path = values.text("ca_file");
     if (path.empty() || !used) return path;
-    const auto context =
-        tls::ClientContext::create({.ca_file = path, .verify = true, .certificate_file = {}, .key_file = {}});
+    const auto context = tls::ClientContext::verified(path);
     if (!context) wrong(values, "ca_file", context.error().detail, "a PEM file of certificates");
     return path;
   }

@@ -53,8 +53,7 @@ std::unexpected<Error> explain(Error error, const RedisConfig& config) {
 Result<net::RedisOptions> redis_options(const RedisConfig& config) {
   net::RedisOptions options = config.options;
   if (!config.tls) return options;
-  auto context = tls::ClientContext::create(
-      {.ca_file = config.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  auto context = tls::ClientContext::verified(config.ca_file);
   if (!context) return std::unexpected(context.error());
   options.secure = [context = *context](net::StreamPtr stream, std::string host, net::TimePoint deadline) {
     return tls::connect_tls(std::move(stream), context, std::move(host), deadline);

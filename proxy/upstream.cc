@@ -54,8 +54,7 @@ struct Upstreams::State {
 Upstreams::Upstreams(std::vector<tls::ProviderOptions> providers) : state_(std::make_shared<State>()) {
   for (tls::ProviderOptions& options : providers) {
     auto provider = std::make_unique<Provider>();
-    auto context = tls::ClientContext::create(
-        {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+    auto context = tls::ClientContext::verified(options.ca_file);
     if (!context) log::error("provider.unusable", {{"provider", options.name}});
     if (context) provider->context = std::move(*context);
     provider->options = std::move(options);

@@ -31,8 +31,7 @@ struct Authenticator::State {
   State(net::Loop& l, std::vector<ProviderOptions> given)
       : loop(l), hashing(l, kMaxHashing, kMaxWaiting), asking(l, kMaxAsking, kMaxWaiting) {
     for (ProviderOptions& options : given) {
-      auto context =
-          tls::ClientContext::create({.ca_file = options.ca_file, .certificate_file = {}, .key_file = {}});
+      auto context = tls::ClientContext::verified(options.ca_file);
       if (!context) log::error("provider.unusable", {{"provider", options.name}});
       providers.push_back({std::make_shared<const ProviderOptions>(std::move(options)),
                            context ? std::move(*context) : nullptr});
