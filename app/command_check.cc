@@ -102,7 +102,7 @@ void check_addresses(const mapping::RouteTable& routes, Report& report) {
 
 net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
   const bool there = ::access(config.master_key.c_str(), F_OK) == 0 || errno != ENOENT;
-  const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
+  const auto key = there ? mapping::read_master_key(config.master_key) : Result<Secret>();
   report.line("key file " + config.master_key, key ? Result<>() : std::unexpected(key.error()),
               there ? "" : "not there yet; the first serve or apply makes it");
   if (config.redis.embedded && ::access(config.redis.folder.c_str(), F_OK) != 0) {

@@ -1,8 +1,6 @@
 // Readers of client responses. Lengths are bounded by the AUTH line's own bound.
 #include "base/sasl.h"
 
-#include <openssl/crypto.h>
-
 #include <array>
 
 #include "base/text.h"
@@ -200,13 +198,6 @@ std::string make_plain(std::string_view login, std::string_view password) {
 std::string_view oauth_refusal() {
   static const std::string challenge = base64(R"({"status":"invalid_token","schemes":"bearer"})");
   return challenge;
-}
-
-void wipe(std::string& secret) {
-  // What was longer once may still stand behind the end.
-  secret.resize(secret.capacity());
-  OPENSSL_cleanse(secret.data(), secret.size());
-  secret.clear();
 }
 
 void wipe(Credentials& credentials) {

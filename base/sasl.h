@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
+
 namespace kage {
 
 /// What SASL gave us.
@@ -53,8 +55,6 @@ std::string initial_response(const Credentials& credentials);
 /// an empty response or "AQ==" and then gets the 535 (RFC 7628 §3.2.3).
 std::string_view oauth_refusal();
 
-/// Overwrites the text so that it does not stay in freed memory.
-void wipe(std::string& secret);
 void wipe(Credentials& credentials);
 
 }  // namespace kage

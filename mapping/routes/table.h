@@ -97,7 +97,7 @@ class RouteTable {
  public:
   struct Row {  ///< one member as it is stored
     MemberId id;
-    std::string key;             ///< 32 octets
+    MemberKeys keys;
     std::string public_address;  ///< canonical
     MemberSpec spec;
   };

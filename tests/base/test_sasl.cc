@@ -78,4 +78,15 @@ TEST_CASE("secrets are wiped") {
   wipe(secret);
   CHECK(secret.empty());
   CHECK(std::string_view(where, size).find("secret") == std::string_view::npos);
+
+  const std::string text = join_secret({"a", "", "bc"});
+  CHECK(text == "abc");
+  std::string given = "abc";
+  Secret first(std::move(given)), second(std::move(first));
+  CHECK(std::string_view(given.data(), 3) != "abc");
+  CHECK(first.empty());
+  CHECK(second == "abc");
+  first = std::move(second);
+  CHECK(first == text);
+  CHECK(second.empty());
 }

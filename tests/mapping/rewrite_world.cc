@@ -28,12 +28,10 @@ World& World::add(std::string_view public_address, std::string_view display_name
     domains_.push_back({domain, "p." + domain});
   }
   for (const std::string& mailbox : mailboxes) {
-    RouteTable::Row row;
-    row.id = rows_.size() + 1;
-    row.key = sha256("test member " + std::to_string(row.id));
-    row.public_address = spec.address.canonical();
-    row.spec.mailbox = address(mailbox);
-    rows_.push_back(std::move(row));
+    const MemberId id = rows_.size() + 1;
+    rows_.push_back(
+        {id, MemberKeys(sha256("test member " + std::to_string(id))), spec.address.canonical(), {}});
+    rows_.back().spec.mailbox = address(mailbox);
   }
   addresses_.push_back(std::move(spec));
   return *this;
@@ -55,7 +53,7 @@ World& World::policy(std::string_view key, std::string_view value) {
 
 World& World::build() {
   auto master = std::make_shared<const MasterKeys>(sha256("test master key"));
-  auto built = RouteTable::build(domains_, addresses_, rows_, std::move(master), 1);
+  auto built = RouteTable::build(domains_, addresses_, std::move(rows_), std::move(master), 1);
   if (!built) throw std::runtime_error("routes of a test: " + built.error().detail);
   routes_ = std::move(*built);
   return *this;

@@ -250,9 +250,9 @@ TEST_CASE("every derived key is another one") {
   const std::string key(32, 'k');
   const MasterKeys master(key);
   const MemberKeys member(key);
-  const std::set<std::string> keys{master.index_key(), member.phantom_key(), key};
+  const std::set<std::string_view> keys{master.index_key(), member.phantom_key(), key};
   CHECK(keys.size() == 3);
-  for (const std::string& one : keys) CHECK(one.size() == 32);
+  for (const std::string_view one : keys) CHECK(one.size() == 32);
   const std::string block(16, 'b');
   const std::set<BlockCipher::Block> blocks{master.tag().encrypt(block), master.bounce().encrypt(block),
                                             BlockCipher(key).encrypt(block)};

@@ -81,8 +81,10 @@ mapping::Routes make_routes(std::string hash = {}, std::string provider = "mail"
   spec.provider = std::move(provider);
   std::vector<mapping::AddressSpec> addresses(1);
   addresses[0].address = message::parse_address("pta@school.example").value();
+  std::vector<mapping::RouteTable::Row> rows;
+  rows.push_back({1, mapping::MemberKeys(std::string(32, 'k')), "pta@school.example", std::move(spec)});
   return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses),
-                                    {{1, std::string(32, 'k'), "pta@school.example", std::move(spec)}},
+                                    std::move(rows),
                                     std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
       .value();
 }
