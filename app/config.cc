@@ -57,8 +57,8 @@ constexpr FaceName kFaces[] = {
 };
 
 /// Where a service of a provider is by its own keys. No port: the usual one of its kind of TLS.
-tls::Endpoint endpoint_of(const std::string& host, std::uint16_t port, std::string_view security,
-                          std::uint16_t implicit_port, std::uint16_t other_port) {
+provider::ServiceEndpoint endpoint_of(const std::string& host, std::uint16_t port, std::string_view security,
+                                      std::uint16_t implicit_port, std::uint16_t other_port) {
   const bool implicit = security != "starttls" && security != "none";
   return {host,
           port != 0  ? port
@@ -393,19 +393,19 @@ class Builder {
   }
 
   void providers() {
-    using Protocol = tls::ProviderOptions::Protocol;
     std::set<std::string> names;
     std::map<std::string, std::string> owners;
     for (const SectionValues& values : document_.all("provider")) {
-      tls::ProviderOptions provider;
+      provider::ProviderOptions provider;
       unique_name(values, names);
       provider.name = values.text("name");
       provider.domains = values.list("domains");
       unique_domains(values, provider.name, provider.domains, owners);
-      provider.protocol = values.text("protocol") == "submission" ? Protocol::submission : Protocol::imap;
+      provider.protocol =
+          values.text("protocol") == "submission" ? provider::Service::submission : provider::Service::imap;
       provider.host = values.text("host");
       provider.starttls = values.text("tls") == "starttls";
-      const bool imap = provider.protocol == Protocol::imap;
+      const bool imap = provider.protocol == provider::Service::imap;
       const auto own =
           endpoint_of(provider.host, port_of(values), values.text("tls"), imap ? 993 : 465, imap ? 143 : 587);
       provider.port = own.port;
@@ -417,8 +417,8 @@ class Builder {
   }
 
   /// Where the proxy finds the mailboxes.
-  void services(const SectionValues& values, tls::ProviderOptions& provider) {
-    const bool imap = provider.protocol == tls::Service::imap;
+  void services(const SectionValues& values, provider::ProviderOptions& provider) {
+    const bool imap = provider.protocol == provider::Service::imap;
     const std::string& imap_host = values.text("imap_host");
     const std::uint16_t imap_port = port_of(values, "imap_port");
     if (!imap_host.empty()) {
@@ -438,7 +438,8 @@ class Builder {
   }
 
   /// Passwords and mail without TLS stay on this machine, whatever a name would be resolved to.
-  void plain_only_here(const SectionValues& values, std::string_view key, const tls::Endpoint& endpoint) {
+  void plain_only_here(const SectionValues& values, std::string_view key,
+                       const provider::ServiceEndpoint& endpoint) {
     if (!endpoint.plain || (net::parse_ip(endpoint.host) && is_loopback(endpoint.host))) return;
     wrong(values, key, "\"none\" for another machine", "\"none\" with a loopback address as host");
   }

@@ -22,7 +22,7 @@ void Pop3Session::lose_upstream() {
 /// Nothing: answered already.
 net::Task<std::optional<Pop3Status>> Pop3Session::ask(std::string command) {
   upstream_->stream().set_timeout(services_.options.upstream_timeout);
-  auto status = co_await upstream_->ask(std::move(command));
+  auto status = co_await upstream_->ask(command);
   if (!status || status->kind == Pop3Status::Kind::challenge) {
     lose_upstream();
     co_return std::nullopt;
