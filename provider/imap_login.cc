@@ -15,7 +15,7 @@
 namespace kage::provider {
 namespace {
 
-constexpr std::size_t kMaxLine = 64 * 1024;
+constexpr std::size_t kMaxLine = std::size_t{64} * 1024;
 constexpr int kMaxResponses = 200;  // of one command
 
 /// RFC 9051 §7.1, RFC 5530: a NO that is about the server, not about the login.
