@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxLine = 2048;
 constexpr int kMaxLines = 100;
 
-using tls::Service;
+using provider::Service;
 
 /// Reads lines up to the last of a reply or response; `tag` is what it begins with: IMAP's, nothing for
 /// others. True: a positive one.
@@ -76,11 +76,10 @@ net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions o
   co_return Result<>();
 }
 
-net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options, tls::Service service,
-                                   tls::Endpoint endpoint) {
+net::Task<Result<>> check_provider(net::Loop& loop, provider::ProviderOptions options,
+                                   provider::Service service, provider::ServiceEndpoint endpoint) {
   const net::TimePoint deadline = loop.now() + options.timeout;
-  auto context = tls::ClientContext::create(
-      {.ca_file = options.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  auto context = tls::ClientContext::verified(options.ca_file);
   if (!context) co_return std::unexpected(context.error());
   auto plain = co_await net::connect_tcp(loop, endpoint.host, endpoint.port, deadline);
   if (!plain) co_return std::unexpected(plain.error());

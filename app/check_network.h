@@ -6,8 +6,8 @@
 
 #include "net/loop.h"
 #include "net/task.h"
+#include "provider/options.h"
 #include "submission/next_hop.h"
-#include "tls/provider.h"
 
 namespace kage::app {
 
@@ -16,7 +16,7 @@ net::Task<Result<>> check_next_hop(net::Loop& loop, submission::NextHopOptions o
                                    std::string ehlo_name);
 
 /// Connects, does TLS unless the endpoint is plain, and reads the greeting; logs in as nobody.
-net::Task<Result<>> check_provider(net::Loop& loop, tls::ProviderOptions options, tls::Service service,
-                                   tls::Endpoint endpoint);
+net::Task<Result<>> check_provider(net::Loop& loop, provider::ProviderOptions options,
+                                   provider::Service service, provider::ServiceEndpoint endpoint);
 
 }  // namespace kage::app

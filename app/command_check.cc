@@ -102,7 +102,7 @@ void check_addresses(const mapping::RouteTable& routes, Report& report) {
 
 net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& report) {
   const bool there = ::access(config.master_key.c_str(), F_OK) == 0 || errno != ENOENT;
-  const auto key = there ? mapping::read_master_key(config.master_key) : Result<std::string>();
+  const auto key = there ? mapping::read_master_key(config.master_key) : Result<Secret>();
   report.line("key file " + config.master_key, key ? Result<>() : std::unexpected(key.error()),
               there ? "" : "not there yet; the first serve or apply makes it");
   if (config.redis.embedded && ::access(config.redis.folder.c_str(), F_OK) != 0) {
@@ -138,22 +138,22 @@ bool has_face(const Config& config, ListenConfig::Face a, ListenConfig::Face b) 
 }
 
 /// The server that is asked about logins, and those that the faces of the proxy need.
-net::Task<void> check_services(net::Loop& loop, const Config& config, tls::ProviderOptions provider,
+net::Task<void> check_services(net::Loop& loop, const Config& config, provider::ProviderOptions provider,
                                Report& report) {
   using Face = ListenConfig::Face;
-  const tls::Endpoint asked{provider.host, provider.port, provider.starttls};
+  const provider::ServiceEndpoint asked = provider.login_endpoint();
   const std::string name = "provider " + provider.name;
   report.line(fmt::format("{} at {}", name, net::format_endpoint(asked.host, asked.port)),
               co_await check_provider(loop, provider, provider.protocol, asked));
-  const auto imap = provider.endpoint(tls::Service::imap);
+  const auto imap = provider.endpoint(provider::Service::imap);
   if (has_face(config, Face::imap, Face::imaps) && !imap.host.empty() && imap != asked) {
     report.line(fmt::format("{} (imap) at {}", name, net::format_endpoint(imap.host, imap.port)),
-                co_await check_provider(loop, provider, tls::Service::imap, imap));
+                co_await check_provider(loop, provider, provider::Service::imap, imap));
   }
-  const auto pop3 = provider.endpoint(tls::Service::pop3);
+  const auto pop3 = provider.endpoint(provider::Service::pop3);
   if (has_face(config, Face::pop3, Face::pop3s) && !pop3.host.empty()) {
     report.line(fmt::format("{} (pop3) at {}", name, net::format_endpoint(pop3.host, pop3.port)),
-                co_await check_provider(loop, provider, tls::Service::pop3, pop3));
+                co_await check_provider(loop, provider, provider::Service::pop3, pop3));
   }
 }
 

@@ -1,6 +1,5 @@
 // `kagemusha hash-password`: needs no configuration and talks to nobody.
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include "app/commands.h"
 #include "app/process.h"
@@ -12,13 +11,12 @@ namespace kage::app {
 int hash_password() {
   protect_memory();
   std::string problem;
-  auto password = read_password(problem);
+  const auto password = read_password(problem);
   if (!password) {
     print_error(fmt::format("kagemusha: {}\n", problem));
     return 2;
   }
   const std::string hash = submission::hash_password(*password);
-  OPENSSL_cleanse(password->data(), password->size());
   if (hash.empty()) {
     print_error("kagemusha: no memory for scrypt\n");
     return 1;

@@ -68,7 +68,7 @@ struct Config {
   submission::SessionOptions session;  ///< hostname included
   proxy::ProxyOptions proxy;           ///< hostname included
   FormOptions form;
-  std::vector<tls::ProviderOptions> providers;
+  std::vector<provider::ProviderOptions> providers;
   std::vector<submission::NextHopOptions> next_hops;
 };
 

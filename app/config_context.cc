@@ -45,8 +45,7 @@ void ConfigContext::only_with(const SectionValues& values, std::string_view key,
 std::string ConfigContext::authorities(const SectionValues& values, bool used) {
   const std::string& path = values.text("ca_file");
   if (path.empty() || !used) return path;
-  const auto context =
-      tls::ClientContext::create({.ca_file = path, .verify = true, .certificate_file = {}, .key_file = {}});
+  const auto context = tls::ClientContext::verified(path);
   if (!context) wrong(values, "ca_file", context.error().detail, "a PEM file of certificates");
   return path;
 }

@@ -23,8 +23,8 @@ bool is_loopback(const std::string& host) {
 }
 
 /// The endpoint from a service's own keys; port 0 means the default for its kind of TLS.
-tls::Endpoint endpoint_of(const std::string& host, std::uint16_t port, std::string_view security,
-                          std::uint16_t implicit_port, std::uint16_t other_port) {
+provider::ServiceEndpoint endpoint_of(const std::string& host, std::uint16_t port, std::string_view security,
+                                      std::uint16_t implicit_port, std::uint16_t other_port) {
   const bool implicit = security != "starttls" && security != "none";
   return {host,
           port != 0  ? port
@@ -46,14 +46,14 @@ void unique_domains(ConfigContext& context, const SectionValues& values, const s
 
 /// Passwords and mail without TLS stay on this machine, whatever a name would be resolved to.
 void plain_only_here(ConfigContext& context, const SectionValues& values, std::string_view key,
-                     const tls::Endpoint& endpoint) {
+                     const provider::ServiceEndpoint& endpoint) {
   if (!endpoint.plain || (net::parse_ip(endpoint.host) && is_loopback(endpoint.host))) return;
   context.wrong(values, key, "\"none\" for another machine", "\"none\" with a loopback address as host");
 }
 
 /// Where the proxy finds the mailboxes.
-void services(ConfigContext& context, const SectionValues& values, tls::ProviderOptions& provider) {
-  const bool imap = provider.protocol == tls::Service::imap;
+void services(ConfigContext& context, const SectionValues& values, provider::ProviderOptions& provider) {
+  const bool imap = provider.protocol == provider::Service::imap;
   const std::string& imap_host = values.text("imap_host");
   const std::uint16_t imap_port = port_of(values, "imap_port");
   if (!imap_host.empty()) {
@@ -120,13 +120,13 @@ submission::NextHopOptions next_hop(ConfigContext& context, const SectionValues&
 
 }  // namespace
 
-std::vector<tls::ProviderOptions> read_providers(ConfigContext& context) {
-  using Protocol = tls::ProviderOptions::Protocol;
+std::vector<provider::ProviderOptions> read_providers(ConfigContext& context) {
+  using Protocol = provider::Service;
   std::set<std::string> names;
   Owners owners;
-  std::vector<tls::ProviderOptions> providers;
+  std::vector<provider::ProviderOptions> providers;
   for (const SectionValues& values : context.document.all("provider")) {
-    tls::ProviderOptions provider;
+    provider::ProviderOptions provider;
     context.unique_name(values, names);
     provider.name = values.text("name");
     provider.domains = values.list("domains");

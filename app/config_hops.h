@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "app/config_context.h"
+#include "provider/options.h"
 #include "submission/next_hop.h"
-#include "tls/provider.h"
 
 namespace kage::app {
 
-std::vector<tls::ProviderOptions> read_providers(ConfigContext& context);
+std::vector<provider::ProviderOptions> read_providers(ConfigContext& context);
 
 /// `needs_default`: mail has to have somewhere to go.
 std::vector<submission::NextHopOptions> read_next_hops(ConfigContext& context, bool needs_default);

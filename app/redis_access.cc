@@ -1,7 +1,6 @@
 // Reaching Redis and opening the master key, for `serve` and for commands alike.
 #include "app/redis_access.h"
 
-#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,12 +17,6 @@ namespace {
 
 constexpr net::Millis kStartTimeout{60'000};  // a large append-only file takes its time to load
 constexpr net::Millis kStopTimeout{10'000};
-
-std::shared_ptr<const mapping::MasterKeys> take_keys(std::string& bytes) {
-  auto keys = std::make_shared<const mapping::MasterKeys>(bytes);
-  OPENSSL_cleanse(bytes.data(), bytes.size());
-  return keys;
-}
 
 /// Where the configuration says that Redis is.
 std::string place_of(const RedisConfig& config) {
@@ -53,8 +46,7 @@ std::unexpected<Error> explain(Error error, const RedisConfig& config) {
 Result<net::RedisOptions> redis_options(const RedisConfig& config) {
   net::RedisOptions options = config.options;
   if (!config.tls) return options;
-  auto context = tls::ClientContext::create(
-      {.ca_file = config.ca_file, .verify = true, .certificate_file = {}, .key_file = {}});
+  auto context = tls::ClientContext::verified(config.ca_file);
   if (!context) return std::unexpected(context.error());
   options.secure = [context = *context](net::StreamPtr stream, std::string host, net::TimePoint deadline) {
     return tls::connect_tls(std::move(stream), context, std::move(host), deadline);
@@ -116,16 +108,16 @@ net::Task<void> CommandRedis::close() {
 net::Task<Result<MasterKeyAccess>> open_master_key(net::Redis& redis, std::string path, bool may_create) {
   MasterKeyAccess access;
   const bool there = ::access(path.c_str(), F_OK) == 0 || errno != ENOENT;
-  std::string bytes;
+  Secret key;
   if (there) {
     auto read = mapping::read_master_key(path);
     if (!read) co_return std::unexpected(read.error());
-    bytes = std::move(*read);
+    key = std::move(*read);
   } else {
     // Only to ask whether anything is there.
-    bytes = random_bytes(32);
+    key = Secret(random_bytes(32));
   }
-  access.keys = take_keys(bytes);
+  access.keys = std::make_shared<const mapping::MasterKeys>(key);
   const auto state = co_await mapping::inspect_store(redis, access.keys);
   if (!state) co_return std::unexpected(state.error());
   access.store_empty = *state == mapping::StoreState::empty;
@@ -139,7 +131,7 @@ net::Task<Result<MasterKeyAccess>> open_master_key(net::Redis& redis, std::strin
   // Another of us was a moment faster.
   if (!made && made.error().code == Errc::conflict) made = mapping::read_master_key(path);
   if (!made) co_return std::unexpected(made.error());
-  access.keys = take_keys(*made);
+  access.keys = std::make_shared<const mapping::MasterKeys>(*made);
   access.created = true;
   co_return access;
 }

@@ -100,7 +100,7 @@ constexpr auto kKeys = std::to_array<RouteKey>({
      "a password of its own for sending: what `kagemusha hash-password` prints. Reading always asks the "
      "provider. "
      "One for each login"},
-    {kMember, "provider", "by the login's domain", true,
+    {kMember, "provider", "by the domain of the login, else of the mailbox", true,
      "the name of the `[[provider]]` of the configuration that knows the login"},
     {kDomain, "name", "*required*", false, "a domain that public addresses are in"},
     {kDomain, "phantom_domain", "`p.` and the domain", true,

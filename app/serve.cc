@@ -56,7 +56,7 @@ class Process {
                 .redis = std::move(redis),
                 .tls = std::move(tls),
                 .routes = mapping::SharedRoutes(config.master_key),
-                .upstreams = proxy::Upstreams(config.providers),
+                .providers = provider::Providers(config.providers),
                 .throttle = net::LoginThrottle(),
                 .form_session = form_session(config),
                 .form_rates = FormRates(config.form)} {}

@@ -13,8 +13,8 @@
 #include "mapping/visible/header.h"
 #include "net/listener.h"
 #include "net/login_throttle.h"
+#include "provider/providers.h"
 #include "proxy/sessions.h"
-#include "proxy/upstream.h"
 #include "submission/local_mail.h"
 #include "submission/sessions.h"
 #include "tls/server_context.h"
@@ -27,7 +27,7 @@ struct Shared {
   net::RedisOptions redis;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no certificate is configured
   mapping::SharedRoutes routes;
-  proxy::Upstreams upstreams;
+  provider::Providers providers;
   net::LoginThrottle throttle;
   submission::SessionOptions form_session;  ///< as config.session, with a web form's time for delivery
   FormRates form_rates;

@@ -2,7 +2,6 @@
 #include "app/terminal.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -96,8 +95,8 @@ bool confirm(std::string_view question) {
   return answer == "y" || answer == "yes";
 }
 
-std::optional<std::string> read_password(std::string& problem) {
-  std::string password = input_is_terminal() ? ask_hidden("Password: ") : read_line(kMaxPassword);
+std::optional<Secret> read_password(std::string& problem) {
+  Secret password(input_is_terminal() ? ask_hidden("Password: ") : read_line(kMaxPassword));
   if (password.empty()) {
     problem = "no password was given";
     return std::nullopt;
@@ -107,10 +106,8 @@ std::optional<std::string> read_password(std::string& problem) {
     return std::nullopt;
   }
   if (input_is_terminal()) {
-    std::string again = ask_hidden("The same again: ");
-    const bool same = equals_secret(password, again);
-    OPENSSL_cleanse(again.data(), again.size());
-    if (!same) {
+    const Secret again(ask_hidden("The same again: "));
+    if (!equals_secret(password, again)) {
       problem = "the two passwords differ";
       return std::nullopt;
     }

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
+
 namespace kage::app {
 
 /// Whether standard output / standard input / standard error is a terminal.
@@ -25,7 +27,7 @@ bool confirm(std::string_view question);
 
 /// A password: from the terminal without echo, asked twice, or one line of standard input. Nothing: empty,
 /// too long, or the two differ; `problem` says which.
-std::optional<std::string> read_password(std::string& problem);
+std::optional<Secret> read_password(std::string& problem);
 
 /// Counts on standard error while something long goes on: one changing line on a terminal, else a line each
 /// tenth.

@@ -1,8 +1,7 @@
 // Readers of client responses. Lengths are bounded by the AUTH line's own bound.
 #include "base/sasl.h"
 
-#include <openssl/crypto.h>
-
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -19,12 +18,17 @@ struct MechanismName {
   SaslMechanism mechanism;
 };
 
-constexpr std::array<MechanismName, 4> kMechanisms = {{
+/// In the order of preference.
+constexpr auto kMechanisms = std::to_array<MechanismName>({
     {"PLAIN", SaslMechanism::plain},
     {"LOGIN", SaslMechanism::login},
     {"XOAUTH2", SaslMechanism::xoauth2},
     {"OAUTHBEARER", SaslMechanism::oauthbearer},
-}};
+});
+
+constexpr std::string_view name_of(SaslMechanism mechanism) {
+  return std::ranges::find(kMechanisms, mechanism, &MechanismName::mechanism)->name;
+}
 
 /// RFC 6750 §2.1 b64token, as wide as providers use it: printable, no space.
 bool is_token(std::string_view text) {
@@ -57,13 +61,13 @@ std::optional<std::string_view> bearer_token(std::string_view pairs) {
   return token;
 }
 
-Credentials bearer(Credentials::Mechanism mechanism, std::string login, std::string_view token,
+Credentials bearer(Credentials::Kind kind, std::string login, std::string_view token,
                    std::string_view message) {
   Credentials out;
-  out.mechanism = mechanism;
+  out.kind = kind;
   out.login = std::move(login);
-  out.secret = std::string(token);
-  out.response = std::string(message);
+  out.secret = Secret(std::string(token));
+  out.response = Secret(std::string(message));
   return out;
 }
 
@@ -93,7 +97,12 @@ std::optional<SaslMechanism> find_mechanism(std::string_view name) {
 }
 
 std::string_view mechanism_list() {
-  return "PLAIN LOGIN XOAUTH2 OAUTHBEARER";
+  static const std::string list = [] {
+    std::string out;
+    for (const MechanismName& row : kMechanisms) out.append(out.empty() ? "" : " ").append(row.name);
+    return out;
+  }();
+  return list;
 }
 
 std::optional<std::string> decode_response(std::string_view text) {
@@ -115,7 +124,7 @@ std::optional<Credentials> read_plain(std::string_view message) {
   if (!authorization.empty() && !equals_nocase(authorization, login)) return std::nullopt;
   Credentials out;
   out.login = std::string(login);
-  out.secret = std::string(password);
+  out.secret = Secret(std::string(password));
   return out;
 }
 
@@ -124,7 +133,7 @@ std::optional<Credentials> read_xoauth2(std::string_view message) {
   const auto user = find_pair(message, "user");
   const auto token = bearer_token(message);
   if (!user || !token || !is_login(*user)) return std::nullopt;
-  return bearer(Credentials::Mechanism::xoauth2, std::string(*user), *token, message);
+  return bearer(Credentials::Kind::xoauth2, std::string(*user), *token, message);
 }
 
 std::optional<Credentials> read_oauthbearer(std::string_view message) {
@@ -138,7 +147,7 @@ std::optional<Credentials> read_oauthbearer(std::string_view message) {
   auto login = read_saslname(name);
   const auto token = bearer_token(message.substr(end + 1));
   if (!login || !token || !is_login(*login)) return std::nullopt;
-  return bearer(Credentials::Mechanism::oauthbearer, std::move(*login), *token, message);
+  return bearer(Credentials::Kind::oauthbearer, std::move(*login), *token, message);
 }
 
 std::optional<Credentials> read_response(SaslMechanism mechanism, std::string_view message) {
@@ -168,33 +177,27 @@ bool is_password(std::string_view password) {
          password.find('\0') == std::string_view::npos;
 }
 
-std::string_view mechanism_name(Credentials::Mechanism mechanism) {
-  switch (mechanism) {
-    case Credentials::Mechanism::xoauth2:
-      return "XOAUTH2";
-    case Credentials::Mechanism::oauthbearer:
-      return "OAUTHBEARER";
-    default:
-      return "PLAIN";
+std::string_view mechanism_name(Credentials::Kind kind) {
+  switch (kind) {
+    case Credentials::Kind::xoauth2:
+      return name_of(SaslMechanism::xoauth2);
+    case Credentials::Kind::oauthbearer:
+      return name_of(SaslMechanism::oauthbearer);
+    case Credentials::Kind::password:
+      break;
   }
+  return name_of(SaslMechanism::plain);
 }
 
-std::string initial_response(const Credentials& credentials) {
-  if (credentials.mechanism != Credentials::Mechanism::password) return base64(credentials.response);
-  std::string plain = make_plain(credentials.login, credentials.secret);
-  std::string out = base64(plain);
-  wipe(plain);
-  return out;
+Secret initial_response(const Credentials& credentials) {
+  if (credentials.kind != Credentials::Kind::password) return Secret(base64(credentials.response));
+  const Secret plain(make_plain(credentials.login, credentials.secret));
+  return Secret(base64(plain));
 }
 
 std::string make_plain(std::string_view login, std::string_view password) {
-  std::string out;
-  out.reserve(login.size() + password.size() + 2);
-  out.push_back('\0');
-  out.append(login);
-  out.push_back('\0');
-  out.append(password);
-  return out;
+  constexpr std::string_view kNul("\0", 1);
+  return join_secret({kNul, login, kNul, password});
 }
 
 std::string_view oauth_refusal() {
@@ -202,16 +205,8 @@ std::string_view oauth_refusal() {
   return challenge;
 }
 
-void wipe(std::string& secret) {
-  // What was longer once may still stand behind the end.
-  secret.resize(secret.capacity());
-  OPENSSL_cleanse(secret.data(), secret.size());
-  secret.clear();
-}
-
-void wipe(Credentials& credentials) {
-  wipe(credentials.secret);
-  wipe(credentials.response);
+std::string_view oauth_acknowledgement(Credentials::Kind kind) {
+  return kind == Credentials::Kind::oauthbearer ? "AQ==" : "";
 }
 
 }  // namespace kage

@@ -2,19 +2,26 @@
 // Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
+
 namespace kage {
+
+/// A line of AUTH or AUTHENTICATE with base64 (RFC 4954 §4.5), in octets.
+inline constexpr std::size_t kMaxSaslLine = 12'288;
 
 /// What SASL gave us.
 struct Credentials {
-  enum class Mechanism : std::uint8_t { password, xoauth2, oauthbearer } mechanism = Mechanism::password;
+  /// How they can be shown to another server: a password in more than one way.
+  enum class Kind : std::uint8_t { password, xoauth2, oauthbearer } kind = Kind::password;
   std::string login;
-  std::string secret;    ///< password or bearer token; wiped after use
-  std::string response;  ///< for the OAuth mechanisms: the client's initial response as it was
+  Secret secret;    ///< password or bearer token
+  Secret response;  ///< for the OAuth mechanisms: the client's initial response as it was
 };
 
 enum class SaslMechanism : std::uint8_t { plain, login, xoauth2, oauthbearer };
@@ -45,16 +52,14 @@ bool is_password(std::string_view password);
 std::string make_plain(std::string_view login, std::string_view password);
 
 /// What a client says to a server for these credentials: the mechanism's name (PLAIN for passwords) and its
-/// initial response in base64, which is to be wiped.
-std::string_view mechanism_name(Credentials::Mechanism mechanism);
-std::string initial_response(const Credentials& credentials);
+/// initial response in base64.
+std::string_view mechanism_name(Credentials::Kind kind);
+Secret initial_response(const Credentials& credentials);
 
-/// The challenge (base64) that tells an OAuth client that its token was refused; the client answers it with
-/// an empty response or "AQ==" and then gets the 535 (RFC 7628 §3.2.3).
+/// The challenge (base64) that tells an OAuth client that its token was refused.
 std::string_view oauth_refusal();
-
-/// Overwrites the text so that it does not stay in freed memory.
-void wipe(std::string& secret);
-void wipe(Credentials& credentials);
+/// What a client answers to that challenge, in base64, before it gets the refusal itself: one %x01 for
+/// OAUTHBEARER (RFC 7628 §3.2.3), nothing for XOAUTH2.
+std::string_view oauth_acknowledgement(Credentials::Kind kind);
 
 }  // namespace kage

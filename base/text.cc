@@ -148,6 +148,7 @@ std::optional<std::string> base32_decode(std::string_view text) {
 
 std::string base64(std::string_view bytes) {
   std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);  // growing would leave a copy behind, and it may be a secret
   append_64(out, bytes, kBase64);
   out.append((4 - out.size() % 4) % 4, '=');
   return out;

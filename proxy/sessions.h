@@ -15,7 +15,7 @@
 #include "net/cidr.h"
 #include "net/login_throttle.h"
 #include "net/stream.h"
-#include "proxy/upstream.h"
+#include "provider/providers.h"
 #include "tls/server_context.h"
 
 namespace kage::proxy {
@@ -42,7 +42,7 @@ struct Services {
   net::Loop& loop;
   mapping::Directory& directory;
   mapping::HeaderView& view;
-  const Upstreams& upstreams;
+  const provider::Providers& providers;
   net::LoginThrottle& throttle;
   std::shared_ptr<tls::ServerContext> tls;  ///< null: no STARTTLS offered
   const ProxyOptions& options;

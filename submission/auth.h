@@ -7,27 +7,24 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "base/sasl.h"
 #include "mapping/routes/table.h"
 #include "net/loop.h"
 #include "net/task.h"
-#include "tls/provider.h"
+#include "provider/providers.h"
 
 namespace kage::submission {
 
-using kage::Credentials;
-using tls::ProviderOptions;
-
 class Authenticator {
  public:
-  Authenticator(net::Loop& loop, std::vector<ProviderOptions> providers);
+  /// `providers` outlives it.
+  Authenticator(net::Loop& loop, const provider::Providers& providers);
   ~Authenticator();
 
-  /// Errc::denied: wrong or not registered, told apart to nobody and not by time. Errc::unavailable: try
-  /// later (454 4.7.0).
+  /// Errc::denied: wrong, not registered or without a provider, told apart to nobody and not by time.
+  /// Errc::unavailable: try later (454 4.7.0).
   net::Task<Result<>> check(mapping::Routes routes, Credentials credentials);
 
  private:

@@ -2,7 +2,6 @@
 #include "submission/body_store.h"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "base/secret.h"
 
 namespace kage::submission {
 namespace {
@@ -38,7 +38,6 @@ class BodyStore::File {
  public:
   explicit File(std::string folder) : folder_(std::move(folder)), key_(random_bytes(kKeySize)) {}
   ~File() {
-    OPENSSL_cleanse(key_.data(), key_.size());
     if (fd_ >= 0) ::close(fd_);
   }
   File(const File&) = delete;
@@ -93,7 +92,7 @@ class BodyStore::File {
   }
 
   std::string folder_;
-  std::string key_;
+  Secret key_;
   int fd_ = -1;
 };
 

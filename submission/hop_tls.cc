@@ -15,10 +15,11 @@ net::Task<Result<net::StreamPtr>> refuse(net::StreamPtr /*plain*/, net::TimePoin
 
 Secure make_secure(const NextHopOptions& options) {
   if (options.tls == HopTls::none) return {};
-  auto context = tls::ClientContext::create({.ca_file = options.ca_file,
-                                             .verify = options.tls != HopTls::opportunistic,
-                                             .certificate_file = {},
-                                             .key_file = {}});
+  auto context =
+      options.tls == HopTls::opportunistic
+          ? tls::ClientContext::create(
+                {.ca_file = options.ca_file, .verify = false, .certificate_file = {}, .key_file = {}})
+          : tls::ClientContext::verified(options.ca_file);
   if (!context) {
     log::error("hop.tls", {{"hop", std::string_view(options.name)},
                            {"reason", std::string_view(context.error().detail)}});

@@ -3,6 +3,7 @@
 // Whatever goes wrong here is trouble between the next hop and us, so no message is refused for it.
 #include <utility>
 
+#include "base/sasl.h"
 #include "base/text.h"
 #include "net/connect.h"
 #include "submission/smtp_client.h"
@@ -24,13 +25,6 @@ void add_mechanisms(std::string_view list, SmtpCapabilities& offers) {
     offers.auth_login |= equals_nocase(word, "LOGIN");
     list.remove_prefix(std::min(end + 1, list.size()));
   }
-}
-
-/// Overwrites a secret that was written out.
-void wipe(std::string& secret) {
-  volatile char* at = secret.data();
-  for (std::size_t i = 0; i < secret.size(); ++i) at[i] = 0;
-  secret.clear();
 }
 
 }  // namespace
@@ -157,12 +151,10 @@ net::Task<std::optional<ConnectFailure>> SmtpConnection::authenticate() {
   if (!secured_ && options.tls != HopTls::none) co_return failed(std::string(kTls), "auth_without_tls");
   Result<SmtpReply> reply;
   if (offers_.auth_plain) {
-    std::string secret;  // RFC 4616: authzid NUL authcid NUL passwd
-    secret.append(1, '\0').append(options.username).append(1, '\0').append(options.password);
-    std::string command = "AUTH PLAIN " + base64(secret) + "\r\n";
-    wipe(secret);
+    const Secret plain(make_plain(options.username, options.password));
+    const Secret encoded(base64(plain));
+    const Secret command(join_secret({"AUTH PLAIN ", encoded, "\r\n"}));
     const auto sent = co_await send(command);
-    wipe(command);
     if (!sent) co_return failed_by(std::unexpected(sent.error()), "auth");
     reply = co_await read_reply(options.command_timeout);
   } else if (offers_.auth_login) {
@@ -175,11 +167,16 @@ net::Task<std::optional<ConnectFailure>> SmtpConnection::authenticate() {
 }
 
 net::Task<Result<SmtpReply>> SmtpConnection::auth_login() {
+  const auto& options = settings_->options;
   auto reply = co_await step(false, "AUTH LOGIN\r\n");
-  if (!reply || reply->code != 334) co_return reply;
-  reply = co_await step(false, base64(settings_->options.username) + "\r\n");
-  if (!reply || reply->code != 334) co_return reply;
-  co_return co_await step(false, base64(settings_->options.password) + "\r\n");
+  for (const std::string* text : {&options.username, &options.password}) {
+    if (!reply || reply->code != 334) co_return reply;
+    const Secret encoded(base64(*text));
+    const Secret line(join_secret({encoded, "\r\n"}));
+    if (auto sent = co_await send(line); !sent) co_return std::unexpected(sent.error());
+    reply = co_await read_reply(options.command_timeout);
+  }
+  co_return reply;
 }
 
 }  // namespace kage::submission

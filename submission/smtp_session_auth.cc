@@ -7,7 +7,6 @@
 namespace kage::submission {
 namespace {
 
-constexpr std::size_t kMaxAuthLine = 12288;  // RFC 4954 §4.5
 constexpr std::size_t kMaxFailedLogins = 3;
 
 }  // namespace
@@ -75,10 +74,9 @@ net::Task<std::optional<Credentials>> SmtpSession::read_login(std::optional<std:
   }
   auto password = co_await challenge("334 UGFzc3dvcmQ6\r\n");
   if (!password) co_return std::nullopt;
-  std::string plain = make_plain(*login, *password);
+  const Secret plain(make_plain(*login, *password));
   wipe(*password);
   auto credentials = read_plain(plain);
-  wipe(plain);
   if (!credentials) reply(Answer::bad_response);
   co_return credentials;
 }
@@ -86,7 +84,7 @@ net::Task<std::optional<Credentials>> SmtpSession::read_login(std::optional<std:
 /// Sends a challenge and reads the client's response, decoded. Nothing: answered already, or ended.
 net::Task<std::optional<std::string>> SmtpSession::challenge(std::string_view text) {
   reply(text);
-  const auto line = co_await read_line(kMaxAuthLine);
+  const auto line = co_await read_line(kMaxSaslLine);
   if (!line) {
     if (!ended_) co_await on_bad_line(line.error());
     co_return std::nullopt;
@@ -104,16 +102,12 @@ net::Task<void> SmtpSession::check(Credentials credentials) {
   const std::string name = mapping::login_name(credentials.login);
   net::LoginThrottle& throttle = services_.throttle;
   if (throttle.wait(name, peer_.ip, services_.loop.now()) > net::Millis(0)) {
-    wipe(credentials);
     metrics::add(metrics::Counter::logins_throttled);
     co_return reply(Answer::auth_throttled);
   }
   auto routes = services_.directory.known_routes();
-  if (!routes) {
-    wipe(credentials);
-    co_return reply(Answer::auth_no_mapping);
-  }
-  const bool bearer = credentials.mechanism != Credentials::Mechanism::password;
+  if (!routes) co_return reply(Answer::auth_no_mapping);
+  const bool bearer = credentials.kind != Credentials::Kind::password;
   std::string login = credentials.login;
   const mapping::Routes snapshot = *routes;
   const auto checked = co_await services_.authenticator.check(snapshot, std::move(credentials));
@@ -142,7 +136,7 @@ net::Task<void> SmtpSession::refuse_login(bool bearer) {
   if (bearer) {
     // RFC 7628 §3.2.3: the refusal is a challenge first, which the client answers with nothing of meaning.
     out_.append("334 ").append(oauth_refusal()).append("\r\n");
-    const auto line = co_await read_line(kMaxAuthLine);
+    const auto line = co_await read_line(kMaxSaslLine);
     if (!line) {
       if (!ended_) co_await on_bad_line(line.error());
       co_return;

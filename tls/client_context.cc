@@ -8,6 +8,7 @@
 
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "base/text.h"
 #include "net/ip.h"
@@ -98,6 +99,10 @@ Result<std::shared_ptr<ClientContext>> ClientContext::create(ClientOptions optio
     return 1;  // the reference is ours now
   });
   return std::shared_ptr<ClientContext>(new ClientContext(std::move(state)));
+}
+
+Result<std::shared_ptr<ClientContext>> ClientContext::verified(std::string ca_file) {
+  return create({.ca_file = std::move(ca_file), .verify = true, .certificate_file = {}, .key_file = {}});
 }
 
 ClientContext::Connection ClientContext::connection(const std::string& host) const {

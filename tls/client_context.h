@@ -23,6 +23,8 @@ class ClientContext {
  public:
   /// Errc::invalid, naming the file that is wrong.
   static Result<std::shared_ptr<ClientContext>> create(ClientOptions options);
+  /// For servers whose certificate has to be good. `ca_file` as in ClientOptions.
+  static Result<std::shared_ptr<ClientContext>> verified(std::string ca_file);
   ~ClientContext();
 
   /// For tls_stream.cc: a connection to `host` (DNS name or IP address), which the certificate must name.

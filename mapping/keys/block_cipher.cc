@@ -1,6 +1,4 @@
 // AES-256 of one block at a time.
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -13,10 +11,8 @@
 namespace kage::mapping {
 
 struct BlockCipher::State {
-  std::string key;
+  Secret key;
   Spare<KeyedAes> encrypter;
-
-  ~State() { OPENSSL_cleanse(key.data(), key.size()); }
 
   [[nodiscard]] std::unique_ptr<KeyedAes> make(KeyedAes::Way way) const {
     return std::make_unique<KeyedAes>(aes_ecb(), octets(key), way);
@@ -37,7 +33,7 @@ BlockCipher::Block run(KeyedAes& aes, std::string_view block) {
 
 BlockCipher::BlockCipher(std::string_view key) : state_(std::make_unique<State>()) {
   require(key.size() == kKeySize, "AES key size");
-  state_->key = key;
+  state_->key = Secret(std::string(key));
 }
 BlockCipher::~BlockCipher() = default;
 

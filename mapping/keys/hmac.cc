@@ -1,5 +1,4 @@
 // HMAC-SHA-256 (RFC 2104) by OpenSSL.
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -22,11 +21,8 @@ Mac hmac_sha256(std::string_view key, std::string_view data) {
 }
 
 Mac hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts) {
-  std::string data;
-  for (const std::string_view part : parts) data += part;
-  const Mac out = hmac_sha256(key, data);
-  OPENSSL_cleanse(data.data(), data.size());  // HKDF's parts are secret
-  return out;
+  const Secret data(join_secret(parts));  // HKDF's parts are secret
+  return hmac_sha256(key, data);
 }
 
 }  // namespace kage::mapping

@@ -1,6 +1,4 @@
 // What is derived from keys (RFC 5869), and the master key file.
-//
-// Keys are wiped when their owner goes.
 #include "mapping/keys/keys.h"
 
 #include <fcntl.h>
@@ -9,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -26,10 +25,6 @@ namespace {
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kMasterKeySize = 32;
 
-void wipe(std::string& secret) {
-  OPENSSL_cleanse(secret.data(), secret.size());
-}
-
 struct FileDescriptor {
   int fd;
   ~FileDescriptor() {
@@ -41,21 +36,19 @@ Error file_error(Errc code, const std::string& path, std::string_view reason) {
   return Error{code, "master key file " + path + ": " + std::string(reason)};
 }
 
-std::optional<std::string> hex_decode(std::string_view text) {
+/// Nothing when a character is no digit.
+std::optional<Secret> hex_decode(std::string_view text) {
   std::string out;
   out.reserve(text.size() / 2);
-  unsigned held = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = to_lower(text[i]);
-    const bool letter = c >= 'a' && c <= 'f';
-    if (!letter && !is_digit(c)) return std::nullopt;
-    held = (held << 4U) | static_cast<unsigned>(letter ? c - 'a' + 10 : c - '0');
-    if (i % 2 == 1) {
-      out.push_back(static_cast<char>(static_cast<unsigned char>(held)));
-      held = 0;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const auto octet = hex_octet(text.substr(i));
+    if (!octet) {
+      wipe(out);
+      return std::nullopt;
     }
+    out.push_back(static_cast<char>(*octet));
   }
-  return out;
+  return Secret(std::move(out));
 }
 
 bool write_all(int fd, std::string_view text) {
@@ -78,21 +71,20 @@ void sync_folder(const std::string& path) {
 
 }  // namespace
 
-std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length) {
+Secret hkdf_sha256(std::string_view key, std::string_view info, std::size_t length) {
   Mac extracted = hmac_sha256({}, key);  // RFC 5869 §2.2, no salt
   Mac block{};
   std::string out;
+  out.reserve(length);
   for (char counter = 1; out.size() < length; ++counter) {
     require(counter != 0, "HKDF length");
     const std::string_view before = out.empty() ? std::string_view() : std::string_view(block);
     block = hmac_sha256(extracted, {before, info, {&counter, 1}});
-    out.append(block);
+    out.append(block.first(std::min(kMacSize, length - out.size())));
   }
   OPENSSL_cleanse(extracted.octets.data(), kMacSize);
   OPENSSL_cleanse(block.octets.data(), kMacSize);
-  OPENSSL_cleanse(out.data() + length, out.size() - length);
-  out.resize(length);
-  return out;
+  return Secret(std::move(out));
 }
 
 std::string sha256(std::string_view data) {
@@ -102,46 +94,27 @@ std::string sha256(std::string_view data) {
   return out;
 }
 
-namespace {
-/// A derived key that is gone when what needs it is made.
-class Derived {
- public:
-  Derived(std::string_view key, std::string_view info, std::size_t size)
-      : key_(hkdf_sha256(key, info, size)) {}
-  ~Derived() { wipe(key_); }
-  Derived(const Derived&) = delete;
-  Derived& operator=(const Derived&) = delete;
-  operator std::string_view() const { return key_; }
-
- private:
-  std::string key_;
-};
-}  // namespace
-
 MemberKeys::MemberKeys(std::string_view member_key)
     : phantom_key_(hkdf_sha256(member_key, "kagemusha phantom v1", kHashSize)),
-      seal_(Derived(member_key, "kagemusha seal v1", kSivKeySize)) {}
-MemberKeys::~MemberKeys() {
-  wipe(phantom_key_);
-}
-MemberKeys::MemberKeys(MemberKeys&&) noexcept = default;
-MemberKeys& MemberKeys::operator=(MemberKeys&&) noexcept = default;
+      seal_(hkdf_sha256(member_key, "kagemusha seal v1", kSivKeySize)) {}
 
 MasterKeys::MasterKeys(std::string_view master_key)
-    : record_(Derived(master_key, "kagemusha record v1", kSivKeySize)),
-      tag_(Derived(master_key, "kagemusha tag v1", BlockCipher::kKeySize)),
-      bounce_(Derived(master_key, "kagemusha bounce v1", BlockCipher::kKeySize)),
+    : record_(hkdf_sha256(master_key, "kagemusha record v1", kSivKeySize)),
+      tag_(hkdf_sha256(master_key, "kagemusha tag v1", BlockCipher::kKeySize)),
+      bounce_(hkdf_sha256(master_key, "kagemusha bounce v1", BlockCipher::kKeySize)),
       index_key_(hkdf_sha256(master_key, "kagemusha index v1", kHashSize)) {}
-MasterKeys::~MasterKeys() {
-  wipe(index_key_);
-}
 
 std::string MasterKeys::log_tag(std::string_view canonical_address) const {
   constexpr std::string_view kLabel("log\0", 4);
   return base32(hmac_sha256(index_key_, {kLabel, canonical_address}).first(5));
 }
 
-Result<std::string> read_master_key(const std::string& path) {
+std::string MasterKeys::uidl_tag(std::string_view unique_id) const {
+  constexpr std::string_view kLabel("uidl\0", 5);
+  return base32(hmac_sha256(index_key_, {kLabel, unique_id}).first(20));
+}
+
+Result<Secret> read_master_key(const std::string& path) {
   // O_NONBLOCK: a FIFO in the file's place must not stop the caller.
   const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) {
@@ -164,14 +137,14 @@ Result<std::string> read_master_key(const std::string& path) {
   const ssize_t count = ::read(file.fd, text.data(), text.size());
   if (count < 0) return std::unexpected(file_error(Errc::io, path, "cannot be read"));
   const std::string_view digits = trim(std::string_view(text).substr(0, static_cast<std::size_t>(count)));
-  std::optional<std::string> key;
+  std::optional<Secret> key;
   if (digits.size() == 2 * kMasterKeySize) key = hex_decode(digits);
   wipe(text);
   if (!key) return std::unexpected(file_error(Errc::invalid, path, "does not hold 64 hexadecimal digits"));
   return std::move(*key);
 }
 
-Result<std::string> create_master_key(const std::string& path) {
+Result<Secret> create_master_key(const std::string& path) {
   const FileDescriptor file{
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR)};
   if (file.fd < 0) {
@@ -180,10 +153,9 @@ Result<std::string> create_master_key(const std::string& path) {
     return std::unexpected(
         file_error(Errc::io, path, "cannot be created" + (denied ? owner_hint(path) : "")));
   }
-  std::string key = random_bytes(kMasterKeySize);
-  std::string text = hex(key) + "\n";
-  const bool good = write_all(file.fd, text) && ::fsync(file.fd) == 0;
-  wipe(text);
+  Secret key(random_bytes(kMasterKeySize));
+  const Secret digits(hex(key));
+  const bool good = write_all(file.fd, digits) && write_all(file.fd, "\n") && ::fsync(file.fd) == 0;
   if (!good) {
     ::unlink(path.c_str());
     return std::unexpected(file_error(Errc::io, path, "cannot be written"));

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/secret.h"
 
 namespace kage::mapping {
 
@@ -76,21 +77,18 @@ struct Mac {
 Mac hmac_sha256(std::string_view key, std::string_view data);
 /// Of the parts, one behind the other.
 Mac hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts);
-std::string hkdf_sha256(std::string_view key, std::string_view info, std::size_t length);
+Secret hkdf_sha256(std::string_view key, std::string_view info, std::size_t length);
 std::string sha256(std::string_view data);
 
 /// What one member's 256-bit key gives.
 class MemberKeys {
  public:
   explicit MemberKeys(std::string_view member_key);  ///< 32 octets
-  ~MemberKeys();
-  MemberKeys(MemberKeys&&) noexcept;
-  MemberKeys& operator=(MemberKeys&&) noexcept;
-  [[nodiscard]] const std::string& phantom_key() const { return phantom_key_; }
+  [[nodiscard]] std::string_view phantom_key() const { return phantom_key_; }
   [[nodiscard]] const Siv& seal() const { return seal_; }
 
  private:
-  std::string phantom_key_;
+  Secret phantom_key_;
   Siv seal_;
 };
 
@@ -98,27 +96,29 @@ class MemberKeys {
 class MasterKeys {
  public:
   explicit MasterKeys(std::string_view master_key);  ///< 32 octets
-  ~MasterKeys();
   MasterKeys(const MasterKeys&) = delete;
   MasterKeys& operator=(const MasterKeys&) = delete;
   [[nodiscard]] const Siv& record() const { return record_; }
   [[nodiscard]] const BlockCipher& tag() const { return tag_; }
   [[nodiscard]] const BlockCipher& bounce() const { return bounce_; }
-  [[nodiscard]] const std::string& index_key() const { return index_key_; }
+  [[nodiscard]] std::string_view index_key() const { return index_key_; }
 
   /// A short keyed hash by which operators can follow one address through the logs (contract R9.5).
   [[nodiscard]] std::string log_tag(std::string_view canonical_address) const;
+  /// What stands for a POP3 server's unique-id that may name a host: 32 characters (160 bits; RFC 1939 §7
+  /// allows 70), so that no two messages of a mailbox get the same one. Equal on every node.
+  [[nodiscard]] std::string uidl_tag(std::string_view unique_id) const;
 
  private:
   Siv record_;
   BlockCipher tag_, bounce_;
-  std::string index_key_;
+  Secret index_key_;
 };
 
 /// Reads the master key file: 64 hexadecimal digits and a line end, mode 0600 or stricter, owned by us. The
 /// error names the file and the reason: not_found, denied (owner or mode), invalid or io.
-Result<std::string> read_master_key(const std::string& path);
+Result<Secret> read_master_key(const std::string& path);
 /// Makes a new key file with mode 0600; Errc::conflict when there is one already.
-Result<std::string> create_master_key(const std::string& path);
+Result<Secret> create_master_key(const std::string& path);
 
 }  // namespace kage::mapping

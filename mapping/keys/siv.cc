@@ -174,10 +174,8 @@ class Sealer {
 /// The prepared context is made when first needed: of many members few write at a time, and it takes about a
 /// kilobyte.
 struct Siv::State {
-  std::string key;
+  Secret key;
   Spare<Sealer> spare;
-
-  ~State() { OPENSSL_cleanse(key.data(), key.size()); }
 
   std::unique_ptr<Sealer> take() {
     return spare.take([this] { return std::make_unique<Sealer>(key); });
@@ -186,7 +184,7 @@ struct Siv::State {
 
 Siv::Siv(std::string_view key) : state_(std::make_unique<State>()) {
   require(key.size() == kSivKeySize, "SIV key size");
-  state_->key = key;
+  state_->key = Secret(std::string(key));
 }
 Siv::~Siv() = default;
 Siv::Siv(Siv&&) noexcept = default;

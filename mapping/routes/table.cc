@@ -1,8 +1,6 @@
 // Building the routes' snapshot and its indexes. Error texts name no address: they may be logged.
 #include "mapping/routes/table.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -116,11 +114,9 @@ Result<> RouteTable::add_members(std::vector<Row> rows) {
   for (Row& row : rows) {
     const auto owner = owners.find(row.public_address);
     if (owner == owners.end()) return fail(Errc::invalid, "a member's public address is not there");
-    if (row.id == 0 || row.key.size() != 32) return fail(Errc::invalid, "a member has no identity");
-    MemberKeys keys(row.key);
-    OPENSSL_cleanse(row.key.data(), row.key.size());
+    if (row.id == 0) return fail(Errc::invalid, "a member has no identity");
     auto member =
-        std::make_unique<Member>(Member{row.id, std::move(row.spec), std::move(keys), owner->second, {}});
+        std::make_unique<Member>(Member{row.id, std::move(row.spec), std::move(row.keys), owner->second, {}});
     member->mailbox_canonical = member->spec.mailbox.canonical();
     // Such a member would send every message around in a circle.
     if (by_address_.contains(member->mailbox_canonical) ||

@@ -35,7 +35,7 @@ struct MemberSpec {
   std::string name;           ///< display name towards correspondents; empty: the public address's
   std::string login;          ///< for submission; empty: the mailbox
   std::string password_hash;  ///< "$scrypt$…"; empty: the provider is asked
-  std::string provider;       ///< name of a [[provider]] of the configuration; empty: by the login's domain
+  std::string provider;       ///< name of a [[provider]] of the configuration; empty: see Providers::choose()
   bool operator==(const MemberSpec&) const;
 };
 
@@ -97,7 +97,7 @@ class RouteTable {
  public:
   struct Row {  ///< one member as it is stored
     MemberId id;
-    std::string key;             ///< 32 octets
+    MemberKeys keys;
     std::string public_address;  ///< canonical
     MemberSpec spec;
   };

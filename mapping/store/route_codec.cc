@@ -98,7 +98,7 @@ std::optional<MemberId> read_id(std::string_view text) {
 struct Rows {
   std::vector<DomainSpec> domains;
   std::vector<AddressSpec> addresses;
-  std::unordered_map<MemberId, std::string> keys;
+  std::unordered_map<MemberId, Secret> keys;
   std::vector<std::pair<MemberId, std::string_view>> members;  // still sealed
   std::optional<std::size_t> total;
 };
@@ -124,15 +124,15 @@ bool open_address(const Elements& row, Rows& rows) {
   return true;
 }
 
-std::optional<RouteTable::Row> open_member(MemberId id, const std::string& key, std::string_view sealed) {
-  const MemberKeys keys(key);
+std::optional<RouteTable::Row> open_member(MemberId id, std::string_view key, std::string_view sealed) {
+  MemberKeys keys(key);
   const auto opened = keys.seal().open(member_field(id), sealed);
   if (!opened) return std::nullopt;
   const auto row = read_row(*opened);
   if (!row) return std::nullopt;
   auto mailbox = message::parse_address((*row)[tag_mailbox]);
   if (!mailbox) return std::nullopt;
-  RouteTable::Row out{id, key, std::string((*row)[tag_address]), {}};
+  RouteTable::Row out{id, std::move(keys), std::string((*row)[tag_address]), {}};
   out.spec.mailbox = std::move(*mailbox);
   out.spec.name = (*row)[tag_name];
   out.spec.login = (*row)[tag_login];
@@ -151,7 +151,10 @@ bool open_field(const MasterKeys& master, std::string_view field, std::string_vi
   }
   auto opened = master.record().open(field, value);
   if (!opened) return false;
-  if (has_id) return opened->size() == 32 && rows.keys.emplace(*id, std::move(*opened)).second;
+  if (has_id) {
+    Secret key(std::move(*opened));
+    return key.size() == 32 && rows.keys.emplace(*id, std::move(key)).second;
+  }
   const auto row = read_row(*opened);
   if (!row) return false;
   if (field.starts_with("d:")) return open_domain(*row, rows);

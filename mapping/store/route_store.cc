@@ -2,8 +2,6 @@
 // the generation that it was made from.
 #include "mapping/store/route_store.h"
 
-#include <openssl/crypto.h>
-
 #include <unordered_set>
 #include <utility>
 
@@ -85,10 +83,9 @@ void delete_member(Plan& plan, const Member& member) {
 
 void add_member(Plan& plan, const MasterKeys& master, MemberId id, std::string_view address,
                 const MemberSpec& spec) {
-  std::string key = random_bytes(32);
+  const Secret key(random_bytes(32));
   plan.rows.push_back(seal_key(master, id, key));
   plan.rows.push_back(seal_member(MemberKeys(key), id, address, spec));
-  OPENSSL_cleanse(key.data(), key.size());
 }
 
 /// What must be written so that `now` becomes `wanted`. Calls progress for every address and member.
@@ -194,7 +191,7 @@ Result<> check_spec(const RouteSpec& spec) {
       for (const std::string* text : {&member.name, &member.login, &member.password_hash, &member.provider}) {
         if (!good_text(*text)) return fail(Errc::invalid, "a value of a member is not a line of text");
       }
-      rows.push_back({++id, std::string(32, '\0'), canonical, member});
+      rows.push_back({++id, MemberKeys(std::string(32, '\0')), canonical, member});
     }
   }
   const auto table = RouteTable::build(spec.domains, spec.addresses, std::move(rows), nullptr, 0);

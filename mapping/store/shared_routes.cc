@@ -1,8 +1,6 @@
 // The newest routes and why there may be none. Every change between ready and not ready is logged once.
 #include "mapping/store/shared_routes.h"
 
-#include <openssl/crypto.h>
-
 #include <utility>
 
 #include "base/log.h"
@@ -103,7 +101,6 @@ Result<std::shared_ptr<const MasterKeys>> SharedRoutes::State::check_key() {
   std::shared_ptr<const MasterKeys> keys;
   if (bytes) {
     keys = std::make_shared<const MasterKeys>(*bytes);
-    OPENSSL_cleanse(bytes->data(), bytes->size());
     if (there) seen_ = FileState{now.st_dev, now.st_ino, now.st_mtim, now.st_ctim};
   }
   {

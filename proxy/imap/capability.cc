@@ -112,15 +112,4 @@ bool passes(std::string_view capability, std::string_view upstream, bool gmail) 
   return row != kTable.end() && passes_row(*row, upstream, gmail);
 }
 
-std::string normal_capabilities(std::string_view text) {
-  std::string out = " ";
-  for (const char c : text) {
-    const bool space = c == ' ' || c == '\t';
-    if (space && out.back() == ' ') continue;
-    out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : space ? ' ' : c;
-  }
-  if (out.back() != ' ') out += ' ';
-  return out;
-}
-
 }  // namespace kage::proxy

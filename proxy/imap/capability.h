@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "provider/imap_text.h"
+
 namespace kage::proxy {
 
 /// Before login, without the word CAPABILITY. `starttls`: it is offered; `logins`: they are allowed now.
@@ -17,6 +19,6 @@ std::string session_capabilities(std::string_view upstream, bool gmail, bool com
 bool passes(std::string_view capability, std::string_view upstream, bool gmail);
 
 /// The names of a CAPABILITY response in the form that `upstream` has above.
-std::string normal_capabilities(std::string_view text);
+using provider::normal_capabilities;
 
 }  // namespace kage::proxy

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "provider/imap_text.h"
 
 namespace kage::proxy {
 
@@ -156,19 +157,9 @@ std::optional<std::string_view> ImapCursor::value(std::size_t max_depth) {
 }
 
 std::string imap_string(std::string_view text, bool non_sync) {
-  const bool quotable = std::ranges::all_of(text, [](char c) { return is_ascii(c) && !is_forbidden(c); });
-  std::string out;
-  if (!quotable) {
-    out = "{" + std::to_string(text.size()) + (non_sync ? "+}\r\n" : "}\r\n");
-    return out.append(text);
-  }
-  out.reserve(text.size() + 2);
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out += '"';
+  if (provider::is_imap_quotable(text)) return provider::imap_quoted(text);
+  std::string out = "{" + std::to_string(text.size()) + (non_sync ? "+}\r\n" : "}\r\n");
+  return out.append(text);
 }
 
 Result<ImapCommand> parse_command(std::string text) {

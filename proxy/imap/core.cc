@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "proxy/human_text.h"
 #include "proxy/imap/capability.h"
 
 namespace kage::proxy {
@@ -12,7 +13,6 @@ namespace {
 
 /// Stands for human text that might name a person or the upstream's machines.
 constexpr std::string_view kWithheld = "The mail server's words are withheld";
-constexpr std::size_t kMaxHumanText = 400;
 
 /// RFC 9051 §7.1, RFC 5530 and what the passed extensions add. CAPABILITY is the session's to tell; REFERRAL
 /// (RFC 2221) names another server.
@@ -82,35 +82,6 @@ constexpr std::array<std::string_view, 3> kGmailItems = {"X-GM-MSGID", "X-GM-THR
 
 bool any_equals(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::any_of(names, [&](std::string_view known) { return equals_nocase(known, name); });
-}
-
-/// "imap.provider.example", "10.0.0.1": labels with dots between, the last one of letters, or four numbers.
-bool looks_like_host(std::string_view word) {
-  std::size_t dots = 0;
-  bool letters = false;
-  for (std::size_t i = 1; i + 1 < word.size(); ++i) {
-    if (word[i] != '.' || !is_alnum(word[i - 1]) || !is_alnum(word[i + 1])) continue;
-    ++dots;
-    letters = is_alpha(word[i + 1]);
-  }
-  return dots > 0 && (letters || dots >= 3);
-}
-
-bool is_neutral(std::string_view text) {
-  if (text.empty() || text.size() > kMaxHumanText) return false;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i <= text.size(); ++i) {
-    const char c = i < text.size() ? text[i] : ' ';
-    if (c < ' ' || c == 0x7f || c == '@' || !is_ascii(c)) return false;
-    if (is_alnum(c) || c == '.' || c == '-' || c == '_') continue;
-    if (looks_like_host(text.substr(begin, i - begin))) return false;
-    // IPv6: two colons in one word.
-    if (c != ':')
-      begin = i + 1;
-    else if (text.substr(begin, i - begin).find(':') != std::string_view::npos)
-      return false;
-  }
-  return true;
 }
 
 /// The code with its arguments, without brackets; empty when it may not pass.

@@ -393,11 +393,8 @@ bool ImapReader::has_more() const {
   return !reader_.buffered().empty();
 }
 
-void ImapReader::reset(net::Stream& stream) {
-  reader_.reset(stream);
-  literal_left_ = 0;
-  line_due_ = line_open_ = false;
-  end_fetch();
+void ImapReader::unread(std::string_view octets) {
+  reader_.unread(octets);
 }
 
 }  // namespace kage::proxy

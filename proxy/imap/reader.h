@@ -61,8 +61,8 @@ class ImapReader {
 
   /// Whether more is buffered, so that what was gathered for the client need not be written yet.
   [[nodiscard]] bool has_more() const;
-  /// Goes on with another stream (STARTTLS); what was buffered is gone.
-  void reset(net::Stream& stream);
+  /// Octets of the stream that somebody else has read.
+  void unread(std::string_view octets);
 
  private:
   /// How far an item could be told from what is there.

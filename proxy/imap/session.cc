@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "net/guarded.h"
 #include "net/proxy_protocol.h"
+#include "proxy/upstream.h"
 #include "tls/tls_stream.h"
 
 namespace kage::proxy {
@@ -40,9 +41,9 @@ std::shared_ptr<const std::string> shared_text(std::string text) {
 
 }  // namespace
 
-ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
+ImapSession::LoggedIn::LoggedIn(ImapSession& session, provider::ImapConnection connection)
     : upstream(std::move(connection.stream)),
-      in(std::move(connection.in)),
+      in(std::make_unique<ImapReader>(*upstream)),
       capabilities(shared_text(std::move(connection.capabilities))),
       core{.loop = session.services_.loop,
            .directory = session.services_.directory,
@@ -55,6 +56,7 @@ ImapSession::LoggedIn::LoggedIn(ImapSession& session, ImapUpstream connection)
            .login = {},
            .audience = {},
            .capabilities = *capabilities} {
+  in->unread(connection.buffered);
   core.timeout = session.services_.options.upstream_timeout;
   core.gmail = session.services_.options.gmail;
 }
@@ -68,6 +70,7 @@ ImapSession::ImapSession(const Services& services, std::shared_ptr<LoginCounts> 
       peer_(std::move(peer)),
       reader_(*stream_),
       out_(*stream_, services.directory),
+      gate_(services_, provider::Service::imap),
       login_deadline_(services.loop.now() + services.options.login_timeout) {}
 
 ImapSession::~ImapSession() = default;

@@ -14,11 +14,12 @@
 #include "net/buffered_reader.h"
 #include "net/ip.h"
 #include "net/stream.h"
+#include "provider/imap_login.h"
 #include "proxy/client_out.h"
 #include "proxy/fetch/fetch.h"
 #include "proxy/imap/command.h"
 #include "proxy/imap/core.h"
-#include "proxy/imap/login.h"
+#include "proxy/login_gate.h"
 #include "proxy/sessions.h"
 
 namespace kage::proxy {
@@ -86,8 +87,9 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   net::Task<Result<std::optional<Credentials>>> read_login(std::optional<std::string> initial);
   net::Task<Result<std::optional<std::string>>> challenge(std::string_view text);
   Outcome check(Credentials credentials);
-  net::Task<Result<ImapUpstream>> ask_upstream(mapping::Routes routes, Credentials credentials);
-  Result<ImapStatus> accept(ImapUpstream upstream, std::string_view login);
+  net::Task<Result<provider::ImapConnection>> ask_upstream(const LoginAttempt& attempt,
+                                                           Credentials credentials);
+  Result<ImapStatus> accept(provider::ImapConnection upstream, std::string_view login);
   Outcome refuse(bool bearer);
   [[nodiscard]] bool logins_allowed() const;
 
@@ -115,7 +117,7 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
 
   /// What a session has from its login on.
   struct LoggedIn {
-    LoggedIn(ImapSession& session, ImapUpstream connection);
+    LoggedIn(ImapSession& session, provider::ImapConnection connection);
     net::StreamPtr upstream;
     std::unique_ptr<ImapReader> in;
     std::shared_ptr<const std::string> capabilities;  // sessions at one provider share them
@@ -146,7 +148,7 @@ class ImapSession : public std::enable_shared_from_this<ImapSession> {
   std::string_view farewell_;        // what to say when the command is done; empty: go on
   std::optional<Errc> failed_rest_;  // why the wait for a command ended without one
   std::size_t errors_ = 0;
-  std::size_t failed_logins_ = 0;
+  LoginGate gate_;
   net::TimePoint login_deadline_;
   std::optional<LiteralMark> message_;  // an APPEND's literal, announced and not read
   std::unique_ptr<LoggedIn> in_;

@@ -7,6 +7,7 @@
 #include "proxy/imap/capability.h"
 #include "proxy/imap/session.h"
 #include "proxy/imap/session_send.h"
+#include "proxy/upstream.h"
 
 namespace kage::proxy {
 namespace {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "proxy/imap/capability.h"
@@ -10,9 +9,6 @@
 
 namespace kage::proxy {
 namespace {
-
-constexpr std::size_t kMaxResponse = 12288;  // octets of a line of AUTHENTICATE, as in RFC 4954 §4.5
-constexpr std::size_t kMaxFailedLogins = 3;
 
 ImapStatus malformed() {
   return {"BAD", "The response is malformed or was cancelled"};
@@ -62,7 +58,7 @@ net::Task<Result<ImapStatus>> ImapSession::on_login(ImapCommand command) {
   }
   Credentials credentials;
   credentials.login = std::move(*login);
-  credentials.secret = std::move(*password);
+  credentials.secret = Secret(std::move(*password));
   co_return co_await check(std::move(credentials));
 }
 
@@ -116,11 +112,9 @@ net::Task<Result<std::optional<Credentials>>> ImapSession::read_login(std::optio
   auto password = co_await challenge("UGFzc3dvcmQ6");
   if (!password) co_return std::unexpected(password.error());
   if (!*password) co_return std::nullopt;
-  std::string plain = make_plain(*login, **password);
+  const Secret plain(make_plain(*login, **password));
   wipe(**password);
-  auto credentials = read_plain(plain);
-  wipe(plain);
-  co_return credentials;
+  co_return read_plain(plain);
 }
 
 /// Sends a challenge and reads the client's response, decoded. Nothing: cancelled or malformed.
@@ -128,7 +122,7 @@ net::Task<Result<std::optional<std::string>>> ImapSession::challenge(std::string
   out_.add("+ ");
   out_.add(text);
   out_.add("\r\n");
-  const auto line = co_await read_line(kMaxResponse);
+  const auto line = co_await read_line(kMaxSaslLine);
   if (!line) co_return std::unexpected(line.error());
   if (trim(*line) == "*") co_return std::nullopt;
   // RFC 9051 §6.2.2: an empty line is an empty response here.
@@ -136,64 +130,32 @@ net::Task<Result<std::optional<std::string>>> ImapSession::challenge(std::string
 }
 
 net::Task<Result<ImapStatus>> ImapSession::check(Credentials credentials) {
-  const bool bearer = credentials.mechanism != Credentials::Mechanism::password;
-  const std::string login = credentials.login;
-  const std::string name = mapping::login_name(login);
-  if (services_.throttle.wait(name, peer_.ip, services_.loop.now()) > net::Millis(0)) {
-    wipe(credentials);
-    metrics::add(metrics::Counter::proxy_logins_throttled);
-    co_return ImapStatus{"NO", "[UNAVAILABLE] Too many failed logins, try again later"};
+  const bool bearer = credentials.kind != Credentials::Kind::password;
+  const auto attempt = gate_.begin(credentials.login, peer_);
+  if (!attempt) {
+    const bool throttled = attempt.error().code == Errc::limit;
+    co_return ImapStatus{"NO", throttled ? "[UNAVAILABLE] Too many failed logins, try again later"
+                                         : "[UNAVAILABLE] The address mapping is not available"};
   }
-  const auto routes = services_.directory.known_routes();
-  if (!routes) {
-    wipe(credentials);
-    co_return ImapStatus{"NO", "[UNAVAILABLE] The address mapping is not available"};
-  }
-  const auto tag = (*routes)->master().log_tag(name);
-  auto upstream = co_await ask_upstream(*routes, std::move(credentials));
-  const std::string_view result = upstream                                ? "accepted"
-                                  : upstream.error().code == Errc::denied ? "refused"
-                                                                          : "unavailable";
-  log::info("login", {{"login", std::string_view(tag)},
-                      {"protocol", "imap"},
-                      {"result", result},
-                      {"reason", upstream ? std::string_view() : to_string(upstream.error().code)}});
+  auto upstream = co_await ask_upstream(*attempt, std::move(credentials));
+  const Result<> result = upstream ? Result<>() : std::unexpected(upstream.error());
+  const bool denied = gate_.conclude(*attempt, peer_, result);
   if (ended_) co_return ImapStatus{};
-  if (upstream) {
-    services_.throttle.succeeded(name, peer_.ip);
-    co_return accept(std::move(*upstream), login);
-  }
-  if (upstream.error().code != Errc::denied) {
-    count_failure(upstream.error().code);
-    co_return ImapStatus{"NO", "[UNAVAILABLE] The mail server is not available, try again later"};
-  }
-  services_.throttle.failed(name, peer_.ip, services_.loop.now());
-  metrics::add(metrics::Counter::proxy_logins_refused);
-  co_return co_await refuse(bearer);
+  if (upstream) co_return accept(std::move(*upstream), attempt->login);
+  if (denied) co_return co_await refuse(bearer);
+  co_return ImapStatus{"NO", "[UNAVAILABLE] The mail server is not available, try again later"};
 }
 
-/// Nothing is passed on with a login that is not registered (contract R8.5); who tries learns nothing by the
-/// time it took.
-net::Task<Result<ImapUpstream>> ImapSession::ask_upstream(mapping::Routes routes, Credentials credentials) {
-  const Upstreams& upstreams = services_.upstreams;
-  const tls::ProviderOptions* provider = upstreams.choose(*routes, credentials.login);
-  const net::TimePoint before = services_.loop.now();
-  if (provider == nullptr) {
-    if (!routes->find_login(credentials.login).empty()) warn_no_provider(*routes, credentials.login);
-    const net::Millis wait = upstreams.refusal_time(credentials.login);
-    wipe(credentials);
-    co_await services_.loop.sleep(wait);
-    co_return fail(Errc::denied);
-  }
-  auto upstream = co_await log_in_imap(services_.loop, upstreams, *provider, std::move(credentials),
-                                       before + provider->timeout);
-  if (!upstream && upstream.error().code == Errc::denied) {
-    upstreams.refused(*provider, services_.loop.now() - before);
-  }
-  co_return upstream;
+/// `attempt` outlives the task.
+net::Task<Result<provider::ImapConnection>> ImapSession::ask_upstream(const LoginAttempt& attempt,
+                                                                      Credentials credentials) {
+  if (attempt.provider == nullptr) co_return std::unexpected(co_await gate_.refuse_unknown(attempt));
+  co_return co_await provider::log_in_imap(services_.loop, services_.providers, *attempt.provider,
+                                           attempt.provider->endpoint(provider::Service::imap),
+                                           std::move(credentials), attempt.deadline());
 }
 
-Result<ImapStatus> ImapSession::accept(ImapUpstream upstream, std::string_view login) {
+Result<ImapStatus> ImapSession::accept(provider::ImapConnection upstream, std::string_view login) {
   auto token = LoginCounts::enter(counts_, login);
   if (!token) {
     upstream.stream->close();
@@ -213,7 +175,7 @@ net::Task<Result<ImapStatus>> ImapSession::refuse(bool bearer) {
     auto answer = co_await challenge(oauth_refusal());
     if (!answer) co_return std::unexpected(answer.error());
   }
-  if (++failed_logins_ >= kMaxFailedLogins) farewell_ = "Too many failed logins";
+  if (gate_.spent()) farewell_ = "Too many failed logins";
   co_return ImapStatus{"NO", "[AUTHENTICATIONFAILED] Wrong login or password"};
 }
 

@@ -1,18 +1,9 @@
 // CAPA, USER and PASS, AUTH (RFC 5034), and the login at the member's server (contract R8.5).
-#include <array>
-
-#include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "proxy/pop3/session.h"
 
 namespace kage::proxy {
-namespace {
-
-constexpr std::size_t kMaxResponse = 12'288;
-constexpr std::size_t kMaxFailedLogins = 3;
-
-}  // namespace
 
 net::Task<void> Pop3Session::on_capa(std::string /*rest*/) {
   const bool logins = tls_ || !services_.options.require_tls;
@@ -50,11 +41,8 @@ net::Task<void> Pop3Session::on_pass(std::string rest) {
   }
   Credentials credentials;
   credentials.login = std::exchange(user_, {});
-  credentials.secret = std::move(rest);
-  if (!is_password(credentials.secret)) {
-    wipe(credentials);
-    co_return mistake("-ERR PASS wants a password.\r\n");
-  }
+  credentials.secret = Secret(std::move(rest));
+  if (!is_password(credentials.secret)) co_return mistake("-ERR PASS wants a password.\r\n");
   co_await log_in(std::move(credentials));
 }
 
@@ -84,7 +72,7 @@ net::Task<void> Pop3Session::on_auth(std::string rest) {
 /// An empty challenge and the client's response, decoded. Nothing: answered already, or ended.
 net::Task<std::optional<std::string>> Pop3Session::challenge() {
   reply("+ \r\n");
-  auto line = co_await read_line(kMaxResponse);
+  auto line = co_await read_line(kMaxSaslLine);
   if (!line) {
     if (!ended_) co_await on_bad_line(line.error());
     co_return std::nullopt;
@@ -100,72 +88,39 @@ net::Task<std::optional<std::string>> Pop3Session::challenge() {
 }
 
 net::Task<void> Pop3Session::log_in(Credentials credentials) {
-  using metrics::Counter;
-  std::string login = credentials.login;
-  const std::string name = mapping::login_name(login);
-  const bool bearer = credentials.mechanism != Credentials::Mechanism::password;
-  if (services_.throttle.wait(name, peer_.ip, services_.loop.now()) > net::Millis(0)) {
-    wipe(credentials);
-    metrics::add(Counter::proxy_logins_throttled);
-    co_return reply("-ERR [SYS/TEMP] Too many failed logins, try again later.\r\n");
+  const bool bearer = credentials.kind != Credentials::Kind::password;
+  const auto attempt = gate_.begin(credentials.login, peer_);
+  if (!attempt) {
+    const bool throttled = attempt.error().code == Errc::limit;
+    co_return reply(throttled ? "-ERR [SYS/TEMP] Too many failed logins, try again later.\r\n"
+                              : "-ERR [SYS/TEMP] The address mapping is not available.\r\n");
   }
-  const auto routes = services_.directory.known_routes();
-  if (!routes) {
-    wipe(credentials);
-    co_return reply("-ERR [SYS/TEMP] The address mapping is not available.\r\n");
-  }
-  const std::string tag = (*routes)->master().log_tag(name);
-  const Pop3Login result = co_await ask_upstream(*routes, std::move(credentials));
-  const bool denied = !result.ok && result.refusal == Pop3Refusal::denied;
-  log::info("login", {{"login", std::string_view(tag)},
-                      {"protocol", "pop3"},
-                      {"result", result.ok ? "accepted"
-                                 : denied  ? "refused"
-                                           : "unavailable"},
-                      {"reason", result.ok ? std::string_view() : to_string(result.error.code)}});
+  const Pop3Login login = co_await ask_upstream(*attempt, std::move(credentials));
+  const Result<> result = login.ok ? Result<>() : std::unexpected(login.error);
+  const bool denied = gate_.conclude(*attempt, peer_, result);
   if (ended_) co_return;
-  if (result.ok) {
-    services_.throttle.succeeded(name, peer_.ip);
-    co_return enter(std::move(login));
-  }
+  if (login.ok) co_return enter(attempt->login);
   if (upstream_) upstream_->close();
   upstream_.reset();
-  if (!denied) {
-    count_failure(result.error.code);
-    co_return reply(pop3_refusal_line(result.refusal));
-  }
-  services_.throttle.failed(name, peer_.ip, services_.loop.now());
-  metrics::add(Counter::proxy_logins_refused);
-  co_await refuse(bearer);
+  if (denied) co_return co_await refuse(bearer);
+  reply(pop3_refusal_line(login.refusal));
 }
 
-/// Nothing is passed on with a login that is not registered (contract R8.5); who tries learns nothing by the
-/// time it took.
-net::Task<Pop3Login> Pop3Session::ask_upstream(mapping::Routes routes, Credentials credentials) {
-  const Upstreams& upstreams = services_.upstreams;
-  const tls::ProviderOptions* provider = upstreams.choose(*routes, credentials.login);
-  const net::TimePoint before = services_.loop.now();
-  if (provider == nullptr || provider->endpoint(tls::Service::pop3).host.empty()) {
-    if (!routes->find_login(credentials.login).empty()) warn_no_provider(*routes, credentials.login);
-    const net::Millis wait = upstreams.refusal_time(credentials.login);
-    wipe(credentials);
-    co_await services_.loop.sleep(wait);
-    co_return Pop3Login{.refusal = Pop3Refusal::denied};
+/// `attempt` outlives the task.
+net::Task<Pop3Login> Pop3Session::ask_upstream(const LoginAttempt& attempt, Credentials credentials) {
+  if (attempt.provider == nullptr) {
+    co_return Pop3Login{.refusal = Pop3Refusal::denied, .error = co_await gate_.refuse_unknown(attempt)};
   }
-  const net::TimePoint deadline = before + provider->timeout;
-  auto stream = co_await upstreams.connect(services_.loop, *provider, tls::Service::pop3, deadline);
+  auto stream = co_await services_.providers.connect(services_.loop, *attempt.provider,
+                                                     attempt.provider->endpoint(provider::Service::pop3),
+                                                     attempt.deadline());
   if (!stream || ended_) {
-    wipe(credentials);
     if (stream) (*stream)->close();
     co_return Pop3Login{.error = stream ? Error{Errc::closed, {}} : stream.error()};
   }
   upstream_ = std::make_unique<Pop3Upstream>(std::move(*stream));
-  Pop3Login result =
-      co_await log_in_pop3(*upstream_, upstreams, *provider, std::move(credentials), utf8_, deadline);
-  if (!result.ok && result.refusal == Pop3Refusal::denied) {
-    upstreams.refused(*provider, services_.loop.now() - before);
-  }
-  co_return result;
+  co_return co_await log_in_pop3(*upstream_, services_.providers, *attempt.provider, std::move(credentials),
+                                 utf8_, attempt.deadline());
 }
 
 /// The server said yes.
@@ -193,14 +148,14 @@ net::Task<void> Pop3Session::refuse(bool bearer) {
     reply("+ ");
     reply(oauth_refusal());
     reply("\r\n");
-    const auto line = co_await read_line(kMaxResponse);
+    const auto line = co_await read_line(kMaxSaslLine);
     if (!line) {
       if (!ended_) co_await on_bad_line(line.error());
       co_return;
     }
   }
   reply(pop3_refusal_line(Pop3Refusal::denied));
-  if (++failed_logins_ >= kMaxFailedLogins) end();
+  if (gate_.spent()) end();
 }
 
 }  // namespace kage::proxy

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/text.h"
-#include "proxy/structure/slots.h"
+#include "proxy/human_text.h"
 
 namespace kage::proxy {
 namespace {
@@ -32,7 +32,6 @@ static_assert(kVerbs.size() + 1 == kPop3Verbs);
 constexpr auto kCodes = std::to_array<std::string_view>(
     {"[IN-USE]", "[LOGIN-DELAY]", "[AUTH]", "[SYS/TEMP]", "[SYS/PERM]", "[UTF8]"});
 
-constexpr std::size_t kMaxText = 400;
 constexpr std::uint32_t kMaxNumber = 0x7fffffff;
 
 struct Words {
@@ -98,9 +97,7 @@ std::string pop3_status_line(const Pop3Status& status) {
     if (first && std::ranges::find(kCodes, code) != kCodes.end()) out.append(" ").append(code);
     text = trim(text.substr(end + 1));
   }
-  const bool clean = std::ranges::all_of(text, [](char c) { return c == ' ' || is_printable(c); });
-  if (clean && !text.empty() && text.size() <= kMaxText && !may_hold_address(text))
-    out.append(" ").append(text);
+  if (is_neutral(text)) out.append(" ").append(text);
   return out + "\r\n";
 }
 

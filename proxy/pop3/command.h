@@ -54,7 +54,7 @@ struct Pop3Status {
 /// Nothing: no POP3.
 std::optional<Pop3Status> parse_pop3_status(std::string_view line);
 /// The line as a client may see it: a response code when it is a known one (RFC 2449 §8, RFC 3206), and human
-/// text that holds no address.
+/// text that names no address and no host.
 std::string pop3_status_line(const Pop3Status& status);
 
 /// Why a server refused a login.

@@ -22,7 +22,7 @@ void Pop3Session::lose_upstream() {
 /// Nothing: answered already.
 net::Task<std::optional<Pop3Status>> Pop3Session::ask(std::string command) {
   upstream_->stream().set_timeout(services_.options.upstream_timeout);
-  auto status = co_await upstream_->ask(std::move(command));
+  auto status = co_await upstream_->ask(command);
   if (!status || status->kind == Pop3Status::Kind::challenge) {
     lose_upstream();
     co_return std::nullopt;
@@ -78,7 +78,7 @@ std::string Pop3Session::uid_of(std::string_view line) const {
   // Some servers take the Message-ID, which names the correspondent's host. The client asks for no more than
   // that it stays the same.
   if (parts->uid.find('@') != std::string_view::npos) {
-    return out + audience_.routes->master().log_tag(parts->uid);
+    return out + audience_.routes->master().uidl_tag(parts->uid);
   }
   return out.append(parts->uid);
 }

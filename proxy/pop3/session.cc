@@ -29,7 +29,8 @@ Pop3Session::Pop3Session(const Services& services, std::shared_ptr<LoginCounts> 
       stream_(std::move(stream)),
       peer_(std::move(peer)),
       reader_(*stream_),
-      out_(*stream_, services_.directory) {}
+      out_(*stream_, services_.directory),
+      gate_(services_, provider::Service::pop3) {}
 
 net::Task<void> Pop3Session::run(std::shared_ptr<Pop3Session> self) {
   if (!co_await net::guarded(self->serve())) self->end();

@@ -15,6 +15,7 @@
 #include "net/ip.h"
 #include "net/stream.h"
 #include "proxy/client_out.h"
+#include "proxy/login_gate.h"
 #include "proxy/pop3/command.h"
 #include "proxy/pop3/text.h"
 #include "proxy/pop3/upstream.h"
@@ -70,7 +71,7 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   [[nodiscard]] std::string_view login_obstacle() const;
   net::Task<std::optional<std::string>> challenge();
   net::Task<void> log_in(Credentials credentials);
-  net::Task<Pop3Login> ask_upstream(mapping::Routes routes, Credentials credentials);
+  net::Task<Pop3Login> ask_upstream(const LoginAttempt& attempt, Credentials credentials);
   net::Task<void> refuse(bool bearer);
   void enter(std::string login);
 
@@ -110,7 +111,7 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   bool tls_ = false;
   bool utf8_ = false;
   std::size_t errors_ = 0;
-  std::size_t failed_logins_ = 0;
+  LoginGate gate_;
   std::string user_;   // of USER, before PASS
   std::string login_;  // once logged in
   LoginCounts::Token token_;

@@ -20,14 +20,14 @@ Pop3Login failed(Error error) {
 /// The dialog of one login.
 class Login {
  public:
-  Login(Pop3Upstream& upstream, const Upstreams& upstreams, const tls::ProviderOptions& provider,
-        Credentials credentials, net::TimePoint deadline)
+  Login(Pop3Upstream& upstream, const provider::Providers& providers,
+        const provider::ProviderOptions& provider, Credentials credentials, net::TimePoint deadline)
       : upstream_(upstream),
-        upstreams_(upstreams),
+        providers_(providers),
         provider_(provider),
+        endpoint_(provider.endpoint(provider::Service::pop3)),
         credentials_(std::move(credentials)),
         deadline_(deadline) {}
-  ~Login() { wipe(credentials_); }
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
 
@@ -53,40 +53,37 @@ class Login {
     const auto greeting = co_await upstream_.status();
     if (!greeting) co_return std::unexpected(greeting.error());
     if (!greeting->ok()) co_return fail(Errc::unavailable, "the server does not greet");
-    if (!provider_.endpoint(tls::Service::pop3).starttls) co_return Result<>();
+    if (!endpoint_.starttls) co_return Result<>();
     const auto begun = co_await upstream_.ask("STLS");
     if (!begun) co_return std::unexpected(begun.error());
     if (!begun->ok()) co_return fail(Errc::tls, "STLS refused");
-    // What came before the handshake is nobody's word (RFC 2595 §4).
+    // Octets from before the handshake may be injected (RFC 2595 §4).
     if (!upstream_.reader().buffered().empty()) co_return fail(Errc::protocol, "octets before the handshake");
-    auto secured = co_await upstreams_.secure(upstream_.release(), provider_, tls::Service::pop3, deadline_);
+    auto secured = co_await providers_.secure(upstream_.release(), provider_, endpoint_, deadline_);
     if (!secured) co_return std::unexpected(secured.error());
     upstream_.adopt(std::move(*secured));
     co_return Result<>();
   }
 
   net::Task<Result<Pop3Status>> authenticate(const Pop3Capabilities& capabilities) {
-    const std::string name(mechanism_name(credentials_.mechanism));
+    const std::string name(mechanism_name(credentials_.kind));
     if (std::ranges::find(capabilities.sasl, name) != capabilities.sasl.end()) co_return co_await sasl(name);
-    if (credentials_.mechanism == Credentials::Mechanism::password) co_return co_await user_pass();
+    if (credentials_.kind == Credentials::Kind::password) co_return co_await user_pass();
     // The same words as for a wrong token: which server a login has is nobody's business.
     co_return Pop3Status{Pop3Status::Kind::error, {}};
   }
 
   net::Task<Result<Pop3Status>> sasl(std::string name) {
-    std::string initial = initial_response(credentials_);
-    std::string command = "AUTH " + name;
+    const Secret initial = initial_response(credentials_);
+    const std::string command = "AUTH " + name;
     const bool at_once = command.size() + initial.size() + 3 <= kMaxInitial;
-    if (at_once) command.append(" ").append(initial);
-    auto status = co_await upstream_.ask(std::move(command));
+    auto status = at_once ? co_await upstream_.ask(command + " ", initial) : co_await upstream_.ask(command);
     if (!at_once && status && status->kind == Pop3Status::Kind::challenge) {
-      status = co_await upstream_.ask(std::exchange(initial, {}));
+      status = co_await upstream_.ask({}, initial);
     }
-    wipe(initial);
     if (status && status->kind == Pop3Status::Kind::challenge) {
-      // The OAuth mechanisms say why in a challenge; any response brings the refusal (RFC 7628 §3.2.3).
-      const bool oauthbearer = credentials_.mechanism == Credentials::Mechanism::oauthbearer;
-      status = co_await upstream_.ask(oauthbearer ? "AQ==" : "");
+      // The OAuth mechanisms say why in a challenge; the answer to it brings the refusal.
+      status = co_await upstream_.ask(oauth_acknowledgement(credentials_.kind));
     }
     if (status && status->kind == Pop3Status::Kind::challenge) {
       co_return fail(Errc::protocol, "a dialog without end");
@@ -96,35 +93,25 @@ class Login {
 
   net::Task<Result<Pop3Status>> user_pass() {
     // SASL can carry line ends in a password; here they would begin another command.
-    if (credentials_.secret.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+    const std::string_view password = credentials_.secret;
+    if (password.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
       co_return Pop3Status{Pop3Status::Kind::error, {}};
     }
     auto status = co_await upstream_.ask("USER " + credentials_.login);
-    if (status && status->ok()) status = co_await upstream_.ask("PASS " + credentials_.secret);
+    if (status && status->ok()) status = co_await upstream_.ask("PASS ", password);
     if (status && status->kind == Pop3Status::Kind::challenge) co_return fail(Errc::protocol, "a challenge");
     co_return status;
   }
 
   Pop3Upstream& upstream_;
-  const Upstreams& upstreams_;
-  const tls::ProviderOptions& provider_;
+  const provider::Providers& providers_;
+  const provider::ProviderOptions& provider_;
+  provider::ServiceEndpoint endpoint_;
   Credentials credentials_;
   net::TimePoint deadline_;
 };
 
 }  // namespace
-
-net::Task<Result<>> Pop3Upstream::send(std::string command) {
-  if (!stream_) {
-    wipe(command);
-    co_return fail(Errc::closed);
-  }
-  std::string line = command + "\r\n";
-  wipe(command);
-  const auto sent = co_await stream_->write(line);
-  wipe(line);
-  co_return sent;
-}
 
 net::Task<Result<Pop3Status>> Pop3Upstream::status() {
   if (!stream_) co_return fail(Errc::closed);
@@ -135,9 +122,10 @@ net::Task<Result<Pop3Status>> Pop3Upstream::status() {
   co_return std::move(*status);
 }
 
-net::Task<Result<Pop3Status>> Pop3Upstream::ask(std::string command) {
-  const auto sent = co_await send(std::move(command));
-  if (!sent) co_return std::unexpected(sent.error());
+net::Task<Result<Pop3Status>> Pop3Upstream::ask(std::string_view command, std::string_view secret) {
+  if (!stream_) co_return fail(Errc::closed);
+  const Secret line(join_secret({command, secret, "\r\n"}));
+  if (auto sent = co_await stream_->write(line); !sent) co_return std::unexpected(sent.error());
   co_return co_await status();
 }
 
@@ -178,10 +166,10 @@ void Pop3Upstream::close() {
   if (stream_) stream_->close();
 }
 
-net::Task<Pop3Login> log_in_pop3(Pop3Upstream& upstream, const Upstreams& upstreams,
-                                 const tls::ProviderOptions& provider, Credentials credentials, bool utf8,
-                                 net::TimePoint deadline) {
-  const auto login = std::make_unique<Login>(upstream, upstreams, provider, std::move(credentials), deadline);
+net::Task<Pop3Login> log_in_pop3(Pop3Upstream& upstream, const provider::Providers& providers,
+                                 const provider::ProviderOptions& provider, Credentials credentials,
+                                 bool utf8, net::TimePoint deadline) {
+  const auto login = std::make_unique<Login>(upstream, providers, provider, std::move(credentials), deadline);
   co_return co_await login->run(utf8);
 }
 

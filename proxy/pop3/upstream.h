@@ -10,8 +10,8 @@
 #include "base/sasl.h"
 #include "net/buffered_reader.h"
 #include "net/stream.h"
+#include "provider/providers.h"
 #include "proxy/pop3/command.h"
-#include "proxy/upstream.h"
 
 namespace kage::proxy {
 
@@ -19,12 +19,10 @@ class Pop3Upstream {
  public:
   explicit Pop3Upstream(net::StreamPtr stream) : stream_(std::move(stream)), reader_(*stream_) {}
 
-  /// The command without its line end; it is wiped, since it may be a secret.
-  net::Task<Result<>> send(std::string command);
   /// The first line of an answer.
   net::Task<Result<Pop3Status>> status();
-  /// send() and status().
-  net::Task<Result<Pop3Status>> ask(std::string command);
+  /// Sends a command and reads that line. `secret` is the end of the command, and is not kept.
+  net::Task<Result<Pop3Status>> ask(std::string_view command, std::string_view secret = {});
   /// A line of a multi-line answer, dots undone; false at its end. `line` is valid until the next suspension.
   net::Task<Result<bool>> line(std::string_view& line);
   /// CAPA; a server that does not know it can do what RFC 1939 has.
@@ -49,10 +47,10 @@ struct Pop3Login {
   Error error = {Errc::denied, {}};  ///< why, for logs and metrics
 };
 
-/// Greets, does STLS where the provider wants it, and logs in. `credentials` are wiped. `upstream` was
-/// connected before; its stream has the deadline.
-net::Task<Pop3Login> log_in_pop3(Pop3Upstream& upstream, const Upstreams& upstreams,
-                                 const tls::ProviderOptions& provider, Credentials credentials, bool utf8,
-                                 net::TimePoint deadline);
+/// Greets, does STLS where the provider wants it, and logs in. `upstream` was connected before; its stream
+/// has the deadline.
+net::Task<Pop3Login> log_in_pop3(Pop3Upstream& upstream, const provider::Providers& providers,
+                                 const provider::ProviderOptions& provider, Credentials credentials,
+                                 bool utf8, net::TimePoint deadline);
 
 }  // namespace kage::proxy

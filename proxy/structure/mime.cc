@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "mapping/rewrite/scan.h"
 #include "message/mime.h"
+#include "proxy/human_text.h"
 #include "proxy/structure/parameters.h"
 
 namespace kage::proxy {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "message/mime.h"
+#include "proxy/human_text.h"
 #include "proxy/structure/slots.h"
 
 namespace kage::proxy {

@@ -7,9 +7,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "mapping/rewrite/scan.h"
-#include "message/address_text.h"
-#include "message/charset.h"
 #include "message/encoded_word.h"
 
 namespace kage::proxy {
@@ -79,29 +76,6 @@ constexpr auto kEssential = [] {
 
 bool is_essential(char c) {
   return kEssential[static_cast<unsigned char>(c)];
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
-    if (octet) {
-      out.push_back(static_cast<char>(*octet));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
-/// The forms of '@' that message::find_addresses and the rewriting know, in UTF-8.
-bool shows_at(std::string_view text) {
-  return text.find('@') != std::string_view::npos || text.find("%40") != std::string_view::npos ||
-         text.find("=40") != std::string_view::npos || mapping::may_refer_to_sign(text) ||
-         text.find("\xEF\xBC\xA0") != std::string_view::npos ||
-         text.find("\xEF\xB9\xAB") != std::string_view::npos;
 }
 
 }  // namespace
@@ -215,24 +189,6 @@ bool SlotView::vouches(const ImapValue& value, std::uint32_t node) const {
     end = std::max(end, at + wanted.size());
     return true;
   });
-}
-
-bool may_hold_address(std::string_view text) {
-  if (shows_at(text)) return true;
-  const bool percent = text.find('%') != std::string_view::npos;
-  if (all_ascii(text) && !percent && text.find("=?") == std::string_view::npos &&
-      text.find('\x1b') == std::string_view::npos) {
-    return false;
-  }
-  const std::string octets = percent ? percent_decode(text) : std::string(text);
-  if (shows_at(octets) || shows_at(message::decode_words(octets))) return true;
-  // RFC 2231 §4: charset'language'octets.
-  const std::size_t charset = text.find('\'');
-  if (!percent || charset == std::string_view::npos) return false;
-  const std::size_t language = text.find('\'', charset + 1);
-  if (language == std::string_view::npos) return false;
-  const std::string value = percent_decode(text.substr(language + 1));
-  return shows_at(message::to_utf8(value, text.substr(0, charset)));
 }
 
 }  // namespace kage::proxy

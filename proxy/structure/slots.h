@@ -76,10 +76,6 @@ struct SlotView {
   [[nodiscard]] bool vouches_plainly(const ImapValue& value, std::uint32_t node) const;
 };
 
-/// Whether a string of the upstream's may be one that the visible block shows otherwise: it holds an address
-/// in any disguise. Prefers to say yes.
-bool may_hold_address(std::string_view text);
-
 /// A field's body as servers tell it: without line ends and leading white space; what pads its end stays.
 std::string slot_text(std::string_view body);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "proxy/human_text.h"
 #include "proxy/structure/envelope.h"
 #include "proxy/structure/mime.h"
 

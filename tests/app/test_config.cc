@@ -58,14 +58,19 @@ TEST_CASE("a full configuration") {
   CHECK(config->proxy.idle_timeout == net::Millis(3'600'000));
   CHECK(config->proxy.proxy_peers[0].contains("10.9.8.7"));
   CHECK(config->proxy.gmail);
-  const auto endpoint = [&](std::size_t provider, tls::Service service) {
+  const auto endpoint = [&](std::size_t provider, provider::Service service) {
     return config->providers[provider].endpoint(service);
   };
-  CHECK(endpoint(0, tls::Service::imap) == tls::Endpoint{"imap.gmail.com", 993, false, false});
-  CHECK(endpoint(0, tls::Service::pop3) == tls::Endpoint{"imap.gmail.com", 995, false, false});
-  CHECK(endpoint(1, tls::Service::imap) == tls::Endpoint{"imap.spmode.ne.jp", 993, false, false});
-  CHECK(endpoint(1, tls::Service::pop3) == tls::Endpoint{"pop.spmode.ne.jp", 110, true, false});
-  CHECK(endpoint(1, tls::Service::submission) == tls::Endpoint{"mail.spmode.ne.jp", 587, true, false});
+  CHECK(endpoint(0, provider::Service::imap) ==
+        provider::ServiceEndpoint{"imap.gmail.com", 993, false, false});
+  CHECK(endpoint(0, provider::Service::pop3) ==
+        provider::ServiceEndpoint{"imap.gmail.com", 995, false, false});
+  CHECK(endpoint(1, provider::Service::imap) ==
+        provider::ServiceEndpoint{"imap.spmode.ne.jp", 993, false, false});
+  CHECK(endpoint(1, provider::Service::pop3) ==
+        provider::ServiceEndpoint{"pop.spmode.ne.jp", 110, true, false});
+  CHECK(endpoint(1, provider::Service::submission) ==
+        provider::ServiceEndpoint{"mail.spmode.ne.jp", 587, true, false});
 
   CHECK(config->session.authserv_ids.size() == 2);
   REQUIRE(config->session.fronts.size() == 2);

@@ -84,7 +84,7 @@ TEST_CASE("what a spreadsheet has no column for stays as it is") {
   REQUIRE(before);
   std::vector<mapping::RouteTable::Row> rows;
   for (const auto& member : before->spec.addresses[0].members) {
-    rows.push_back({rows.size() + 1, std::string(32, 'k'), "a@x.example", member});
+    rows.push_back({rows.size() + 1, mapping::MemberKeys(std::string(32, 'k')), "a@x.example", member});
   }
   const auto now =
       mapping::RouteTable::build(before->spec.domains, before->spec.addresses, std::move(rows),

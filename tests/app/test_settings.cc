@@ -136,12 +136,14 @@ TEST_CASE("defaults equal those of the structures that they fill") {
   CHECK(config->next_hops[0].command_timeout == hop.command_timeout);
   CHECK(config->next_hops[0].final_timeout == hop.final_timeout);
   CHECK(config->next_hops[0].idle_timeout == hop.idle_timeout);
-  const tls::ProviderOptions provider;
+  const provider::ProviderOptions provider;
   CHECK(config->providers[0].port == provider.port);
   CHECK(config->providers[0].starttls == provider.starttls);
   CHECK(config->providers[0].timeout == provider.timeout);
-  CHECK(config->providers[0].endpoint(tls::Service::imap) == tls::Endpoint{"b.example", 993, false, false});
-  CHECK(config->providers[0].endpoint(tls::Service::pop3) == tls::Endpoint{"b.example", 995, false, false});
+  CHECK(config->providers[0].endpoint(provider::Service::imap) ==
+        provider::ServiceEndpoint{"b.example", 993, false, false});
+  CHECK(config->providers[0].endpoint(provider::Service::pop3) ==
+        provider::ServiceEndpoint{"b.example", 995, false, false});
   const FormOptions form;
   CHECK(config->form.max_size == form.max_size);
   CHECK(config->form.max_files == form.max_files);

@@ -57,18 +57,26 @@ TEST_CASE("responses") {
   CHECK(read_plain(make_plain("a", "b"))->secret == "b");
   Credentials password;
   password.login = "a";
-  password.secret = "b";
-  CHECK(mechanism_name(password.mechanism) == "PLAIN");
+  password.secret = Secret("b");
+  CHECK(mechanism_name(password.kind) == "PLAIN");
   CHECK(base64_decode(initial_response(password)) == "\0a\0b"s);
   Credentials bearer;
-  bearer.mechanism = Credentials::Mechanism::xoauth2;
-  bearer.response = "whole";
-  CHECK(mechanism_name(bearer.mechanism) == "XOAUTH2");
+  bearer.kind = Credentials::Kind::xoauth2;
+  bearer.response = Secret("whole");
+  CHECK(mechanism_name(bearer.kind) == "XOAUTH2");
   CHECK(base64_decode(initial_response(bearer)) == "whole");
   CHECK_FALSE(is_login("a\nb"));
   CHECK_FALSE(is_login(""));
   CHECK_FALSE(is_password("a\0b"s));
   CHECK_FALSE(is_password(std::string(2000, 'a')));
+}
+
+TEST_CASE("mechanisms by name") {
+  CHECK(mechanism_list() == "PLAIN LOGIN XOAUTH2 OAUTHBEARER");
+  CHECK(find_mechanism("OAUTHBEARER") == SaslMechanism::oauthbearer);
+  CHECK_FALSE(find_mechanism("CRAM-MD5"));
+  CHECK(oauth_acknowledgement(Credentials::Kind::oauthbearer) == base64("\x01"));
+  CHECK(oauth_acknowledgement(Credentials::Kind::xoauth2).empty());
 }
 
 TEST_CASE("secrets are wiped") {
@@ -78,4 +86,15 @@ TEST_CASE("secrets are wiped") {
   wipe(secret);
   CHECK(secret.empty());
   CHECK(std::string_view(where, size).find("secret") == std::string_view::npos);
+
+  const std::string text = join_secret({"a", "", "bc"});
+  CHECK(text == "abc");
+  std::string given = "abc";
+  Secret first(std::move(given)), second(std::move(first));
+  CHECK(std::string_view(given.data(), 3) != "abc");
+  CHECK(first.empty());
+  CHECK(second == "abc");
+  first = std::move(second);
+  CHECK(first == text);
+  CHECK(second.empty());
 }

@@ -18,6 +18,8 @@ WRONG_NAME = "wrongname@wrongname.test"
 DOWN = "down@down.test"
 RELAY = "relay@relay.test"  # the provider is asked by submission
 CLUB = "club@club.example"  # of another domain
+OWN = "treasurer"  # a login of its own for a mailbox at the provider, which the routes do not name
+ORPHAN = "orphan@nowhere.test"  # a member whose domain no provider has
 NOBODY = "nobody@provider.test"  # has a mailbox at the provider, but is no member
 
 
@@ -31,7 +33,7 @@ class Logins(Small):
         space = cls.space
         space.folder("mail")
         cls.dovecot = Dovecot(space, cls.authority, space.join("mail"), {
-            ASKED: PASSWORD, NOBODY: PASSWORD, WRONG_CA: PASSWORD, WRONG_NAME: PASSWORD}).start()
+            ASKED: PASSWORD, OWN: PASSWORD, NOBODY: PASSWORD, WRONG_CA: PASSWORD, WRONG_NAME: PASSWORD}).start()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*cls.authority.issue("localhost", file="relay"))
         cls.relay = Sink(space, context=context, login=(RELAY, PASSWORD)).start()
@@ -53,7 +55,7 @@ class Logins(Small):
         hashed = cls.gateway.hash_password(PASSWORD)
         return routes({PUBLIC: [member(OFFICER, password_hash=hashed), member(TEACHER, login="sensei", password_hash=hashed),
                                 ASKED, member("two@provider.test", login=ASKED, provider="starttls"), WRONG_CA,
-                                WRONG_NAME, DOWN, RELAY]})
+                                WRONG_NAME, DOWN, RELAY, ORPHAN, member("own@provider.test", login=OWN)]})
 
     def login(self, line=None, *more, user=None, password=PASSWORD):
         """The last reply of an AUTH exchange on a fresh connection."""
@@ -80,6 +82,8 @@ class Logins(Small):
     def test_refusals_do_not_tell_who_exists(self):
         self.assertEqual(self.login(user=OFFICER, password="wrong"), self.login(user="nobody@nowhere.test"))
         self.assertEqual(self.login(user=ASKED, password="wrong"), self.login(user="nobody@nowhere.test"))
+        self.assertEqual(self.login(user=ORPHAN), self.login(user="nobody@nowhere.test"))
+        self.assertIn(" login.no_provider ", self.gateway.log())
 
     def test_every_form_of_the_exchange(self):
         plain = f"\0{OFFICER}\0{PASSWORD}"
@@ -116,6 +120,7 @@ class Logins(Small):
     def test_the_provider_is_asked(self):
         self.assertReply(self.login(user=ASKED), 235)
         self.assertReply(self.login(user=ASKED, password="wrong"), 535)
+        self.assertReply(self.login(user=OWN), 235)
         self.assertReply(self.login(user=RELAY), 235)
         self.assertReply(self.login(user=RELAY, password="wrong"), 535)
         text = self.dovecot.text()

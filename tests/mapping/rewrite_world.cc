@@ -28,19 +28,15 @@ World& World::add(std::string_view public_address, std::string_view display_name
     domains_.push_back({domain, "p." + domain});
   }
   for (const std::string& mailbox : mailboxes) {
-    RouteTable::Row row;
-    row.id = rows_.size() + 1;
-    row.key = sha256("test member " + std::to_string(row.id));
-    row.public_address = spec.address.canonical();
-    row.spec.mailbox = address(mailbox);
-    rows_.push_back(std::move(row));
+    members_.push_back({spec.address.canonical(), {}});
+    members_.back().spec.mailbox = address(mailbox);
   }
   addresses_.push_back(std::move(spec));
   return *this;
 }
 
 World& World::named(std::string_view name) {
-  rows_.back().spec.name = name;
+  members_.back().spec.name = name;
   return *this;
 }
 
@@ -55,7 +51,13 @@ World& World::policy(std::string_view key, std::string_view value) {
 
 World& World::build() {
   auto master = std::make_shared<const MasterKeys>(sha256("test master key"));
-  auto built = RouteTable::build(domains_, addresses_, rows_, std::move(master), 1);
+  std::vector<RouteTable::Row> rows;
+  for (const Behind& member : members_) {
+    const MemberId id = rows.size() + 1;
+    rows.push_back(
+        {id, MemberKeys(sha256("test member " + std::to_string(id))), member.public_address, member.spec});
+  }
+  auto built = RouteTable::build(domains_, addresses_, std::move(rows), std::move(master), 1);
   if (!built) throw std::runtime_error("routes of a test: " + built.error().detail);
   routes_ = std::move(*built);
   return *this;

@@ -34,9 +34,14 @@ class World {
   [[nodiscard]] std::string sent(MemberId number, std::string_view id) const;       ///< at the public domain
 
  private:
+  struct Behind {
+    std::string public_address;
+    MemberSpec spec;
+  };
+
   std::vector<DomainSpec> domains_;
   std::vector<AddressSpec> addresses_;
-  std::vector<RouteTable::Row> rows_;
+  std::vector<Behind> members_;  // in the order of their numbers
   Routes routes_;
 };
 

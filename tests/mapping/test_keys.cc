@@ -250,9 +250,9 @@ TEST_CASE("every derived key is another one") {
   const std::string key(32, 'k');
   const MasterKeys master(key);
   const MemberKeys member(key);
-  const std::set<std::string> keys{master.index_key(), member.phantom_key(), key};
+  const std::set<std::string_view> keys{master.index_key(), member.phantom_key(), key};
   CHECK(keys.size() == 3);
-  for (const std::string& one : keys) CHECK(one.size() == 32);
+  for (const std::string_view one : keys) CHECK(one.size() == 32);
   const std::string block(16, 'b');
   const std::set<BlockCipher::Block> blocks{master.tag().encrypt(block), master.bounce().encrypt(block),
                                             BlockCipher(key).encrypt(block)};
@@ -269,6 +269,15 @@ TEST_CASE("a log tag follows an address without showing it") {
   CHECK(tag == master.log_tag("hanako@docomo.example"));
   CHECK(tag != master.log_tag("hanako@docomo.example."));
   CHECK(tag != MasterKeys(std::string(32, 'l')).log_tag("hanako@docomo.example"));
+}
+
+TEST_CASE("a tag for a unique-id is as long as no two may be the same") {
+  const MasterKeys master(std::string(32, 'm'));
+  const std::string tag = master.uidl_tag("1@mail.correspondent.example");
+  CHECK(base32_decode(tag).value_or("").size() == 20);
+  CHECK(tag == master.uidl_tag("1@mail.correspondent.example"));
+  CHECK(tag != master.uidl_tag("2@mail.correspondent.example"));
+  CHECK_FALSE(tag.starts_with(master.log_tag("1@mail.correspondent.example")));
 }
 
 TEST_CASE("the master key file has to be private and whole") {

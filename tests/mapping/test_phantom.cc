@@ -25,7 +25,7 @@ Routes make_routes(char key_of_first = 'a', bool with_third = true, char master 
   const auto add = [&rows](MemberId id, char key, std::string address, std::string_view mailbox) {
     MemberSpec spec;
     spec.mailbox = parse(mailbox);
-    rows.push_back({id, std::string(32, key), std::move(address), std::move(spec)});
+    rows.push_back({id, MemberKeys(std::string(32, key)), std::move(address), std::move(spec)});
   };
   add(0xfedcba9876543210U, key_of_first, "pta@school.example", "one@gmail.example");
   add(2, 'b', "pta@school.example", "two@gmail.example");

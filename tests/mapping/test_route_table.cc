@@ -23,7 +23,16 @@ RouteTable::Row row(MemberId id, std::string public_address, std::string_view ma
   MemberSpec spec;
   spec.mailbox = parse(mailbox);
   spec.login = std::move(login);
-  return {id, std::string(32, static_cast<char>('a' + id % 26)), std::move(public_address), std::move(spec)};
+  return {id, MemberKeys(std::string(32, static_cast<char>('a' + id % 26))), std::move(public_address),
+          std::move(spec)};
+}
+
+/// Rows cannot be copied, so no list of them can be written in braces.
+template <class... Rows>
+std::vector<RouteTable::Row> rows(Rows... each) {
+  std::vector<RouteTable::Row> out;
+  (out.push_back(std::move(each)), ...);
+  return out;
 }
 
 Result<Routes> build(std::vector<DomainSpec> domains, std::vector<AddressSpec> addresses,
@@ -38,9 +47,9 @@ TEST_CASE("routes are found by canonical form") {
   const std::string office = parse("office@学校.example").canonical();
   const Routes routes = build({{"School.Example", ""}, {"学校.example", "phantom.example"}},
                               {address("PTA@School.Example"), address("office@学校.example")},
-                              {row(1, "pta@school.example", "Officer@Gmail.example"),
-                               row(2, "pta@school.example", "taro@docomo.example", "Taro"),
-                               row(3, office, "officer@gmail.example")})
+                              rows(row(1, "pta@school.example", "Officer@Gmail.example"),
+                                   row(2, "pta@school.example", "taro@docomo.example", "Taro"),
+                                   row(3, office, "officer@gmail.example")))
                             .value();
   CHECK(office.starts_with("office@xn--"));
   CHECK(routes->generation() == 7);
@@ -66,12 +75,12 @@ TEST_CASE("routes are found by canonical form") {
 }
 
 TEST_CASE("a login is the mailbox unless a member has another") {
-  const Routes routes =
-      build({{"a.example", ""}}, {address("x@a.example"), address("y@a.example")},
-            {row(1, "x@a.example", "Officer@gmail.example"), row(2, "y@a.example", "officer@gmail.example"),
-             row(3, "y@a.example", "taro@docomo.example", "Taro"),
-             row(4, "x@a.example", "hanako@docomo.example", "Hanako@Corp.Example")})
-          .value();
+  const Routes routes = build({{"a.example", ""}}, {address("x@a.example"), address("y@a.example")},
+                              rows(row(1, "x@a.example", "Officer@gmail.example"),
+                                   row(2, "y@a.example", "officer@gmail.example"),
+                                   row(3, "y@a.example", "taro@docomo.example", "Taro"),
+                                   row(4, "x@a.example", "hanako@docomo.example", "Hanako@Corp.Example")))
+                            .value();
   CHECK(routes->find_login("OFFICER@GMAIL.EXAMPLE").size() == 2);
   CHECK(routes->find_login("\"officer\"@gmail.example").size() == 2);
   CHECK(routes->find_login("tARO").size() == 1);
@@ -98,16 +107,18 @@ TEST_CASE("what does not fit together is no table, and the reason names nobody")
        build({{"a.example", ""}, {"p.a.example", "r.example"}}, {}, {})},
       {"a public address has no domain entry", build(domain, {address("x@b.example")}, {})},
       {"a public address appears twice", build(domain, {address("x@a.example"), address("X@a.example")}, {})},
-      {"a member's public address is not there", build(domain, one, {row(1, "y@a.example", "m@m.example")})},
+      {"a member's public address is not there",
+       build(domain, one, rows(row(1, "y@a.example", "m@m.example")))},
       {"a mailbox appears twice behind one public address",
-       build(domain, one, {row(1, "x@a.example", "m@m.example"), row(2, "x@a.example", "\"M\"@m.example")})},
+       build(domain, one,
+             rows(row(1, "x@a.example", "m@m.example"), row(2, "x@a.example", "\"M\"@m.example")))},
       {"two members are one",
-       build(domain, one, {row(1, "x@a.example", "m@m.example"), row(1, "x@a.example", "n@m.example")})},
-      {"a member has no identity", build(domain, one, {row(0, "x@a.example", "m@m.example")})},
+       build(domain, one, rows(row(1, "x@a.example", "m@m.example"), row(1, "x@a.example", "n@m.example")))},
+      {"a member has no identity", build(domain, one, rows(row(0, "x@a.example", "m@m.example")))},
       {"a member's mailbox is an address of this gateway",
-       build(domain, one, {row(1, "x@a.example", "X@a.example")})},
+       build(domain, one, rows(row(1, "x@a.example", "X@a.example")))},
       {"a member's mailbox is an address of this gateway",
-       build(domain, one, {row(1, "x@a.example", "whoever@p.a.example")})},
+       build(domain, one, rows(row(1, "x@a.example", "whoever@p.a.example")))},
   };
   for (const auto& [reason, result] : cases) {
     INFO(reason);

@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <thread>
 
-#include "base/log.h"
 #include "net/guarded.h"
 #include "net/semaphore.h"
 #include "net/worker.h"
@@ -95,7 +94,6 @@ TEST_CASE("a task is lazy, gives its value and passes exceptions on") {
 }
 
 TEST_CASE("a guard makes an exception a result and leaves results as they are") {
-  log::configure(log::Level::error);
   Loop loop;
   std::vector<Errc> seen;
   run_on_loop(loop, guard(loop, seen));

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "proxy/imap/capability.h"
+#include "proxy/imap/core.h"
 #include "proxy/imap/session_arguments.h"
 
 using namespace kage::proxy;
@@ -33,6 +34,17 @@ TEST_CASE("capabilities after login") {
   CHECK(passes("MOVE", kAll, false));
   CHECK_FALSE(passes("MOVE", kFew, false));
   CHECK_FALSE(passes("NOTIFY", kAll, false));
+}
+
+TEST_CASE("a server's words are passed where they name nobody and no host") {
+  CHECK(pass_status_text("[INUSE] Mailbox is in use.") == "[INUSE] Mailbox is in use.");
+  const std::string withheld = pass_status_text("taro@real.example");
+  for (const std::string_view text :
+       {"=?utf-8?q?taro=40real?=", "=?utf-8?b?dGFyb0ByZWFs?=", "=?utf-8?b?bWFpbC5yZWFsLmV4YW1wbGU=?=",
+        "taro%40real", "see imap.real.example", "192.0.2.9 is gone", "2001:db8::1 is gone", "\x1b[2J", ""}) {
+    CAPTURE(text);
+    CHECK(pass_status_text(text) == withheld);
+  }
 }
 
 TEST_CASE("arguments that pass") {

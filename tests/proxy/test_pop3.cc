@@ -111,13 +111,13 @@ std::string nested_message(std::string_view trace = {}) {
 struct Dialog {
   net::Loop loop;
   std::shared_ptr<net::testing::Transcript> transcript = std::make_shared<net::testing::Transcript>(loop);
-  Upstreams upstreams{{}};
-  tls::ProviderOptions provider;
+  provider::Providers providers{{}};
+  provider::ProviderOptions provider;
   Pop3Login result;
 
   net::Task<void> run(Credentials credentials, bool utf8) {
     Pop3Upstream upstream(std::make_unique<net::testing::MemoryStream>(transcript));
-    result = co_await log_in_pop3(upstream, upstreams, provider, std::move(credentials), utf8,
+    result = co_await log_in_pop3(upstream, providers, provider, std::move(credentials), utf8,
                                   loop.now() + net::Millis(10'000));
   }
   /// What we said; each piece of the server's is one read.
@@ -132,7 +132,7 @@ struct Dialog {
 Credentials password() {
   Credentials credentials;
   credentials.login = "me@gmail.example";
-  credentials.secret = "pass word";
+  credentials.secret = Secret("pass word");
   return credentials;
 }
 
@@ -175,6 +175,9 @@ TEST_CASE("a server's words are shown without addresses and unknown codes") {
   CHECK(shown("+OK mail of taro@real.example") == "+OK\r\n");
   CHECK(shown("-ERR =?utf-8?q?taro=40real?=") == "-ERR\r\n");
   CHECK(shown("-ERR \x1b[2J") == "-ERR\r\n");
+  CHECK(shown("-ERR message from mail.stranger.example is quarantined") == "-ERR\r\n");
+  CHECK(shown("-ERR [SYS/TEMP] no answer from [192.0.2.9]") == "-ERR [SYS/TEMP]\r\n");
+  CHECK(shown("-ERR no route to 2001:db8::1") == "-ERR\r\n");
   CHECK(shown("+OK " + std::string(5000, 'x')) == "+OK\r\n");
   for (const std::string_view bad : {"", "OK", "+ok", "+OKAY", "-ERRx", "* OK", "HTTP/1.1 200 OK"}) {
     CHECK(shown(bad) == "none");
@@ -333,16 +336,16 @@ TEST_CASE("a login by SASL, or by USER and PASS where there is none") {
 
 TEST_CASE("a long response waits for the challenge") {
   Credentials credentials;
-  credentials.mechanism = Credentials::Mechanism::xoauth2;
+  credentials.kind = Credentials::Kind::xoauth2;
   credentials.login = "me@gmail.example";
-  credentials.response =
+  credentials.response = Secret(
       "user=me@gmail.example\x01"
       "auth=Bearer " +
-      std::string(300, 't') + "\x01\x01";
+      std::string(300, 't') + "\x01\x01");
   Dialog dialog;
   const std::string said =
       dialog({"+OK hi\r\n", "+OK\r\nSASL XOAUTH2\r\n.\r\n", "+ \r\n", "+ eyJ9\r\n", "-ERR [AUTH] no\r\n"},
-             credentials);
+             std::move(credentials));
   CHECK(said.starts_with("CAPA\r\nAUTH XOAUTH2\r\n"));
   CHECK(said.ends_with("\r\n\r\n"));
   CHECK(!dialog.result.ok);
@@ -351,14 +354,14 @@ TEST_CASE("a long response waits for the challenge") {
 
 TEST_CASE("a mechanism that the server lacks, and a password that is no line, are refusals") {
   Credentials bearer;
-  bearer.mechanism = Credentials::Mechanism::oauthbearer;
+  bearer.kind = Credentials::Kind::oauthbearer;
   Dialog first;
-  CHECK(first({"+OK hi\r\n", "+OK\r\nSASL PLAIN\r\n.\r\n"}, bearer) == "CAPA\r\n");
+  CHECK(first({"+OK hi\r\n", "+OK\r\nSASL PLAIN\r\n.\r\n"}, std::move(bearer)) == "CAPA\r\n");
   CHECK(first.result.refusal == Pop3Refusal::denied);
   Credentials tricky = password();
-  tricky.secret = "x\r\nDELE 1";
+  tricky.secret = Secret("x\r\nDELE 1");
   Dialog second;
-  CHECK(second({"+OK hi\r\n", "+OK\r\n.\r\n"}, tricky) == "CAPA\r\n");
+  CHECK(second({"+OK hi\r\n", "+OK\r\n.\r\n"}, std::move(tricky)) == "CAPA\r\n");
   CHECK(second.result.refusal == Pop3Refusal::denied);
 }
 

@@ -92,7 +92,8 @@ SessionRig::SessionRig()
       shared(School::instance().key_file()),
       directory(loop, redis, shared),
       sink(std::make_shared<SmtpSink>(loop)),
-      authenticator(loop, {}) {
+      providers({}),
+      authenticator(loop, providers) {
   options.hostname = "mx.school.example";
   options.spool_dir = School::instance().folder.path();
   const std::string& folder = School::instance().folder.path();

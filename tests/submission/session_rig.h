@@ -59,6 +59,7 @@ class SessionRig {
   SessionOptions options;
   std::shared_ptr<SmtpSink> sink;
   std::unique_ptr<NextHops> hops;
+  provider::Providers providers;
   Authenticator authenticator;
   net::LoginThrottle throttle;
   std::shared_ptr<tls::ServerContext> tls;

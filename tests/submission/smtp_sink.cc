@@ -142,7 +142,9 @@ net::Task<bool> SmtpSink::command(Session& session, std::string line) {
     (void)co_await session.stream->write("221 2.0.0 Bye\r\n");
     co_return false;
   }
-  co_return bool(co_await session.stream->write("500 5.5.2 what\r\n"));
+  // A client's answer to the challenge that says why its token was refused.
+  const bool acknowledged = line.empty() || line == "AQ==";
+  co_return bool(co_await session.stream->write(acknowledged ? "535 5.7.8 no\r\n" : "500 5.5.2 what\r\n"));
 }
 
 net::Task<bool> SmtpSink::authenticate(Session& session, std::string line) {

@@ -1,6 +1,7 @@
 // Logins: hashes of our own, and providers over TLS, against an IMAP server that is scripted here and the
 // SMTP sink.
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "base/text.h"
 #include "delivery_rig.h"
@@ -34,12 +35,26 @@ struct FakeImap {
     while (!self.hang) {
       const auto line = co_await reader.line(8192);
       if (!line) co_return;
-      self.commands.emplace_back(*line);
-      const std::string answer = self.answer_to(self.commands.back());
+      self.commands.push_back(self.without_tag(*line));
+      const std::string answer = self.with_tag(self.answer_to(self.commands.back()));
       if (!co_await stream->write(answer)) co_return;
     }
     // Until the client gives up.
     (void)co_await reader.line(8192);
+  }
+
+  /// The client's tag reads "k" in `commands` and in the answers that tests make.
+  std::string without_tag(std::string_view line) {
+    const std::size_t space = line.find(' ');
+    if (!line.starts_with('a') || space == std::string_view::npos || !is_digit(line[1]))
+      return std::string(line);
+    tag = line.substr(0, space);
+    return "k" + std::string(line.substr(space));
+  }
+  [[nodiscard]] std::string with_tag(std::string answer) const {
+    const std::size_t last = answer.starts_with("k ") ? 0 : answer.find("\nk ") + 1;
+    if (answer.substr(last).starts_with("k ")) answer.replace(last, 1, tag);
+    return answer;
   }
 
   std::string answer_to(const std::string& command) {
@@ -47,7 +62,7 @@ struct FakeImap {
     if (command.starts_with("k AUTHENTICATE") && capabilities.find("SASL-IR") == std::string::npos)
       return "+ \r\n";
     if (command.ends_with('}')) return "+ go on\r\n";
-    if (command.empty()) return "k NO failed\r\n";
+    if (command.empty() || command == "AQ==") return "k NO failed\r\n";
     if (!forced.empty()) return forced;
     const std::string right = base64(std::string("\0u@mail.example\0pass word\"", 26));
     if (command.ends_with(right) ||
@@ -57,6 +72,7 @@ struct FakeImap {
     if (command.find("XOAUTH2") != std::string::npos || command.starts_with("dXNlcj")) {
       return command.ends_with(base64(token)) ? "k OK in\r\n" : "+ e30=\r\n";
     }
+    if (command.find("OAUTHBEARER") != std::string::npos) return "+ e30=\r\n";
     return "k NO wrong\r\n";
   }
 
@@ -65,6 +81,7 @@ struct FakeImap {
   std::shared_ptr<tls::ServerContext> tls;
   std::unique_ptr<net::Listener> listener;
   std::string capabilities = "SASL-IR AUTH=PLAIN AUTH=XOAUTH2";
+  std::string tag;
   std::string forced;  ///< the answer to every login
   std::string token =
       "user=u@mail.example\x01"
@@ -81,8 +98,9 @@ mapping::Routes make_routes(std::string hash = {}, std::string provider = "mail"
   spec.provider = std::move(provider);
   std::vector<mapping::AddressSpec> addresses(1);
   addresses[0].address = message::parse_address("pta@school.example").value();
-  return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses),
-                                    {{1, std::string(32, 'k'), "pta@school.example", std::move(spec)}},
+  std::vector<mapping::RouteTable::Row> rows;
+  rows.push_back({1, mapping::MemberKeys(std::string(32, 'k')), "pta@school.example", std::move(spec)});
+  return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses), std::move(rows),
                                     std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
       .value();
 }
@@ -107,30 +125,31 @@ struct Fixture {
   std::string check(std::string login, std::string secret, mapping::Routes routes = make_routes()) {
     Credentials credentials;
     credentials.login = std::move(login);
-    credentials.secret = std::move(secret);
+    credentials.secret = Secret(std::move(secret));
     return check(std::move(credentials), std::move(routes));
   }
   std::string check(Credentials credentials, mapping::Routes routes = make_routes()) {
-    Authenticator authenticator(loop, {provider});
+    const provider::Providers providers({provider});
+    Authenticator authenticator(loop, providers);
     std::string out;
     run(loop, ask(authenticator, std::move(routes), std::move(credentials), out));
     return out;
   }
   std::string check_token(std::string token) {
     Credentials credentials;
-    credentials.mechanism = Credentials::Mechanism::xoauth2;
+    credentials.kind = Credentials::Kind::xoauth2;
     credentials.login = "u@mail.example";
-    credentials.secret = token;
-    credentials.response =
+    credentials.secret = Secret(std::string(token));
+    credentials.response = Secret(
         "user=u@mail.example\x01"
         "auth=Bearer " +
-        token + "\x01\x01";
+        token + "\x01\x01");
     return check(std::move(credentials));
   }
 
   net::Loop loop;
   FakeImap imap;
-  ProviderOptions provider;
+  provider::ProviderOptions provider;
 };
 
 const std::string kRight = "pass word\"";
@@ -218,6 +237,108 @@ TEST_CASE("a provider that cannot say is no refusal") {
   }));
 }
 
+TEST_CASE("a NO about the server is no wrong password, whatever its code") {
+  Fixture fixture;
+  for (const std::string_view code : {"UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT", "CONTACTADMIN"}) {
+    fixture.imap.forced = "k NO [" + std::string(code) + "] not now\r\n";
+    CAPTURE(code);
+    CHECK(fixture.check("u@mail.example", kRight) == "unavailable");
+  }
+}
+
+TEST_CASE("the challenge behind a refused token is acknowledged as its mechanism wants it") {
+  Fixture fixture;
+  fixture.imap.capabilities = "SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER";
+  CHECK(fixture.check_token("expired") == "denied");
+  CHECK(fixture.imap.commands.back().empty());
+  const auto credentials = [] {
+    return read_oauthbearer(
+               "n,a=u@mail.example,\x01"
+               "auth=Bearer expired\x01\x01")
+        .value();
+  };
+  SECTION("IMAP") {
+    CHECK(fixture.check(credentials()) == "denied");
+    CHECK(fixture.imap.commands.back() == "AQ==");  // RFC 7628 §3.2.3
+  }
+  SECTION("submission") {
+    const auto sink = std::make_shared<SmtpSink>(fixture.loop);
+    sink->tls = fixture.imap.tls;
+    sink->implicit_tls = true;
+    sink->extensions.emplace_back("AUTH OAUTHBEARER");
+    sink->listen();
+    fixture.provider.protocol = provider::Service::submission;
+    fixture.provider.port = sink->port();
+    sink->script = [](Stage stage, std::string_view, int) -> std::optional<Action> {
+      if (stage != Stage::auth) return std::nullopt;
+      return reply("334 e30=");
+    };
+    CHECK(fixture.check(credentials()) == "denied");
+    CHECK(std::ranges::find(sink->commands, "AQ==") != sink->commands.end());
+    sink->stop();
+  }
+}
+
+TEST_CASE("a login has the same provider here as in the proxy") {
+  Fixture fixture;
+  const auto with = [&](std::string login, std::vector<std::string> providers) {
+    std::vector<mapping::AddressSpec> addresses;
+    std::vector<mapping::RouteTable::Row> rows;
+    for (std::string& provider : providers) {
+      const std::string address = "a" + std::to_string(rows.size()) + "@school.example";
+      addresses.emplace_back().address = message::parse_address(address).value();
+      mapping::MemberSpec spec;
+      spec.mailbox = message::parse_address("u@mail.example").value();
+      spec.login = login;
+      spec.provider = std::move(provider);
+      rows.push_back({rows.size() + 1, mapping::MemberKeys(std::string(32, 'k')), address, std::move(spec)});
+    }
+    return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses), std::move(rows),
+                                      std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
+        .value();
+  };
+  fixture.imap.forced = "k OK in\r\n";
+  CHECK(fixture.check("treasurer", kRight, with("treasurer", {"mail"})) == "ok");
+  // The mailbox's domain.
+  CHECK(fixture.check("treasurer", kRight, with("treasurer", {""})) == "ok");
+  // The first member that names one.
+  fixture.provider.domains = {};
+  CHECK(fixture.check("treasurer", kRight, with("treasurer", {"", "mail"})) == "ok");
+  CHECK(fixture.check("u@mail.example", kRight, make_routes()) == "ok");
+  CHECK(fixture.imap.connections == 4);
+}
+
+TEST_CASE("a login without a provider is refused as one that nobody has") {
+  Fixture fixture;
+  fixture.provider.domains = {"elsewhere.example"};
+  CHECK(fixture.check("u@mail.example", "x", make_routes({}, "")) == "denied");
+  // A name that the configuration does not have is no reason to hand the password to somebody else.
+  fixture.provider.domains = {"mail.example"};
+  CHECK(fixture.check("u@mail.example", "x", make_routes({}, "gone")) == "denied");
+  CHECK(fixture.imap.connections == 0);
+}
+
+TEST_CASE("whoever is refused without asking a provider waits as long as that would take") {
+  Fixture fixture;
+  const auto guess = provider::Providers({fixture.provider}).refusal_time("u@mail.example");
+  const auto usual = guess - net::Millis(2);  // timers and clocks are cut to milliseconds
+  const auto routes =
+      make_routes("$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$6g3umF+uVrJsObaTZhIbbTlgrvOEFcCItdwSjtPF67M");
+  const auto takes = [&](const std::function<std::string()>& check) {
+    const net::TimePoint before = fixture.loop.now();
+    CHECK(check() == "denied");
+    return fixture.loop.now() - before;
+  };
+  const auto token = [](std::string_view login) {
+    return read_xoauth2("user=" + std::string(login) + "\x01" + "auth=Bearer t\x01\x01").value();
+  };
+  CHECK(takes([&] { return fixture.check("other@mail.example", "wrong", routes); }) >= usual);
+  CHECK(takes([&] { return fixture.check("u@mail.example", "wrong", routes); }) >= usual);
+  CHECK(takes([&] { return fixture.check(token("u@mail.example"), routes); }) >= usual);
+  CHECK(takes([&] { return fixture.check(token("u@elsewhere.example"), routes); }) >= usual);
+  CHECK(fixture.imap.connections == 0);
+}
+
 TEST_CASE("a submission provider") {
   Fixture fixture;
   const auto sink = std::make_shared<SmtpSink>(fixture.loop);
@@ -230,7 +351,7 @@ TEST_CASE("a submission provider") {
     fixture.provider.starttls = true;
   }
   sink->listen();
-  fixture.provider.protocol = ProviderOptions::Protocol::submission;
+  fixture.provider.protocol = provider::Service::submission;
   fixture.provider.port = sink->port();
   bool wrong = false;
   std::optional<std::string> other;
@@ -258,5 +379,4 @@ TEST_CASE("a hash of our own is checked here") {
   CHECK(fixture.check("u@mail.example", "wrong", routes) == "denied");
   CHECK(fixture.imap.connections == 0);
   CHECK(fixture.check("u@mail.example", "x", make_routes("nonsense")) == "unavailable");
-  CHECK(fixture.check("u@mail.example", "x", make_routes({}, "gone")) == "unavailable");
 }

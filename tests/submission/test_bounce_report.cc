@@ -25,8 +25,9 @@ mapping::Routes make_routes() {
   addresses[0].address = message::parse_address("pta@school.example").value();
   mapping::MemberSpec spec;
   spec.mailbox = message::parse_address("officer@gmail.example").value();
-  return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses),
-                                    {{1, std::string(32, 'k'), "pta@school.example", std::move(spec)}},
+  std::vector<mapping::RouteTable::Row> rows;
+  rows.push_back({1, mapping::MemberKeys(std::string(32, 'k')), "pta@school.example", std::move(spec)});
+  return mapping::RouteTable::build({{"school.example", ""}}, std::move(addresses), std::move(rows),
                                     std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)
       .value();
 }

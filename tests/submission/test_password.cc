@@ -1,17 +1,9 @@
-// Password hashes, and strings for a provider's IMAP server.
+// Password hashes.
 #include <catch2/catch.hpp>
 
 #include "submission/auth.h"
-#include "submission/provider_login.h"
 
 using namespace kage::submission;
-
-TEST_CASE("IMAP strings") {
-  CHECK(imap_quoted(R"(a"b\c)") == R"("a\"b\\c")");
-  CHECK(is_imap_quotable("a b{}"));
-  CHECK_FALSE(is_imap_quotable("a\r\nb"));
-  CHECK_FALSE(is_imap_quotable("\xc3\xa9"));
-}
 
 TEST_CASE("password hashes") {
   // hashlib.scrypt(b"correct horse", salt=b"0123456789abcdef", n=1024, r=8, p=1, dklen=32)

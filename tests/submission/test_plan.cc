@@ -19,7 +19,8 @@ message::Address parse(std::string_view text) {
 mapping::RouteTable::Row row(mapping::MemberId id, std::string address, std::string_view mailbox) {
   mapping::MemberSpec spec;
   spec.mailbox = parse(mailbox);
-  return {id, std::string(32, static_cast<char>('a' + id)), std::move(address), std::move(spec)};
+  return {id, mapping::MemberKeys(std::string(32, static_cast<char>('a' + id))), std::move(address),
+          std::move(spec)};
 }
 
 mapping::Routes make_routes(bool with_teacher = true) {
@@ -27,8 +28,9 @@ mapping::Routes make_routes(bool with_teacher = true) {
   std::vector<mapping::AddressSpec> addresses(2);
   addresses[0].address = parse("pta@school.example");
   addresses[1].address = parse("office@school.example");
-  std::vector<mapping::RouteTable::Row> rows{row(1, "pta@school.example", "officer@gmail.example"),
-                                             row(3, "office@school.example", "officer@gmail.example")};
+  std::vector<mapping::RouteTable::Row> rows;
+  rows.push_back(row(1, "pta@school.example", "officer@gmail.example"));
+  rows.push_back(row(3, "office@school.example", "officer@gmail.example"));
   if (with_teacher) rows.push_back(row(2, "pta@school.example", "Teacher@docomo.example"));
   return mapping::RouteTable::build(std::move(domains), std::move(addresses), std::move(rows),
                                     std::make_shared<const mapping::MasterKeys>(std::string(32, 'm')), 1)

@@ -16,12 +16,14 @@ mapping::Routes make_routes(bool with_postmaster) {
   const auto row = [](mapping::MemberId id, std::string address, std::string_view mailbox) {
     mapping::MemberSpec spec;
     spec.mailbox = message::parse_address(mailbox).value();
-    return mapping::RouteTable::Row{id, std::string(32, 'k'), std::move(address), std::move(spec)};
+    return mapping::RouteTable::Row{id, mapping::MemberKeys(std::string(32, 'k')), std::move(address),
+                                    std::move(spec)};
   };
   std::vector<mapping::DomainSpec> domains{{"school.example", ""}};
   std::vector<mapping::AddressSpec> addresses(with_postmaster ? 2 : 1);
   addresses[0].address = message::parse_address("pta@school.example").value();
-  std::vector<mapping::RouteTable::Row> rows{row(1, "pta@school.example", "officer@gmail.example")};
+  std::vector<mapping::RouteTable::Row> rows;
+  rows.push_back(row(1, "pta@school.example", "officer@gmail.example"));
   if (with_postmaster) {
     addresses[1].address = message::parse_address("postmaster@school.example").value();
     rows.push_back(row(2, "postmaster@school.example", "admin@gmail.example"));

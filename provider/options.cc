@@ -1,13 +1,13 @@
 // Which of a provider's endpoints is meant.
-#include "tls/provider.h"
+#include "provider/options.h"
 
-namespace kage::tls {
+namespace kage::provider {
 
-Endpoint ProviderOptions::endpoint(Service service) const {
+ServiceEndpoint ProviderOptions::endpoint(Service service) const {
   if (service == Service::imap && !imap.host.empty()) return imap;
   if (service == Service::pop3 && !pop3.host.empty()) return pop3;
   if (service != protocol) return {};
-  return {host, port, starttls, false};
+  return login_endpoint();
 }
 
-}  // namespace kage::tls
+}  // namespace kage::provider
