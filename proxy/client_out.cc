@@ -28,14 +28,19 @@ void ClientOut::add_bulk(std::string_view octets) {
 }
 
 net::Task<Result<>> ClientOut::store_fresh() {
-  if (stale_) co_return fail(Errc::conflict, "the routes changed within an answer");
   if (fresh_.empty()) co_return Result<>();
-  auto stored = co_await directory_.store(std::move(routes_), std::exchange(fresh_, {}));
-  routes_ = nullptr;
+  const auto routes = std::exchange(routes_, nullptr);
+  auto fresh = std::exchange(fresh_, {});
+  Result<> stored = fail(Errc::conflict, "the routes changed within an answer");
+  if (!std::exchange(stale_, false)) stored = co_await directory_.store(routes, std::move(fresh));
   if (stored) co_return stored;
   // What shows them is not for the next flush either, which would know nothing of them.
   blocks_.clear();
   buffer_.clear();
+  // Unless whole blocks of it were written the client has seen nothing of the answer; otherwise it is within
+  // it for good.
+  streams_ = cut_;
+  lacks_mapping_ = true;
   // Not the codes of Redis' connection, which would be taken for the client's.
   co_return fail(stored.error().code == Errc::conflict ? Errc::conflict : Errc::unavailable,
                  std::move(stored.error().detail));

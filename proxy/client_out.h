@@ -46,6 +46,9 @@ class ClientOut {
   /// were written and the rest was not.
   [[nodiscard]] bool within_answer() const { return streams_ || cut_; }
 
+  /// Whether an answer was dropped, since the phantoms that it shows could not be stored (contract R3.8).
+  [[nodiscard]] bool lacks_mapping() const { return lacks_mapping_; }
+
   void reset(net::Stream& client) { client_ = &client; }
 
  private:
@@ -62,7 +65,8 @@ class ClientOut {
   mapping::Routes routes_;
   std::vector<mapping::PhantomWrite> fresh_;
   bool streams_ = false;
-  bool cut_ = false;    // what was written last ended with a block, wherever that ends
+  bool cut_ = false;  // what was written last ended with a block, wherever that ends
+  bool lacks_mapping_ = false;
   bool stale_ = false;  // phantoms of two snapshots met: the answer cannot be finished
 };
 

@@ -197,23 +197,25 @@ void ImapSession::add_status(std::string_view tag, const ImapStatus& status) {
   out_.add(line);
 }
 
-/// Something between us and the upstream, or the client, broke in the middle of a command.
+/// Something between us and the upstream, the client or Redis broke in the middle of a command.
 net::Task<void> ImapSession::on_failed_command(Error error) {
   if (ended_) co_return;
   end();
   const bool stale = error.code == Errc::conflict;
   const bool malformed = error.code == Errc::invalid;
   // What is gathered is complete answers, or the client's literal breaks off here in any case.
-  if (!stale && !co_await out_.flush()) co_return;
+  if (!stale && !co_await out_.flush() && !out_.lacks_mapping()) co_return;
   stream_->set_timeout(kLastWordTime);
+  const bool ours = stale || malformed || out_.lacks_mapping();
   const std::string_view text = stale ? "* BYE [UNAVAILABLE] The address mapping changed, connect again\r\n"
                                 : malformed ? "* BYE [CLIENTBUG] The command cannot be finished\r\n"
+                                : ours      ? "* BYE [UNAVAILABLE] The address mapping is not available\r\n"
                                             : "* BYE [UNAVAILABLE] The mail server is not available\r\n";
   // Within a literal the client would take the words for the message's own.
   const bool mute = out_.within_answer();
   if (!mute && !co_await stream_->write(text)) co_return;  // the client has gone, and that was all
   (void)co_await stream_->shutdown();
-  if (stale || malformed) co_return;
+  if (ours) co_return;
   count_failure(error.code);
   log::info("upstream.failed", {{"protocol", "imap"}, {"reason", to_string(error.code)}});
 }

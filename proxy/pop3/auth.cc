@@ -92,8 +92,7 @@ net::Task<void> Pop3Session::log_in(Credentials credentials) {
   const auto attempt = gate_.begin(credentials.login, peer_);
   if (!attempt) {
     const bool throttled = attempt.error().code == Errc::limit;
-    co_return reply(throttled ? "-ERR [SYS/TEMP] Too many failed logins, try again later.\r\n"
-                              : "-ERR [SYS/TEMP] The address mapping is not available.\r\n");
+    co_return reply(throttled ? "-ERR [SYS/TEMP] Too many failed logins, try again later.\r\n" : kNoMapping);
   }
   const Pop3Login login = co_await ask_upstream(*attempt, std::move(credentials));
   const Result<> result = login.ok ? Result<>() : std::unexpected(login.error);

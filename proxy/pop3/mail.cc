@@ -19,6 +19,11 @@ void Pop3Session::lose_upstream() {
   end();
 }
 
+void Pop3Session::lose_mapping() {
+  reply(kNoMapping);
+  end();
+}
+
 /// Nothing: answered already.
 net::Task<std::optional<Pop3Status>> Pop3Session::ask(std::string command) {
   upstream_->stream().set_timeout(services_.options.upstream_timeout);
@@ -132,7 +137,7 @@ bool Pop3Session::renew_audience() {
 net::Task<void> Pop3Session::on_retr(std::string rest) {
   const auto number = pop3_number(rest);
   if (!number) co_return mistake("-ERR RETR wants a message number.\r\n");
-  if (!renew_audience()) co_return lose_upstream();
+  if (!renew_audience()) co_return lose_mapping();
   const auto status = co_await ask("RETR " + std::to_string(*number));
   if (!status) co_return;
   reply(pop3_status_line(*status));
@@ -147,7 +152,7 @@ net::Task<void> Pop3Session::on_retr(std::string rest) {
 net::Task<void> Pop3Session::on_top(std::string rest) {
   const auto arguments = top_arguments(rest);
   if (!arguments) co_return mistake("-ERR TOP wants a message number and a number of lines.\r\n");
-  if (!renew_audience()) co_return lose_upstream();
+  if (!renew_audience()) co_return lose_mapping();
   const auto status =
       co_await ask("TOP " + std::to_string(arguments->message) + " " + std::to_string(arguments->lines));
   if (!status) co_return;
@@ -202,7 +207,7 @@ net::Task<bool> Pop3Session::show(Pop3Text& text, std::string& wire) {
   const auto passed = co_await out_.pass(wire);
   wire.clear();
   if (wire.capacity() > kKeepBuffer) wire.shrink_to_fit();
-  if (!passed) end();
+  if (!passed) on_unwritten();
   co_return passed.has_value();
 }
 

@@ -135,8 +135,14 @@ net::Task<void> Pop3Session::on_bad_line(Error error) {
 net::Task<bool> Pop3Session::flush() {
   if (!stream_) co_return false;
   const auto written = co_await out_.flush();
-  if (!written) end();
+  if (!written) on_unwritten();
   co_return written.has_value();
+}
+
+/// The client has gone, or what it is to see could not be stored (contract R3.8).
+void Pop3Session::on_unwritten() {
+  if (out_.lacks_mapping() && !out_.within_answer()) return lose_mapping();
+  end();
 }
 
 net::Task<void> Pop3Session::wind_up() {

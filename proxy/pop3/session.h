@@ -41,6 +41,7 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
 
  private:
   using Handler = net::Task<void> (Pop3Session::*)(std::string rest);
+  static constexpr std::string_view kNoMapping = "-ERR [SYS/TEMP] The address mapping is not available.\r\n";
 
   // session.cc: the frame.
   net::Task<void> serve();
@@ -50,6 +51,7 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   net::Task<void> on_bad_line(Error error);
   net::Task<Result<std::string>> read_line(std::size_t max_octets);
   net::Task<bool> flush();
+  void on_unwritten();
   net::Task<void> wind_up();
   [[nodiscard]] Handler handler_of(Pop3Verb verb) const;
   [[nodiscard]] bool logged_in() const { return upstream_ && !login_.empty(); }
@@ -95,6 +97,7 @@ class Pop3Session : public std::enable_shared_from_this<Pop3Session> {
   net::Task<bool> complete_top(Pop3Text& text, std::uint32_t message, std::uint32_t lines);
   net::Task<bool> show(Pop3Text& text, std::string& wire);
   void lose_upstream();
+  void lose_mapping();
 
   Services services_;
   std::shared_ptr<LoginCounts> counts_;

@@ -82,19 +82,16 @@ class WithoutRedis(Proxied):
                 except Closed:
                     pass
                 self.check_hidden(b"".join(said))
-                self.assertRegex(said[-1], rb"^(\* BYE|T\d+ NO) \[UNAVAILABLE\] ")
+                self.assertRegex(said[-1], rb"^(\* BYE|T\d+ NO) \[UNAVAILABLE\] The address mapping")
         self.outages(check)
 
     def test_pop3(self):
         def check(begin):
             with self.proxied_pop() as pop:
                 begin()
-                try:
-                    reply = pop.command(f"RETR {next(TAKEN)}")
-                except Closed:  # an answer that was begun
-                    return
+                reply = pop.command(f"RETR {next(TAKEN)}")
                 self.check_hidden(reply.status + (reply.text or b""))
-                self.assertTrue(reply.status.startswith(b"-ERR [SYS/TEMP]"), reply)
+                self.assertTrue(reply.status.startswith(b"-ERR [SYS/TEMP] The address mapping"), reply)
         self.outages(check)
 
     def test_logins(self):
