@@ -68,6 +68,41 @@ class Workers(Small):
         self.assertEqual(sorted(m.recipients[0] for m in self.sink.messages), sorted([OFFICER, TEACHER]))
         second.stop()
 
+    def test_a_node_that_dies_takes_nobody_with_it(self):
+        """Its sessions end; the other node goes on, and delivers what the first one had begun."""
+        second = Gateway(self.space, name="dying", next_hop_port=self.sink.port, redis=self.redis,
+                         keys={"master": self.gateway.key_path}).start()
+        text = message(STRANGER, PUBLIC, message_id="dying@stranger.test")
+        replies = []
+
+        def send():
+            try:
+                replies.append(smtp_client.send(second.inbound, STRANGER, PUBLIC, text).code)
+            except OSError:
+                replies.append(None)
+        self.sink.fail("rcpt", match=TEACHER, action="hang", times=1)
+        with smtp_client.Client(self.gateway.inbound) as waiting:
+            waiting.ehlo()
+            first = threading.Thread(target=send)
+            first.start()
+            self.sink.wait(lambda s: s.hanging == 1)
+            second.kill()
+            first.join()
+            self.sink.heal()
+            self.assertEqual(replies, [None])
+            self.assertReply(waiting.command("NOOP"), 250)
+        self.assertReply(self.inbound(message(STRANGER, PUBLIC, message_id="meanwhile@stranger.test")), 250)
+        self.copies(2)
+        self.sink.clear()
+        # Until its lock expires nobody else may deliver the message; that is not waited for.
+        self.assertReply(self.inbound(text), 4)
+        locks = self.redis.call("KEYS", "kage:k:*")
+        self.assertEqual(len(locks), 1)
+        self.assertGreater(self.redis.call("PTTL", locks[0]), 0)
+        self.redis.call("DEL", locks[0])
+        self.assertReply(self.inbound(text), 250)
+        self.assertEqual(sorted(m.recipients[0] for m in self.copies(2)), sorted([OFFICER, TEACHER]))
+
 
 class ManyRecipients(Small):
     """One message to 200 phantoms: more copies than connections, each with its own body, and few round trips."""
