@@ -184,7 +184,7 @@ std::string bounce_header(const mapping::ParsedHeader& header, const mapping::Ro
   message::write_field(out, "Subject",
                        message::encode_words(kind == BounceReport::Kind::delayed
                                                  ? "Delayed: not delivered yet / まだ届いていません"
-                                                 : "BounceReport: not delivered / 届きませんでした"));
+                                                 : "Returned: not delivered / 届きませんでした"));
   for (const std::string_view name : {"Date", "Message-ID"}) {
     const std::string_view body = header.body_of(name);
     if (!body.empty()) message::write_field(out, name, message::unfold(body));

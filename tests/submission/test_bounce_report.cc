@@ -109,7 +109,7 @@ TEST_CASE("a delay is told as one") {
   const auto subject_of = [&](Kind kind) {
     return message::decode_words(bounce_header(header, *routes, *routes->find_member(1), kind));
   };
-  CHECK(has(subject_of(Kind::failed), "BounceReport"));
+  CHECK(has(subject_of(Kind::failed), "Returned"));
   CHECK(has(subject_of(Kind::delayed), "Delayed"));
 }
 
