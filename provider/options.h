@@ -10,6 +10,7 @@
 namespace kage::provider {
 
 enum class Service : std::uint8_t { imap, pop3, submission };
+inline constexpr std::size_t kServices = 3;
 
 /// Where a service is. TLS and a verified certificate, unless it is on this machine.
 struct ServiceEndpoint {

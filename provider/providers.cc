@@ -2,6 +2,7 @@
 #include "provider/providers.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <unordered_map>
 
@@ -19,7 +20,14 @@ constexpr net::Millis kFirstGuess{300};  // how long a provider takes to say no,
 struct Known {
   ProviderOptions options;
   std::shared_ptr<tls::ClientContext> context;  ///< null: its ca_file cannot be read
-  mutable std::atomic<net::Millis::rep> refusal_time{kFirstGuess.count()};
+  struct RefusalTime {
+    mutable std::atomic<net::Millis::rep> usual{kFirstGuess.count()};
+  };
+  std::array<RefusalTime, kServices> refusal_times;
+
+  [[nodiscard]] auto& refusal_time(Service service) const {
+    return refusal_times[static_cast<std::size_t>(service)].usual;
+  }
 };
 
 std::string domain_of(std::string_view login) {
@@ -114,14 +122,14 @@ net::Task<Result<net::StreamPtr>> Providers::secure(net::StreamPtr stream, const
   co_return secured;
 }
 
-net::Millis Providers::refusal_time(std::string_view login) const {
+net::Millis Providers::refusal_time(std::string_view login, Service service) const {
   const Known* provider = state_->by_login(login);
   if (provider == nullptr && !state_->providers.empty()) provider = state_->providers.front().get();
-  return provider == nullptr ? kFirstGuess : net::Millis(provider->refusal_time.load());
+  return provider == nullptr ? kFirstGuess : net::Millis(provider->refusal_time(service).load());
 }
 
-void Providers::refused(const ProviderOptions& provider, net::Millis took) const {
-  auto& known = state_->of(provider).refusal_time;
+void Providers::refused(const ProviderOptions& provider, Service service, net::Millis took) const {
+  auto& known = state_->of(provider).refusal_time(service);
   known = (known * 3 + took.count()) / 4;
 }
 

@@ -35,10 +35,11 @@ class Providers {
   net::Task<Result<net::StreamPtr>> secure(net::StreamPtr stream, const ProviderOptions& provider,
                                            ServiceEndpoint endpoint, net::TimePoint deadline) const;
 
-  /// How long the login's provider usually takes to refuse one: so that a login that is not registered, and
-  /// not passed on, waits as long.
-  [[nodiscard]] net::Millis refusal_time(std::string_view login) const;
-  void refused(const ProviderOptions& provider, net::Millis took) const;
+  /// How long this service of the login's provider usually takes to refuse one: so that a login that is not
+  /// registered, and not passed on, waits as long. `service`: the one that the client wants, whichever of the
+  /// provider's is asked for it.
+  [[nodiscard]] net::Millis refusal_time(std::string_view login, Service service) const;
+  void refused(const ProviderOptions& provider, Service service, net::Millis took) const;
 
  private:
   struct State;

@@ -35,7 +35,7 @@ Result<LoginAttempt> LoginGate::begin(std::string_view login, const net::PeerAdd
 }
 
 net::Task<Error> LoginGate::refuse_unknown(const LoginAttempt& attempt) const {
-  co_await services_.loop.sleep(services_.providers.refusal_time(attempt.login));
+  co_await services_.loop.sleep(services_.providers.refusal_time(attempt.login, service_));
   co_return Error{Errc::denied, {}};
 }
 
@@ -56,7 +56,8 @@ bool LoginGate::conclude(const LoginAttempt& attempt, const net::PeerAddress& pe
     ++failures_;
     services_.throttle.failed(attempt.name, peer.ip, now);
     metrics::add(Counter::proxy_logins_refused);
-    if (attempt.provider != nullptr) services_.providers.refused(*attempt.provider, now - attempt.begun);
+    if (attempt.provider != nullptr)
+      services_.providers.refused(*attempt.provider, service_, now - attempt.begun);
   } else {
     count_failure(result.error().code);
   }

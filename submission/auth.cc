@@ -54,8 +54,8 @@ net::Task<Result<>> Authenticator::State::check_hash(std::string hash, const Sec
 }
 
 /// A login about which no provider is asked: it has a hash of its own, or no provider, or is not registered
-/// (contract R8.5). All are refused alike: after the work of a hash, where the login's domain does not say
-/// that a provider would be asked, and else not before that provider would have said no.
+/// (contract R8.5). All are refused alike: not before a provider would have said no, and after the work of a
+/// hash where the login's domain does not say that one would be asked.
 net::Task<Result<>> Authenticator::State::check_here(std::string hash, Credentials credentials) {
   const net::TimePoint before = loop.now();
   const bool password = credentials.kind == Credentials::Kind::password;
@@ -64,8 +64,9 @@ net::Task<Result<>> Authenticator::State::check_here(std::string hash, Credentia
   if (password && (!hash.empty() || !at_provider)) {
     result = co_await check_hash(std::move(hash), &credentials.secret);
   }
-  if (!result && result.error().code == Errc::denied && (at_provider || !password)) {
-    const net::TimePoint usual = before + providers.refusal_time(credentials.login);
+  if (!result && result.error().code == Errc::denied) {
+    const net::TimePoint usual =
+        before + providers.refusal_time(credentials.login, provider::Service::submission);
     if (usual > loop.now()) co_await loop.sleep(usual - loop.now());
   }
   co_return result;
@@ -78,7 +79,7 @@ net::Task<Result<>> Authenticator::State::check_provider(const provider::Provide
   const net::TimePoint before = loop.now();
   auto result = co_await ask_provider(loop, providers, provider, std::move(credentials));
   if (!result && result.error().code == Errc::denied) {
-    providers.refused(provider, loop.now() - before);
+    providers.refused(provider, provider::Service::submission, loop.now() - before);
   } else if (!result) {
     log::warn("provider.failed", {{"provider", provider.name}, {"reason", to_string(result.error().code)}});
     co_return fail(Errc::unavailable, "provider unavailable");

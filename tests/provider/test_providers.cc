@@ -66,11 +66,12 @@ TEST_CASE("the provider of a login: named by the routes, else by its domain, els
 TEST_CASE("how long a refusal takes follows the provider of the login's domain") {
   const World world;
   const auto routes = routes_of({{"x@gmail.example", "", ""}});
-  const net::Millis guess = world.providers.refusal_time("nobody@gmail.example");
-  world.providers.refused(*world.providers.choose(*routes, "x@gmail.example"), guess * 5);
-  CHECK(world.providers.refusal_time("nobody@googlemail.example") == guess * 2);
-  CHECK(world.providers.refusal_time("nobody@docomo.example") == guess);
-  CHECK(world.providers.refusal_time("nobody@corp.example") == guess);  // as long as the first
+  const net::Millis guess = world.providers.refusal_time("nobody@gmail.example", Service::imap);
+  world.providers.refused(*world.providers.choose(*routes, "x@gmail.example"), Service::imap, guess * 5);
+  CHECK(world.providers.refusal_time("nobody@googlemail.example", Service::imap) == guess * 2);
+  CHECK(world.providers.refusal_time("nobody@gmail.example", Service::pop3) == guess);
+  CHECK(world.providers.refusal_time("nobody@docomo.example", Service::imap) == guess);
+  CHECK(world.providers.refusal_time("nobody@corp.example", Service::imap) == guess);  // as long as the first
   CHECK(world.providers.has_domain_of("nobody@gmail.example"));
   CHECK_FALSE(world.providers.has_domain_of("nobody@corp.example"));
   CHECK_FALSE(world.providers.has_domain_of("nobody"));

@@ -320,7 +320,8 @@ TEST_CASE("a login without a provider is refused as one that nobody has") {
 
 TEST_CASE("whoever is refused without asking a provider waits as long as that would take") {
   Fixture fixture;
-  const auto guess = provider::Providers({fixture.provider}).refusal_time("u@mail.example");
+  const auto guess =
+      provider::Providers({fixture.provider}).refusal_time("u@mail.example", provider::Service::submission);
   const auto usual = guess - net::Millis(2);  // timers and clocks are cut to milliseconds
   const auto routes =
       make_routes("$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$6g3umF+uVrJsObaTZhIbbTlgrvOEFcCItdwSjtPF67M");
