@@ -143,7 +143,8 @@ net::Task<void> ImapSession::step() {
     add_status(tag.empty() ? "*" : tag, {"BAD", "Not a command"});
   }
   if (!ended_ && errors_ >= services_.options.max_errors) co_await last_word("Too many errors");
-  if (!ended_ && out_.full() && !co_await out_.flush()) end();
+  if (ended_ || !out_.full()) co_return;
+  if (auto flushed = co_await out_.flush(); !flushed) co_await on_failed_read(std::move(flushed.error()));
 }
 
 net::Task<void> ImapSession::dispatch(ImapCommand command) {
@@ -214,8 +215,8 @@ net::Task<void> ImapSession::on_failed_command(Error error) {
   // Within a literal the client would take the words for the message's own.
   const bool mute = out_.within_answer();
   if (!mute && !co_await stream_->write(text)) co_return;  // the client has gone, and that was all
-  (void)co_await stream_->shutdown();
-  if (ours) co_return;
+  const auto closed = co_await stream_->shutdown();
+  if (ours || (mute && !closed)) co_return;
   count_failure(error.code);
   log::info("upstream.failed", {{"protocol", "imap"}, {"reason", to_string(error.code)}});
 }
@@ -327,7 +328,7 @@ net::Task<void> ImapSession::too_large(std::string text, LiteralMark mark) {
     }
     if (!co_await skip_octets(mark.size)) co_return end();
     const auto line = co_await read_line(services_.options.max_command);
-    if (!line) co_return end();
+    if (!line) co_return co_await on_failed_read(line.error());
     const auto next = literal_mark(*line);
     if (!next) break;
     mark = *next;
@@ -339,7 +340,8 @@ net::Task<void> ImapSession::too_large(std::string text, LiteralMark mark) {
 net::Task<void> ImapSession::last_word(std::string_view text) {
   if (ended_) co_return;
   end();
-  if (!co_await out_.flush(kLastWordTime)) co_return;
+  if (!co_await out_.flush(kLastWordTime) && !out_.lacks_mapping()) co_return;
+  if (out_.within_answer()) co_return;
   stream_->set_timeout(kLastWordTime);
   const std::string line = "* BYE " + std::string(text) + "\r\n";
   if (co_await stream_->write(line)) (void)co_await stream_->shutdown();

@@ -172,9 +172,11 @@ net::Task<bool> Pop3Session::complete_top(Pop3Text& text, std::uint32_t message,
   const std::uint32_t room = kMaxLines - lines;
   for (const std::uint32_t more : {std::max(lines, 100U), kLinesOfBlock}) {
     const std::uint32_t wanted = lines + std::min(more, room);
-    const auto status = co_await ask("TOP " + std::to_string(message) + " " + std::to_string(wanted));
+    upstream_->stream().set_timeout(services_.options.upstream_timeout);
+    const auto status =
+        co_await upstream_->ask("TOP " + std::to_string(message) + " " + std::to_string(wanted));
     if (!status || !status->ok()) {
-      // What was begun cannot be ended otherwise.
+      // What was begun cannot be ended otherwise: an "-ERR" would be a line of the message.
       end();
       co_return false;
     }
