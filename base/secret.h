@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
+
 namespace kage {
 
 /// Overwrites the text and its spare capacity, and empties it.
@@ -33,8 +35,9 @@ class Secret {
   [[nodiscard]] const char* data() const { return text_.data(); }
   [[nodiscard]] std::size_t size() const { return text_.size(); }
   [[nodiscard]] bool empty() const { return text_.empty(); }
-  bool operator==(const Secret& other) const { return text_ == other.text_; }
-  bool operator==(std::string_view other) const { return text_ == other; }
+  // In a time that tells nothing but whether the sizes differ.
+  bool operator==(const Secret& other) const { return equals_secret(text_, other.text_); }
+  bool operator==(std::string_view other) const { return equals_secret(text_, other); }
 
  private:
   std::string text_;

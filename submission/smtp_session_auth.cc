@@ -41,7 +41,10 @@ net::Task<void> SmtpSession::on_auth(std::string_view rest) {
   auto command = parse_auth(rest);
   if (!command) co_return reply(command.error());
   const auto mechanism = find_mechanism(command->mechanism);
-  if (!mechanism) co_return reply(Answer::unknown_mechanism);
+  if (!mechanism) {
+    if (command->response) wipe(*command->response);
+    co_return reply(Answer::unknown_mechanism);
+  }
   auto credentials = co_await read_credentials(*mechanism, std::move(command->response));
   if (credentials) co_await check(std::move(*credentials));
 }

@@ -1,5 +1,4 @@
 // STARTTLS, LOGIN and AUTHENTICATE (RFC 9051 §6.2, RFC 4959, RFC 7628), and who may (contract R8.5).
-#include <algorithm>
 #include <utility>
 
 #include "base/metrics.h"
@@ -72,7 +71,10 @@ net::Task<Result<ImapStatus>> ImapSession::on_authenticate(ImapCommand command) 
   std::optional<std::string> initial;
   if (cursor.take_space()) initial = std::string(cursor.rest());
   wipe(command.rest);
-  if (!mechanism) co_return ImapStatus{"NO", "[CANNOT] There is no such mechanism"};
+  if (!mechanism) {
+    if (initial) wipe(*initial);
+    co_return ImapStatus{"NO", "[CANNOT] There is no such mechanism"};
+  }
   auto credentials = co_await read_credentials(*mechanism, std::move(initial));
   if (!credentials) co_return std::unexpected(credentials.error());
   if (!*credentials) co_return malformed();

@@ -53,7 +53,10 @@ net::Task<void> Pop3Session::on_auth(std::string rest) {
   }
   const std::size_t space = std::min(rest.find(' '), rest.size());
   const auto mechanism = find_mechanism(upper(std::string_view(rest).substr(0, space)));
-  if (!mechanism || *mechanism == SaslMechanism::login) co_return mistake("-ERR No such mechanism.\r\n");
+  if (!mechanism || *mechanism == SaslMechanism::login) {
+    wipe(rest);
+    co_return mistake("-ERR No such mechanism.\r\n");
+  }
   std::optional<std::string> message;
   if (space < rest.size()) {
     message = decode_response(trim(std::string_view(rest).substr(space)));
