@@ -28,7 +28,7 @@ struct FormOptions {
   net::Millis min_time{3'000};           ///< from opening a form to its post: faster is no person
   net::Millis max_time{12 * 3'600'000};  ///< how long a token is good for
   net::Millis rate_window{3'600'000};    ///< what the next three count in
-  unsigned rate_network = 30;            ///< posts from one /24 or /64
+  unsigned rate_network = 30;            ///< posts from one /24 or /56
   unsigned rate_address = 200;           ///< posts to one public address
   unsigned rate_email = 5;               ///< codes to one visitor's address
   net::Millis content_timeout{60'000};   ///< for a post to arrive, beside 1 s for each 8 kB

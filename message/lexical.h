@@ -20,4 +20,7 @@ inline std::string one_line(std::string_view text) {
   return one_line(std::string(text));
 }
 
+/// "%40" becomes '@'; a '%' without two hexadecimal digits stays.
+std::string percent_decode(std::string_view text);
+
 }  // namespace kage::message

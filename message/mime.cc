@@ -179,20 +179,6 @@ void Reader::read_bare(Piece& piece) {
   if (!std::ranges::all_of(piece.value, is_token_char)) piece.intact = false;
 }
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
-    if (octet) {
-      out.push_back(static_cast<char>(*octet));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
 /// Joins the pieces of one parameter; they are in the order of their sections.
 Parameter join(const std::vector<const Piece*>& pieces) {
   Parameter parameter;
@@ -211,7 +197,7 @@ Parameter join(const std::vector<const Piece*>& pieces) {
         encoded = true;
       }
     }
-    bytes += piece->extended ? percent_decoded(text) : std::string(text);
+    bytes += piece->extended ? percent_decode(text) : std::string(text);
     if (!parameter.pieces.empty()) parameter.pieces += "; ";
     parameter.pieces += one_line(piece->raw);
     parameter.intact = parameter.intact && piece->intact;

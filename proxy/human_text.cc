@@ -7,26 +7,12 @@
 #include "mapping/rewrite/scan.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
+#include "message/lexical.h"
 
 namespace kage::proxy {
 namespace {
 
 constexpr std::size_t kMaxText = 400;
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto octet = text[i] == '%' ? hex_octet(text.substr(i + 1)) : std::nullopt;
-    if (octet) {
-      out.push_back(static_cast<char>(*octet));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
 
 /// The forms of '@' that message::find_addresses and the rewriting know, in UTF-8.
 bool shows_at(std::string_view text) {
@@ -57,14 +43,14 @@ bool may_hold_address(std::string_view text) {
       text.find('\x1b') == std::string_view::npos) {
     return false;
   }
-  const std::string octets = percent ? percent_decode(text) : std::string(text);
+  const std::string octets = percent ? message::percent_decode(text) : std::string(text);
   if (shows_at(octets) || shows_at(message::decode_words(octets))) return true;
   // RFC 2231 §4: charset'language'octets.
   const std::size_t charset = text.find('\'');
   if (!percent || charset == std::string_view::npos) return false;
   const std::size_t language = text.find('\'', charset + 1);
   if (language == std::string_view::npos) return false;
-  const std::string value = percent_decode(text.substr(language + 1));
+  const std::string value = message::percent_decode(text.substr(language + 1));
   return shows_at(message::to_utf8(value, text.substr(0, charset)));
 }
 

@@ -13,9 +13,8 @@
 
 namespace kage::mapping {
 
-/// What gives way, one after the other. Each step also gives up everything that the earlier ones gave up. The
-/// names are metric
-/// labels.
+/// What gives way, one after the other. Each step also gives up everything that the earlier ones gave up.
+/// The names are metric labels.
 enum class Step : unsigned char {
   none,        ///< everything has room
   references,  ///< References but for their ends; fields that ENVELOPE does not show

@@ -99,11 +99,7 @@ net::Task<Result<>> ItemSink::message(std::uint32_t number) {
 
 std::string canonical_name(std::string_view name) {
   if (name.ends_with('>')) name = name.substr(0, name.rfind('<'));
-  std::string out(name);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  }
-  return out;
+  return upper(name);
 }
 
 net::Task<Result<ItemText>> read_text(ImapCore& core, const ImapFetchItem& item, std::size_t max) {

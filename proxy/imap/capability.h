@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "provider/imap_text.h"
-
 namespace kage::proxy {
 
 /// Before login, without the word CAPABILITY. `starttls`: it is offered; `logins`: they are allowed now.
@@ -17,8 +15,5 @@ std::string session_capabilities(std::string_view upstream, bool gmail, bool com
 
 /// Whether a capability is passed and the upstream has it.
 bool passes(std::string_view capability, std::string_view upstream, bool gmail);
-
-/// The names of a CAPABILITY response in the form that `upstream` has above.
-using provider::normal_capabilities;
 
 }  // namespace kage::proxy

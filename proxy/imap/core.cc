@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "provider/imap_text.h"
 #include "proxy/human_text.h"
 #include "proxy/imap/capability.h"
 
@@ -133,7 +134,7 @@ void add_line(ImapCore& core, const ImapResponse& response, bool numbered) {
 
 /// Extensions that are not offered cannot be enabled either.
 void add_enabled(ImapCore& core, std::string_view text) {
-  const std::string names = normal_capabilities(text);  // " A B "
+  const std::string names = provider::normal_capabilities(text);  // " A B "
   core.out.add("* ENABLED");
   for (std::size_t at = 1; at < names.size();) {
     const std::size_t space = names.find(' ', at);

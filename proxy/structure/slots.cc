@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "message/encoded_word.h"
 
 namespace kage::proxy {
 namespace {

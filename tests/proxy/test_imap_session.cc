@@ -1,6 +1,7 @@
 // What the IMAP session decides without a connection: capabilities and arguments.
 #include <catch2/catch.hpp>
 
+#include "provider/imap_text.h"
 #include "proxy/imap/capability.h"
 #include "proxy/imap/core.h"
 #include "proxy/imap/session_arguments.h"
@@ -9,10 +10,10 @@ using namespace kage::proxy;
 
 namespace {
 
-const std::string kAll = normal_capabilities(
+const std::string kAll = kage::provider::normal_capabilities(
     "IMAP4rev1 LITERAL+ ENABLE CONDSTORE QRESYNC MOVE UIDPLUS UNSELECT SEARCHRES LIST-EXTENDED LIST-STATUS "
     "SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE OBJECTID QUOTA NAMESPACE X-GM-EXT-1 NOTIFY IMAP4rev2");
-const std::string kFew = normal_capabilities("IMAP4rev1");
+const std::string kFew = kage::provider::normal_capabilities("IMAP4rev1");
 
 }  // namespace
 
@@ -29,8 +30,8 @@ TEST_CASE("capabilities after login") {
   CHECK(all.find("QRESYNC") != std::string::npos);
   for (const auto word : {"NOTIFY", "IMAP4REV2", "X-GM-EXT-1"}) CHECK(all.find(word) == std::string::npos);
   CHECK(session_capabilities(kAll, true, false).find("X-GM-EXT-1") != std::string::npos);
-  CHECK(normal_capabilities("a  b\tc") == " A B C ");
-  CHECK(normal_capabilities("") == " ");
+  CHECK(kage::provider::normal_capabilities("a  b\tc") == " A B C ");
+  CHECK(kage::provider::normal_capabilities("") == " ");
   CHECK(passes("MOVE", kAll, false));
   CHECK_FALSE(passes("MOVE", kFew, false));
   CHECK_FALSE(passes("NOTIFY", kAll, false));
