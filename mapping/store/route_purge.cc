@@ -14,6 +14,7 @@ namespace {
 
 constexpr net::Millis kPollEvery{50};
 constexpr net::Millis kRewriteWithin{60000};
+constexpr int kRewriteAttempts = 5;
 constexpr net::Millis kReplicasWithin{1000};
 
 /// A number of INFO ("name:123"); nothing when it is not there.
@@ -143,15 +144,19 @@ net::Task<Result<std::string>> wait_until_idle(const Server& server, net::Loop& 
   }
 }
 
-/// Starts one of the two rewrites and waits for it. The text is what stands in the way; empty when done.
+/// Starts one of the two rewrites when Redis is idle, and waits for it. The text is what stands in the way;
+/// empty when done.
 net::Task<Result<std::string>> rewrite(const Server& server, net::Loop& loop, std::string_view command,
                                        std::string_view status) {
-  if (auto idle = co_await wait_until_idle(server, loop); !idle) co_return idle;
-  net::RedisBatch batch;
-  batch.add({command});
-  const auto replies = co_await server.run(std::move(batch));
-  if (!replies) co_return std::unexpected(replies.error());
-  if (replies->front().is_error()) {
+  for (int attempt = 1;; ++attempt) {
+    if (auto idle = co_await wait_until_idle(server, loop); !idle) co_return idle;
+    net::RedisBatch batch;
+    batch.add({command});
+    const auto replies = co_await server.run(std::move(batch));
+    if (!replies) co_return std::unexpected(replies.error());
+    if (!replies->front().is_error()) break;
+    // Somebody else's rewrite may have begun a moment before, and with it the refusal.
+    if (attempt < kRewriteAttempts) continue;
     co_return std::string(command) + ": " + reply_error(replies->front()).detail + "; run it by hand";
   }
   const auto info = co_await wait_until_idle(server, loop);

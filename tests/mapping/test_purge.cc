@@ -1,5 +1,6 @@
 // Nothing in clear at rest (contract R3.6), and nothing of a forgotten member in any file (contract R3.5).
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "mapping/store/phantom_scan.h"
@@ -142,6 +143,25 @@ TEST_CASE("what was known through a forgotten member is in no file afterwards", 
   CHECK(left.find(key_field(before->find_address("office@school.example")->members[0]->id)) !=
         std::string::npos);
   CHECK(run_purge(client).phantoms_deleted == 0);
+}
+
+TEST_CASE("two purges at once both have the files rewritten", "[R3.5]") {
+  const RedisServer server;
+  Client client(server);
+  REQUIRE(client.apply(small_spec()));
+  // On one connection they ask at the same moment whether Redis is idle, and then both start it.
+  std::array<std::optional<Result<PurgeReport>>, 2> reports;
+  std::vector<net::Task<void>> both;
+  for (auto& report : reports) {
+    both.push_back(keep_result(purge(client.redis, client.loop, master_keys(), {}), report));
+  }
+  net::testing::run_on_loop(client.loop, net::when_all(std::move(both)));
+  for (const auto& report : reports) {
+    REQUIRE(*report);
+    CHECK((*report)->problem.empty());
+    CHECK((*report)->aof_rewritten);
+  }
+  CHECK(calls_of(client.command({"INFO", "commandstats"}).text, "bgrewriteaof") > 2);
 }
 
 TEST_CASE("a purge finds the orphans among many phantoms") {
