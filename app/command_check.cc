@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "app/check_network.h"
+#include "app/check_redis.h"
 #include "app/command_session.h"
 #include "app/commands.h"
 #include "app/process.h"
@@ -73,22 +74,19 @@ void check_routes_file(const Config& config, const Command& command, Report& rep
               file ? count_of(file->spec.addresses.size(), "public address") : "");
 }
 
-net::Task<void> check_masters(net::Redis& redis, Report& report) {
+/// That each of its servers answers, and keeps what it is given.
+net::Task<void> check_servers(net::Redis& redis, Report& report) {
   const auto servers = co_await redis.servers();
-  report.line("Redis Cluster", servers ? Result<>() : std::unexpected(servers.error()),
-              servers ? count_of(servers->size(), "master") : "");
+  if (redis.is_cluster()) {
+    report.line("Redis Cluster", servers ? Result<>() : std::unexpected(servers.error()),
+                servers ? count_of(servers->size(), "master") : "");
+  }
   if (!servers) co_return;
   for (const net::Endpoint& server : *servers) {
-    net::RedisBatch batch;
-    batch.add({"PING"});
-    const auto answer = co_await redis.run_at(server, std::move(batch));
-    Result<> result;
-    if (!answer) {
-      result = std::unexpected(answer.error());
-    } else if (answer->front().is_error()) {
-      result = fail(Errc::unavailable, "it answers PING with an error");
-    }
-    report.line("Redis master " + net::format_endpoint(server.host, server.port), result);
+    const auto settings = co_await check_redis_settings(redis, server);
+    report.line(redis.is_cluster() ? "Redis master " + net::format_endpoint(server.host, server.port)
+                                   : "Redis settings",
+                settings ? Result<>() : std::unexpected(settings.error()), settings ? *settings : "");
   }
 }
 
@@ -114,7 +112,7 @@ net::Task<void> check_mapping(net::Loop& loop, const Config& config, Report& rep
   CommandRedis access(loop, config.redis, "check");
   const auto opened = co_await access.open();
   report.line("Redis", opened, config.redis.embedded ? "embedded" : "");
-  if (opened && access.redis().is_cluster()) co_await check_masters(access.redis(), report);
+  if (opened && !config.redis.embedded) co_await check_servers(access.redis(), report);
   if (opened && key) {
     const auto master = co_await open_master_key(access.redis(), config.master_key, false);
     report.line("key and Redis belong together", master ? Result<>() : std::unexpected(master.error()));

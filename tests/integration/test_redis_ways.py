@@ -90,6 +90,30 @@ class Ways(Case):
                 self.assertRegex(checked.stdout, "FAIL  (Redis|key and Redis belong together): ")
                 gateway.stop()
 
+    def test_check_reads_the_settings(self):
+        """What was promised to members must survive a restart (contract R4.4)."""
+        gateway = self.gateway(**self.ways()["acl user"])
+        gateway.apply(routes({PUBLIC: [OFFICER]}))
+
+        def settings():
+            found = [line for line in gateway.check().stdout.splitlines() if "Redis settings: " in line]
+            self.assertEqual(len(found), 1)
+            return found[0]
+
+        self.assertEqual(settings(), "ok    Redis settings: appendonly yes, appendfsync always, maxmemory-policy noeviction")
+        for name, bad, good, told in (
+                ("appendfsync", "everysec", "always", "ok    .*everysec.* may be lost"),
+                ("appendonly", "no", "yes", "FAIL  .*appendonly is no: .*set `appendonly yes`"),
+                ("maxmemory-policy", "allkeys-lru", "noeviction", "FAIL  .*maxmemory-policy is allkeys-lru: ")):
+            with self.subTest(name):
+                self.redis.call("CONFIG", "SET", name, bad)
+                self.addCleanup(self.redis.call, "CONFIG", "SET", name, good)
+                self.assertRegex(settings(), told)
+                self.redis.call("CONFIG", "SET", name, good)
+        self.redis.call("ACL", "SETUSER", "kagemusha", "-config")
+        self.addCleanup(self.redis.call, "ACL", "SETUSER", "kagemusha", "+config")
+        self.assertRegex(settings(), "ok    .*cannot be read .*appendonly yes, maxmemory-policy noeviction")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
