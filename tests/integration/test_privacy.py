@@ -3,12 +3,14 @@
 import os
 import re
 import resource
+import signal
 import unittest
 
 from harness.gateway import sanitized
 from harness.mail import message
 from harness.redis import Redis
 from harness.small import OFFICER, PUBLIC, STRANGER, TEACHER, Small
+from harness.smtp_client import Client
 
 EVENT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warn|error) [a-z_.]+'
                    r'( [a-z_0-9]+=("([^"\\]|\\.)*"|[^\s"]+))*')
@@ -71,10 +73,30 @@ class Privacy(Small):
                         self.assertEqual(self.found_in(file.read() + name.encode()), [], path)
 
     @unittest.skipIf(sanitized(), "a sanitizer's build says all it knows")
-    def test_a_crash_writes_no_memory_to_a_file(self):
-        self.assertNotEqual(resource.getrlimit(resource.RLIMIT_CORE)[1], 0, "where nothing may, this says nothing")
-        with open(f"/proc/{self.gateway.process.pid}/limits") as file:
+    def test_a_crash_shows_nobody(self):
+        """It ends in the middle of a message: no memory in a file, no address in what it says last."""
+        limits = resource.getrlimit(resource.RLIMIT_CORE)
+        self.assertNotEqual(limits[1], 0, "where nothing may, this says nothing")
+        resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_CORE, limits)
+        self.gateway.stop()
+        self.gateway.start()
+        process, before = self.gateway.process, len(self.gateway.log())
+        with open(f"/proc/{process.pid}/limits") as file:
             self.assertRegex(file.read(), r"(?m)^Max core file size +0 +0 ")
+        with Client(self.gateway.inbound) as client:
+            client.ehlo()
+            for line in (f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{PUBLIC}>"):
+                self.assertReply(client.command(line), 250)
+            self.assertReply(client.command("DATA"), 354)
+            client.send(message(STRANGER, PUBLIC, "secret subject"))
+            process.send(signal.SIGABRT)
+            _, status = os.waitpid(process.pid, 0)
+        self.gateway.kill()  # and what it had started
+        self.assertEqual(os.WTERMSIG(status), signal.SIGABRT)
+        self.assertFalse(os.WCOREDUMP(status))
+        self.assertEqual(self.found_in(self.gateway.log()[before:].encode()), [])
+        self.gateway.start()
 
     def test_what_was_forgotten_is_in_no_file_any_more(self):
         phantom = self.phantom_of("lost@stranger.test", OFFICER)
