@@ -35,7 +35,8 @@ net::Task<Result<>> look(ImapCore& core, bool uid, const std::vector<std::uint32
 /// one.
 inline constexpr std::size_t kMaxQuestions = 50;
 
-/// A search key that matches nothing on any server.
-inline constexpr const char* kNoMessage = "(SEEN UNSEEN)";
+/// A search key that matches nothing: the last of all UIDs. Nothing that a server could take apart, such as
+/// (SEEN UNSEEN): Dovecot 2.3 takes what both arms of an OR have in common out of them, also out of a NOT.
+inline constexpr const char* kNoMessage = "UID 4294967295";
 
 }  // namespace kage::proxy

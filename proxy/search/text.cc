@@ -87,6 +87,33 @@ std::vector<std::string> readings(std::string_view body) {
   return out;
 }
 
+/// The addresses in a text, and what stands between them: what is left where one was replaced. Also
+/// without the brackets around an address, which came with it.
+void add_text_pieces(std::string_view text, std::vector<std::string>& out) {
+  constexpr std::string_view kAround = " \t()<>\"";
+  const auto add = [&](std::string_view piece) {
+    out.emplace_back(piece);
+    const std::size_t begin = piece.find_first_not_of(kAround);
+    if (begin == std::string_view::npos) return;
+    out.emplace_back(piece.substr(begin, piece.find_last_not_of(kAround) + 1 - begin));
+  };
+  std::size_t begin = 0;
+  for (const message::TextAddress& hit : message::find_addresses(text)) {
+    add(text.substr(begin, hit.offset - begin));
+    out.emplace_back(text.substr(hit.offset, hit.length));
+    begin = hit.offset + hit.length;
+  }
+  add(text.substr(begin));
+}
+
+std::vector<std::string> text_pieces(std::string_view body) {
+  std::vector<std::string> out;
+  add_text_pieces(message::decode_words(message::unfold(body)), out);
+  return out;
+}
+
+/// Of names and comments also the text around the addresses in them: a sender who is shown stands in the name
+/// (contract R7.2).
 std::vector<std::string> address_pieces(std::string_view body) {
   const std::string line = message::unfold(body);
   const auto items = message::parse_address_list(line);
@@ -94,9 +121,9 @@ std::vector<std::string> address_pieces(std::string_view body) {
   if (!items) return out;
   for (const message::ListItem& item : *items) {
     out.push_back(message::decode_words(item.raw));
-    if (!item.phrase.empty()) out.push_back(message::decode_words(item.phrase, true));
+    if (!item.phrase.empty()) add_text_pieces(message::decode_words(item.phrase, true), out);
     if (item.address) out.push_back(item.address->spelling);
-    for (const std::string& comment : item.comments) out.push_back(message::decode_words(comment));
+    for (const std::string& comment : item.comments) add_text_pieces(message::decode_words(comment), out);
   }
   return out;
 }
@@ -105,20 +132,6 @@ std::vector<std::string> id_pieces(std::string_view body) {
   std::vector<std::string> out;
   const std::string line = message::unfold(body);
   for (const std::string_view id : message::find_msg_ids(line)) out.emplace_back(id);
-  return out;
-}
-
-/// Text between addresses: what is left of a subject in which one was replaced.
-std::vector<std::string> text_pieces(std::string_view body) {
-  const std::string text = message::decode_words(message::unfold(body));
-  std::vector<std::string> out;
-  std::size_t begin = 0;
-  for (const message::TextAddress& hit : message::find_addresses(text)) {
-    out.push_back(text.substr(begin, hit.offset - begin));
-    out.push_back(text.substr(hit.offset, hit.length));
-    begin = hit.offset + hit.length;
-  }
-  out.push_back(text.substr(begin));
   return out;
 }
 

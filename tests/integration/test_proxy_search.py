@@ -51,6 +51,7 @@ Words of the inner letter: persimmon.
 
 
 # One correspondent each, written so that no server reads "local@domain" in all of its fields and texts.
+NAMED = "sato@named.example"
 APART = ["annabel1 @ apart.example", "annabel2(at home)@apart.example", "annabel3@\n apart.example", "annabel4@apart.example."]
 
 
@@ -68,6 +69,8 @@ class Searching:
             client.ok("CREATE Apart")
             for number, address in enumerate(APART, 1):
                 client.append("Apart", message("Ann", address, "apart", "apart\n", date=number))
+            client.ok("CREATE Named")
+            client.append("Named", message(f"Hanako Sato ({NAMED})", NAMED, "lunch", "lunch\n"))
             client.ok("CREATE Twins")
             for number, address in enumerate(TWINS, 1):
                 client.append("Twins", message("Uma Twin", address, "same", "same\n", date=number))
@@ -88,7 +91,7 @@ class Searching:
         return bytes(text).decode().split(":", 1)[-1].replace("\r\n", "").strip()
 
     def phantom(self, uid):
-        return re.search(r"([^<\s]+@" + re.escape(PHANTOM_DOMAIN) + ")", self.visible(uid)).group(1)
+        return re.search(r"([^<(\s]+@" + re.escape(PHANTOM_DOMAIN) + ")", self.visible(uid)).group(1)
 
     # What is visible is found
 
@@ -111,7 +114,19 @@ class Searching:
         self.assertEqual(self.uids("TEXT zoe"), {4})
         self.assertEqual(self.uids('FROM bob HEADER Subject "" SINCE 1-Jan-2020'), {2, 7})
         self.assertEqual(self.uids("FROM nobody"), set())
+        # Two criteria that nothing matches, one of them under a NOT.
+        self.assertEqual(self.uids("OR NOT (FROM nobody 1:3) FROM noone"), everything)
+        self.assertEqual(self.uids("NOT (FROM nobody 1:3) OR FROM noone ALL"), everything)
         self.assertEqual(self.uids('1:3 OR FROM hana SUBJECT "lunch 3"'), {1, 3})
+
+    def test_names_around_an_address(self):
+        """Many clients write the address into the name as well."""
+        self.client.ok("SELECT Named")
+        self.assertEqual(self.visible(1), f'"Hanako Sato ({self.phantom(1)})" <{self.phantom(1)}>')
+        for keys, found in (('FROM "Hanako Sato"', {1}), ("TEXT hanako", {1}), (f"FROM {self.phantom(1)}", {1}),
+                            ("FROM sato@", set()), (f"FROM {NAMED}", set()), ("FROM named.example", set())):
+            with self.subTest(keys):
+                self.assertEqual(self.uids(keys), found)
 
     def test_numbers_instead_of_uids(self):
         self.assertEqual(self.client.ok("SEARCH FROM zoe").one(b"SEARCH").text.split(), [b"4"])

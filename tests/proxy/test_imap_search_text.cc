@@ -82,6 +82,29 @@ TEST_CASE("a changed field keeps its names, not its addresses") {
   CHECK_FALSE(header.hides(search_form("zz")));
 }
 
+TEST_CASE("a name keeps what stands around the addresses in it") {
+  const auto from = [](std::string_view name, std::string_view address) {
+    return with_crlf("From: " + std::string(name) + " <" + std::string(address) + ">\n\n");
+  };
+  const std::string real = "taro@real.example", phantom = "7k2m9qx4wz1c5t8r@p.school.example";
+  const std::string named = from("\"Taro Yamada (" + real + ")\"", real);
+  const std::string named_phantom = from("\"Taro Yamada (" + phantom + ")\"", phantom);
+  const SearchedHeader hidden(named, named_phantom);
+  CHECK(has(hidden, "from", "taro yamada", kKept));
+  CHECK(hidden.has(search_form("Taro Yamada"), kKept));
+  CHECK_FALSE(has(hidden, "from", "real", kShown));
+  CHECK_FALSE(has(hidden, "from", "7k2m", kKept));
+  // Contract R7.2.
+  const std::string plain = from("Taro Yamada", real), bare = from("", real);
+  const std::string shown_bare = from("\"" + real + "\"", phantom);
+  const std::string told = from("\"Taro Yamada (" + real + ")\"", phantom);
+  const SearchedHeader shown(plain, told);
+  for (const char* text : {"Taro Yamada", "taro@real", "real.example"})
+    CHECK(has(shown, "from", text, kKept));
+  CHECK_FALSE(has(shown, "from", "7k2m", kKept));
+  CHECK(has(SearchedHeader(bare, shown_bare), "from", real, kKept));
+}
+
 TEST_CASE("an unchanged field counts as it stands") {
   const std::string block =
       with_crlf("From: =?ISO-2022-JP?B?GyRCJCIbKEI=?= \"B C\"\n <x@p.example>\nsubject: a\n\tb\n\n");
