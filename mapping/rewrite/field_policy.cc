@@ -143,6 +143,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     dropped("x-pm-*", kVendor),
     dropped("x-apple-*", kVendor),
     dropped("x-mozilla-*", kVendor),
+    dropped("x-forwarded-message-id", kVendor),  // Thunderbird's, in drafts as well
     dropped("x-identity-key", kVendor),
     dropped("fcc", kVendor),
 

@@ -54,6 +54,9 @@ TEST_CASE("only a header without a trace is the member's own writing") {
   CHECK(own("From: officer@home.example\nTo: a@corp.example\n"));
   CHECK(own("From: PTA <PTA@school.example>\nUser-Agent: x\n"));
   CHECK(own("From: Officer <officer@HOME.example>\nSender: pta@school.example\n"));
+  // A draft of Thunderbird's that forwards.
+  CHECK(own(
+      "From: officer@home.example\nX-Mozilla-Draft-Info: internal/draft\nX-Forwarded-Message-Id: <a@b>\n"));
   CHECK_FALSE(own("To: pta@school.example\n"));
   CHECK_FALSE(own("From: alice@corp.example\n"));
   CHECK_FALSE(own("From: other@home.example\n"));
