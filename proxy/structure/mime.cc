@@ -8,6 +8,7 @@
 #include "message/mime.h"
 #include "proxy/human_text.h"
 #include "proxy/structure/parameters.h"
+#include "proxy/structure/usual.h"
 
 namespace kage::proxy {
 namespace {
@@ -134,14 +135,34 @@ Result<Body> describe_body(const ImapValue& value, const BodyPlace& place) {
 
 namespace {
 
-/// Whether a list of parameters, or a disposition with one, names a host where it may not.
-bool names_host(const ImapValue& value, std::uint32_t node) {
-  auto elements = value.elements(node);
-  if (elements.size() == 2 && value.is_list(elements[1])) elements = value.elements(elements[1]);
-  for (std::size_t i = 0; i + 1 < elements.size(); i += 2) {
-    if (mapping::parameter_names_host(value.text(elements[i]), value.text(elements[i + 1]))) return true;
+/// Whether a list of parameters says what has to be compared with its field.
+bool are_doubtful(const ImapValue& value, const std::vector<std::uint32_t>& parameters) {
+  for (std::size_t i = 0; i + 1 < parameters.size(); i += 2) {
+    const std::string name = value.text(parameters[i]), text = value.text(parameters[i + 1]);
+    if (mapping::parameter_names_host(name, text) || !is_usual_parameter(name, text)) return true;
   }
   return false;
+}
+
+/// The same of a whole slot.
+bool is_doubtful(const ImapValue& value, std::uint32_t node, Slot slot) {
+  const auto elements = value.elements(node);
+  switch (slot) {
+    case Slot::content_type:
+      return are_doubtful(value, elements);
+    case Slot::content_disposition:
+      if (elements.empty()) return true;
+      if (!is_usual_disposition(value.text(elements.front()))) return true;
+      return elements.size() > 1 && are_doubtful(value, value.elements(elements[1]));
+    case Slot::content_language:
+      if (!value.is_list(node)) return !is_usual_language(value.text(node));
+      return std::ranges::any_of(elements,
+                                 [&](std::uint32_t tag) { return !is_usual_language(value.text(tag)); });
+    case Slot::content_encoding:
+      return !is_usual_encoding(value.text(node));
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -150,8 +171,7 @@ bool is_sensitive(const ImapValue& value, std::uint32_t node, Slot slot) {
   if (node == kNone || value.is_nil(node)) return false;
   // Fields that never cross (default-deny).
   if (slot == Slot::content_location || slot == Slot::content_md5) return true;
-  const bool parameters = slot == Slot::content_type || slot == Slot::content_disposition;
-  if (parameters && value.is_list(node) && names_host(value, node)) return true;
+  if (is_doubtful(value, node, slot)) return true;
   const std::size_t end = value.node(node).begin + value.node(node).size;
   // What stands in a list comes right behind it.
   for (std::uint32_t i = node; i < value.size() && value.node(i).begin < end; ++i) {

@@ -26,6 +26,7 @@ constexpr auto kNames = std::to_array<std::string_view>({
     "content-id",
     "content-description",
     "content-disposition",
+    "content-transfer-encoding",
     "content-language",
     "content-location",
     "content-md5",

@@ -31,6 +31,7 @@ enum class Slot : std::uint8_t {
   content_id,
   content_description,
   content_disposition,
+  content_encoding,
   content_language,
   content_location,
   content_md5,

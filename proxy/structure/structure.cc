@@ -34,6 +34,7 @@ bool needs_own_block(const ImapValue& value, const Body& body) {
       {body.parameters, Slot::content_type},
       {body.id, Slot::content_id},
       {body.description, Slot::content_description},
+      {body.encoding, Slot::content_encoding},
       {body.md5, Slot::content_md5},
       {body.disposition, Slot::content_disposition},
       {body.language, Slot::content_language},
@@ -43,7 +44,7 @@ bool needs_own_block(const ImapValue& value, const Body& body) {
     if (is_sensitive(value, node, slot)) return true;
   }
   // A structure that needs no block passes as it is: these are never words of ours.
-  return std::ranges::any_of(std::array{body.type, body.subtype, body.encoding}, [&](std::uint32_t node) {
+  return std::ranges::any_of(std::array{body.type, body.subtype}, [&](std::uint32_t node) {
     return node != kNone && may_hold_address(value.text(node));
   });
 }
@@ -99,6 +100,16 @@ class StructureWriter {
     return " " + write_mime_slot(value_, node, slot, fields, utf8_);
   }
 
+  /// A usual one as the upstream tells it: the octets are encoded so, whatever stands beside it in the field.
+  /// Else what the visible field says; without one it is 7bit (RFC 2045 §6.1). Where the field is not known,
+  /// nothing that anybody decodes.
+  std::string encoding(std::uint32_t node, const SlotPair* fields) const {
+    if (!is_sensitive(value_, node, Slot::content_encoding)) return std::string(value_.raw(node));
+    std::string out = write_mime_slot(value_, node, Slot::content_encoding, fields, utf8_);
+    if (out != "NIL") return out;
+    return fields == nullptr ? "\"binary\"" : "\"7bit\"";
+  }
+
   /// The optional slots at the end, as many as the upstream gave; what comes behind them is dropped.
   std::string extension(const Body& body, const SlotPair* fields) const {
     std::string out;
@@ -123,7 +134,7 @@ class StructureWriter {
     out_ += slot(body.parameters, Slot::content_type, fields);
     out_ += slot(body.id, Slot::content_id, fields);
     out_ += slot(body.description, Slot::content_description, fields);
-    out_.append(" ").append(plain_word(value_, body.encoding, "\"binary\""));
+    out_.append(" ").append(encoding(body.encoding, fields));
     out_.append(" ").append(value_.raw(body.octets));
     std::string tail;
     if (body.lines != kNone) tail.append(" ").append(value_.raw(body.lines));

@@ -322,10 +322,63 @@ TEST_CASE("addresses in disguise are sensitive") {
   CHECK(needed("(\"text\" \"plain\" NIL NIL \"a@b\" \"7bit\" 1 1)").size() == 1);
   CHECK(needed("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1 \"md5\" NIL NIL NIL)").size() == 1);
   CHECK(needed("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1 NIL NIL NIL \"http://h/\")").size() == 1);
-  CHECK(needed("(\"text\" \"plain\" (\"name\" \"100%\") NIL NIL \"7bit\" 1 1)").empty());
+  CHECK(needed("(\"text\" \"plain\" (\"name\" \"100%.txt\") NIL NIL \"7bit\" 1 1)").empty());
   // The type itself has no visible form of its own.
   CHECK(structure("(\"a@b\" \"c@d\" NIL NIL NIL \"e@f\" 1)", {}) ==
         "(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" 1)");
+}
+
+/// What is told of the one body of a message with such a field, whose visible form is `after`.
+std::string told(std::string_view upstream, std::string_view before, std::string_view after) {
+  return structure(upstream, {{"HEADER", std::string(before) + "\r\n\r\n", std::string(after) + "\r\n\r\n"}});
+}
+
+TEST_CASE("what a server may have cut before an '@' is compared with its field") {
+  struct Cut {
+    const char *upstream, *before, *after, *told;
+  };
+  for (const Cut& cut : {
+           Cut{R"(("a" "b" ("name" "taro") NIL NIL "7bit" 1))", "Content-Type: a/b; name=taro@corp.test",
+               "Content-Type: a/b", R"(("a" "b" NIL NIL NIL "7bit" 1))"},
+           Cut{R"(("a" "b" ("charset" "taro") NIL NIL "7bit" 1))",
+               "Content-Type: a/b; charset=taro@corp.test", "Content-Type: a/b",
+               R"(("a" "b" NIL NIL NIL "7bit" 1))"},
+           Cut{R"(("a" "b" NIL NIL NIL "7bit" 1 NIL ("attachment" ("filename" "taro")) NIL NIL))",
+               "Content-Disposition: attachment; filename=taro@corp.test.pdf",
+               "Content-Disposition: attachment; filename=\"x@p.test.pdf\"",
+               R"(("a" "b" NIL NIL NIL "7bit" 1 NIL ("attachment" ("filename" "x@p.test.pdf")) NIL NIL))"},
+           Cut{R"(("a" "b" NIL NIL NIL "7bit" 1 NIL ("taro" NIL) NIL NIL))",
+               "Content-Disposition: taro@corp.test", "X: y",
+               R"(("a" "b" NIL NIL NIL "7bit" 1 NIL NIL NIL NIL))"},
+           Cut{R"(("a" "b" NIL NIL NIL "7bit" 1 NIL NIL ("ja" "corp") NIL))",
+               "Content-Language: ja, corp.test", "X: y",
+               R"(("a" "b" NIL NIL NIL "7bit" 1 NIL NIL NIL NIL))"},
+           Cut{R"(("a" "b" NIL NIL NIL "x-corp.test" 1))", "Content-Transfer-Encoding: x-corp.test", "X: y",
+               R"(("a" "b" NIL NIL NIL "7bit" 1))"},
+       }) {
+    CAPTURE(cut.upstream);
+    CHECK(needed(cut.upstream) == std::vector<std::string>{"HEADER"});
+    CHECK(told(cut.upstream, cut.before, cut.after) == cut.told);
+    CHECK(structure(cut.upstream, {}).find("taro") == std::string::npos);
+    CHECK(structure(cut.upstream, {}).find("corp") == std::string::npos);
+    // The same word where it is all that the field says.
+    const std::string whole = std::string(cut.before).substr(0, std::string(cut.before).find('@'));
+    if (whole.size() < std::string(cut.before).size())
+      CHECK(told(cut.upstream, whole, whole) == cut.upstream);
+  }
+}
+
+TEST_CASE("usual words need no block") {
+  for (
+      const std::string_view plain :
+      {R"(("text" "plain" ("charset" "Shift_JIS" "format" "flowed" "delsp" "yes") NIL NIL "base64" 1 1))",
+       R"(("text" "calendar" ("charset" "utf-8" "method" "REQUEST") NIL NIL "quoted-printable" 1 1))",
+       R"(("application" "pdf" ("name" "=?utf-8?B?5pel?=") NIL NIL "base64" 1 NIL ("attachment" ("filename*" "utf-8''%E6%97%A5" "size" "123456")) ("ja-JP" "en") NIL))",
+       R"(("application" "x" ("name" "a b") NIL NIL "base64" 1 NIL ("inline" ("filename" "image001.png")) "en-US" NIL))"}) {
+    CAPTURE(plain);
+    CHECK(needed(plain).empty());
+    CHECK(structure(plain, {}) == plain);
+  }
 }
 
 TEST_CASE("parameters are joined, listed and capitalised as the upstream does") {
