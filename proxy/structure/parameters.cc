@@ -117,10 +117,19 @@ class Writer {
   }
 
   /// A charset that no field names is the server's own word (RFC 2045 §5.2).
-  void pass_default_charset(bool named) {
-    for (std::size_t i = 0; !named && i < names_.size(); ++i) {
+  void pass_default_charset() {
+    for (std::size_t i = 0; i < names_.size(); ++i) {
       if (names_[i] != "charset" || may_hold_address(value_.text(elements_[2 * i + 1]))) continue;
       add(value_.raw(elements_[2 * i]), value_.raw(elements_[2 * i + 1]));
+    }
+  }
+
+  /// The same where the visible field names none any more.
+  void write_default_charset() {
+    if (capitals_) {
+      add("\"CHARSET\"", "\"US-ASCII\"");
+    } else {
+      add("\"charset\"", "\"us-ascii\"");
     }
   }
 
@@ -172,7 +181,8 @@ std::string write_parameters(const ImapValue& value, std::uint32_t node, std::st
   }
   const bool named = std::ranges::any_of(before->parameters,
                                          [](const message::Parameter& old) { return old.name == "charset"; });
-  writer.pass_default_charset(charset || named);
+  if (!charset && !named) writer.pass_default_charset();
+  if (!charset && named && starts_with_nocase(after->value, "text/")) writer.write_default_charset();
   return writer.finish();
 }
 

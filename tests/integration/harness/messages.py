@@ -230,6 +230,13 @@ class Maker:
                                                    List_Id=make(*self.pair()), Thread_Topic=make(*self.pair()),
                                                    In_Reply_To=make(*self.pair()), MIME_Version="1.0"), *lines], body)
 
+        # Servers end a value at '@' and tell what stands before it.
+        values = ("Content-Type: application/pdf; name={}.pdf", "Content-Disposition: attachment; filename={}",
+                  "Content-Type: text/plain; charset={}", "Content-Disposition: {}", "Content-Language: ja, {}",
+                  "Content-Transfer-Encoding: {}")
+        lines, body = self.multipart([([value.format(self.who())], b"x\r\n") for value in values], "mixed")
+        self.add("values without quotes", [*self.basic(), "MIME-Version: 1.0", *lines], body)
+
     def structures(self, count):
         for n in range(count):
             lines, body = self.tree(1 + n % 6)
