@@ -19,10 +19,7 @@ constexpr bool is_atom(char c) {
 }  // namespace
 
 AddressLexer::AddressLexer(std::string_view body, std::size_t max_comment_depth)
-    : body_(body),
-      max_depth_(max_comment_depth),
-      states_(body),
-      shift_jis_(guess_charset(body) == Guess::shift_jis) {}
+    : body_(body), max_depth_(max_comment_depth), opaque_(body) {}
 
 std::vector<AddressToken> AddressLexer::tokens() {
   std::vector<AddressToken> all;
@@ -35,22 +32,13 @@ std::vector<AddressToken> AddressLexer::tokens() {
   return all;
 }
 
-std::size_t AddressLexer::opaque_end(std::size_t at) {
-  if (body_[at] == '\x1b') return states_.skip(at);
-  if (shift_jis_ && at + 1 < body_.size() && is_shift_jis_lead(body_[at]) &&
-      is_shift_jis_trail(body_[at + 1])) {
-    return at + 2;
-  }
-  return at;
-}
-
 Kind AddressLexer::next(std::size_t& end) {
   const char c = body_[at_];
   if (is_space(c)) {
     while (end < body_.size() && is_space(body_[end])) ++end;
     return Kind::white;
   }
-  if (const std::size_t opaque = opaque_end(at_); opaque > at_) {
+  if (const std::size_t opaque = opaque_.skip(at_); opaque > at_) {
     end = opaque;
     return Kind::opaque;
   }
@@ -68,7 +56,7 @@ bool AddressLexer::comment_end(std::size_t& end, bool& deep) {
   std::size_t depth = 0;
   std::size_t i = at_;
   while (i < body_.size()) {
-    if (const std::size_t opaque = opaque_end(i); opaque > i) {
+    if (const std::size_t opaque = opaque_.skip(i); opaque > i) {
       i = opaque;
       continue;
     }
@@ -89,7 +77,7 @@ bool AddressLexer::comment_end(std::size_t& end, bool& deep) {
 bool AddressLexer::quoted_end(std::size_t& end) {
   std::size_t i = at_ + 1;
   while (i < body_.size()) {
-    if (const std::size_t opaque = opaque_end(i); opaque > i) {
+    if (const std::size_t opaque = opaque_.skip(i); opaque > i) {
       i = opaque;
       continue;
     }
@@ -113,7 +101,7 @@ bool AddressLexer::literal_end(std::size_t& end) const {
 }
 
 void AddressLexer::atom_end(std::size_t& end) {
-  while (end < body_.size() && is_atom(body_[end]) && opaque_end(end) == end) ++end;
+  while (end < body_.size() && is_atom(body_[end]) && opaque_.skip(end) == end) ++end;
 }
 
 std::string unquote(std::string_view quoted) {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "message/charset.h"
+#include "message/guess.h"
 
 namespace kage::message {
 
@@ -43,8 +43,6 @@ class AddressLexer {
 
  private:
   AddressToken::Kind next(std::size_t& end);
-  /// The place behind an opaque piece at `at`; `at` when there is none.
-  std::size_t opaque_end(std::size_t at);
   bool comment_end(std::size_t& end, bool& deep);
   bool quoted_end(std::size_t& end);
   bool literal_end(std::size_t& end) const;
@@ -53,8 +51,7 @@ class AddressLexer {
   std::string_view body_;
   std::size_t max_depth_;
   std::size_t at_ = 0;
-  TwoByteStates states_;
-  bool shift_jis_;
+  TwoByteOctets opaque_;
   bool comments_ = true;  ///< off once one has no end: looking for the next one's would be quadratic
   bool quotes_ = true;
 };

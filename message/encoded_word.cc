@@ -7,14 +7,13 @@
 #include <optional>
 
 #include "base/text.h"
-#include "message/charset.h"
+#include "message/guess.h"
 #include "message/lexical.h"
 #include "message/utf8.h"
 
 namespace kage::message {
 namespace {
 
-constexpr std::size_t kMaxCharset = 80;
 /// 60 of base64, with "=?UTF-8?B?" and "?=" below the 75 of RFC 2047.
 constexpr std::size_t kMaxOctetsOfWord = 45;
 constexpr std::size_t kMaxQuotedPhrase = 500;
@@ -97,11 +96,10 @@ void decode_b(std::string_view text, std::string& out) {
 std::string unquoted(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  TwoByteStates states(text);
+  TwoByteOctets opaque(text);
   bool inside = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\x1b') {
-      const std::size_t end = std::max(states.skip(i), i + 1);
+    if (const std::size_t end = opaque.skip(i); end > i) {
       out += text.substr(i, end - i);
       i = end - 1;
     } else if (text[i] == '"') {
@@ -121,7 +119,7 @@ bool is_white_space(std::string_view text) {
 
 class Decoder {
  public:
-  explicit Decoder(std::string_view text) : text_(text), states_(text) {}
+  Decoder(std::string_view text, LastResort resort) : text_(text), resort_(resort), states_(text) {}
 
   std::string decode() {
     out_.reserve(text_.size());  // hardly any text becomes longer
@@ -150,8 +148,10 @@ class Decoder {
  private:
   std::optional<EncodedWord> word_at(std::size_t at) {
     if (!text_.substr(at).starts_with("=?")) return std::nullopt;
-    const std::size_t charset_end = text_.substr(0, at + 2 + kMaxCharset).find('?', at + 2);
-    if (charset_end == std::string_view::npos || charset_end == at + 2) return std::nullopt;
+    // Programs decode words whose charset is empty or very long as if it were ASCII. The next "=?" cannot
+    // begin before this '?', so that all searches together see each octet once.
+    const std::size_t charset_end = text_.find('?', at + 2);
+    if (charset_end == std::string_view::npos) return std::nullopt;
     if (charset_end + 2 >= text_.size() || text_[charset_end + 2] != '?') return std::nullopt;
     EncodedWord word;
     word.charset = text_.substr(at + 2, charset_end - at - 2);
@@ -182,7 +182,7 @@ class Decoder {
     if (all_ascii(raw) && raw.find('\x1b') == std::string_view::npos) {
       out_ += raw;
     } else {
-      out_ += guess_to_utf8(raw);
+      out_ += guess_to_utf8(raw, resort_);
     }
     utf8_ = out_.size();
     after_word_ = false;
@@ -198,7 +198,7 @@ class Decoder {
       end_utf8();
       std::string bytes;
       decode(word.text, bytes);
-      out_ += to_utf8(bytes, charset);
+      out_ += to_utf8(bytes, charset, resort_);
       utf8_ = out_.size();
     }
     after_word_ = true;
@@ -211,6 +211,7 @@ class Decoder {
   }
 
   std::string_view text_;
+  LastResort resort_;
   std::string out_;
   std::size_t utf8_ = 0;  ///< from here on it is what UTF-8 encoded-words hold
   std::size_t next_end_ = 0;
@@ -244,10 +245,10 @@ bool is_atoms(std::string_view text) {
 
 }  // namespace
 
-std::string decode_words(std::string_view text, bool unquote) {
-  if (!unquote) return Decoder(text).decode();
+std::string decode_words(std::string_view text, bool unquote, LastResort resort) {
+  if (!unquote) return Decoder(text, resort).decode();
   const std::string bare = unquoted(text);
-  return Decoder(bare).decode();
+  return Decoder(bare, resort).decode();
 }
 
 std::string encode_words(std::string_view utf8) {

@@ -39,7 +39,7 @@ std::string repair_utf8(std::string_view text) {
   while (at < text.size()) {
     const std::size_t begin = at;
     if (next_code_point(text, at) < 0) {
-      out += "\xEF\xBF\xBD";
+      out += kReplacement;
     } else {
       out += text.substr(begin, at - begin);
     }

@@ -8,6 +8,8 @@
 
 namespace kage::message {
 
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  ///< U+FFFD
+
 bool is_valid_utf8(std::string_view text);
 
 /// Every octet that is in no valid sequence becomes U+FFFD.

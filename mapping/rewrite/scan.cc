@@ -11,6 +11,7 @@
 #include "message/address_text.h"
 #include "message/charset.h"
 #include "message/encoded_word.h"
+#include "message/guess.h"
 #include "message/header.h"
 #include "message/utf8.h"
 
@@ -18,6 +19,7 @@ namespace kage::mapping {
 namespace {
 
 constexpr char kEscape = '\x1b';
+constexpr std::string_view kDoubtfulSign = "\uFFFD@";
 
 /// Cheap and never wrong when it says no: without one of these octets nothing decodes to an '@'.
 bool may_hold_address(std::string_view text) {
@@ -318,10 +320,10 @@ ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index) {
 }
 
 std::size_t count_signs(std::string_view text) {
-  message::TwoByteStates states(text);
+  message::TwoByteOctets opaque(text);
   std::size_t count = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (const std::size_t end = text[at] == kEscape ? states.skip(at) : at; end > at) {
+    if (const std::size_t end = opaque.skip(at); end > at) {
       at = end - 1;
       continue;
     }
@@ -336,6 +338,8 @@ ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressI
   std::string decoded = message::decode_words(written, phrase);
   // What only looks like an encoded-word is read as it stands by a reader that does not decode it.
   const bool swallowed = count_signs(decoded) < count_signs(written);
+  // An '@' of which it is not clear whether it is half of a character (guess.h) may be one beside a fold.
+  if (decoded.find(kDoubtfulSign) != std::string::npos) care = Care::strict;
   ScannedText result = scan_decoded(std::move(decoded), care, index);
   if (result.harmless() && swallowed) {
     return scan_decoded(std::string(written), Care::strict, index);
@@ -343,7 +347,9 @@ ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressI
   const bool unclear =
       !all_ascii(written) && written.find('@') != std::string_view::npos && !message::is_valid_utf8(written);
   if (!result.harmless() || !unclear) return result;
-  // Octets of no known charset: a guess can swallow an '@' as the second half of a character.
+  // guess_to_utf8() hides no address in Shift_JIS.
+  if (message::guess_charset(written) == message::Guess::shift_jis) return result;
+  // Other octets of no known charset: escape sequences can swallow an '@'.
   return scan_decoded(message::to_utf8(written, "iso-8859-1"), Care::text, index);
 }
 

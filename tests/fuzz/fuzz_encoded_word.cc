@@ -6,6 +6,7 @@
 
 #include "message/charset.h"
 #include "message/encoded_word.h"
+#include "message/guess.h"
 #include "message/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

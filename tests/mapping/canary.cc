@@ -46,14 +46,21 @@ struct Charset {
   std::string_view name;
   std::string_view prefix;
 };
-constexpr std::array<Charset, 6> kCharsets = {{
+constexpr std::array<Charset, 9> kCharsets = {{
     {"UTF-8", "\xE9\x80\xA3\xE7\xB5\xA1\xE5\x85\x88 "},
     {"ISO-2022-JP", "\x1b$BO\"Mm@h\x1b(B "},
     {"Shift_JIS", "\x98\x41\x97\x8D\x90\xE6 "},
     {"EUC-JP", "\xCF\xA2\xCD\xED\xC0\xE8 "},
     {"ISO-8859-1", "Ren\xE9 "},
     {"us-ascii*en", "Contact "},
+    // Nobody says which charset it is.
+    {"", "Contact "},
+    {"*en", "\x98\x41\x97\x8D\x90\xE6 "},
+    {"x-unknown", "\xCF\xA2\xCD\xED\xC0\xE8 "},
 }};
+
+/// Octets that begin a character of Shift_JIS, of which an '@' could be the second half.
+constexpr std::string_view kLeads = "\x81\x82\x89\x8B\x9F\xE0\xE9\xFC";
 
 }  // namespace
 
@@ -112,6 +119,21 @@ std::string CanaryHeader::encoded(std::string_view ascii) {
   return out;
 }
 
+/// An address whose '@' could be half of a character, in text of no charset.
+std::string CanaryHeader::half_sign() {
+  ++count_;
+  std::string address = "canaryloc" + std::to_string(count_);
+  address += kLeads[numbers_.below(kLeads.size())];
+  address += numbers_.one_in(4) ? "@\r\n " : "@";
+  address += domain();
+  const std::string_view around = numbers_.one_in(2) ? " " : "";
+  address =
+      "\x98\x41\x97\x8D\x90\xE6" + std::string(around) + address + std::string(around) + "\x82\xCC\x8C\x8F";
+  if (numbers_.one_in(2) || address.contains('\r')) return address;
+  return "=?x-unknown?" + (numbers_.one_in(2) ? "B?" + base64(address) : "Q?" + q_encoded(address, true)) +
+         "?=";
+}
+
 /// Folds at some of the spaces.
 std::string CanaryHeader::folded(std::string text) {
   for (std::size_t at = text.find(' '); at != std::string::npos; at = text.find(' ', at + 3)) {
@@ -123,7 +145,7 @@ std::string CanaryHeader::folded(std::string text) {
 
 std::string CanaryHeader::text() {
   const std::string plain = canary();
-  switch (numbers_.below(18)) {
+  switch (numbers_.below(19)) {
     case 0:
       return "Hello " + plain;
     case 1:
@@ -158,6 +180,8 @@ std::string CanaryHeader::text() {
       return "canaryloc" + std::to_string(count_) + "&#64;" + domain();
     case 16:
       return "=?bad?x?canaryloc" + std::to_string(count_) + "=40" + domain() + "?=";
+    case 17:
+      return half_sign();
     default:
       return "\x98\x41\x97\x8D\x90\xE6 " + plain;  // raw Shift_JIS
   }
@@ -165,7 +189,7 @@ std::string CanaryHeader::text() {
 
 /// A display name with a canary in it.
 std::string CanaryHeader::name() {
-  switch (numbers_.below(8)) {
+  switch (numbers_.below(10)) {
     case 0:
       return "\"" + std::string("Name (canaryloc") + std::to_string(++count_) + "@" + domain() + ")\"";
     case 1:
@@ -180,6 +204,10 @@ std::string CanaryHeader::name() {
       return "\x1b$BO\"Mm@h\x1b(B canaryloc" + std::to_string(++count_) + "@" + domain();
     case 6:
       return "Some One";
+    case 7:
+      return half_sign();
+    case 8:
+      return "\"" + half_sign() + "\"";
     default:
       return "\"Quoted, Name\"";
   }
@@ -188,13 +216,15 @@ std::string CanaryHeader::name() {
 std::string CanaryHeader::comment() {
   ++count_;
   const std::string plain = "canaryloc" + std::to_string(count_) + "@" + domain();
-  switch (numbers_.below(4)) {
+  switch (numbers_.below(5)) {
     case 0:
       return "(" + plain + ")";
     case 1:
       return "(see (" + plain + ") there)";
     case 2:
       return "(" + encoded(plain) + ")";
+    case 3:
+      return "(" + half_sign() + ")";
     default:
       return "(canaryloc" + std::to_string(count_) + "\\@" + domain() + ")";
   }

@@ -34,6 +34,7 @@ class CanaryHeader {
   std::string canary();
   std::string domain() const;
   std::string encoded(std::string_view ascii);
+  std::string half_sign();
   std::string folded(std::string text);
   std::string text();
   std::string name();

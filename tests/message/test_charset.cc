@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "message/encoded_word.h"
+#include "message/guess.h"
 #include "message/utf8.h"
 
 namespace kage::message {
@@ -78,6 +79,22 @@ TEST_CASE("to_utf8: table") {
       {"no-such-charset", "山", "山"},
       {"no-such-charset", "\xe9", "é"},
       {"", "\xe9", "é"},
+      // Names that nobody knows: the octets are guessed as those of a raw header are.
+      {"unknown-8bit", "\x82\x50\x82\x57\x82\x53", "１８４"},
+      {"x-unknown", "\xa3\xb1\xa3\xb8\xa3\xb4\xc1\xea\xc3\xcc", "１８４相談"},
+      {"default_charset", "１８４", "１８４"},
+      {"unknown-8bit", "\x1b$B#1#8#4\x1b(B", "\x1b$B#1#8#4\x1b(B"},
+      // Names by which programs call the Japanese charsets.
+      {"sjis-win", "\xb1\xb2", "ｱｲ"},
+      {"x-mac-japanese", "\x82\x50", "１"},
+      {"Shift_JIS-2004", "\x82\x50", "１"},
+      {"SJIS-2004", "\x82\x50", "１"},
+      {"eucJP-win", "\xa3\xb1\x8e\xb1", "１ｱ"},
+      {"EUC-JISX0213", "\xa3\xb1", "１"},
+      {"EUC-JIS-2004", "\xa3\xb1", "１"},
+      {"CP20932", "\xa3\xb1", "１"},
+      {"Extended_UNIX_Code_Packed_Format_for_Japanese", "\xa3\xb1", "１"},
+      {"x-iso-2022-jp", "\x1b$B#1\x1b(B", "１"},
       {"../../etc/passwd", "abc", "abc"},
       {"iso-2022-jp,version=7", "abc", "abc"},
   };
@@ -131,6 +148,36 @@ TEST_CASE("guess_charset") {
   CHECK(guess_charset("caf\xe9") == Guess::latin1);
 }
 
+TEST_CASE("guess_to_utf8: a half that reads as an '@' before a host name is no half", "[R3.1]") {
+  struct Case {
+    std::string_view text;
+    std::string_view read;
+  };
+  const std::vector<Case> cases = {
+      {"\x95\x61\x89\x40\x82\xcc\x8c\x8f", "病院の件"},
+      {"\x8b\x40\x89\xef", "機会"},
+      {"\x82\xa8\x92m\x82\xe7\x82\xb9\x81\x40\x89^\x93\xae\x89\xef", "お知らせ　運動会"},
+      {"\x89\x40 1.5 km", "院 1.5 km"},
+      {"\x89\x40.pdf", "院.pdf"},
+      {"\x89\x40[\x8f\x64\x97\x76]", "院[重要]"},
+      {"\x89\x40\x82\xcc"
+       "example.com",
+       "院のexample.com"},
+      // Latin-1: "andré@example.com", "andré@müller.de"
+      {"andr\xe9@example.com", "andr\uFFFD@example.com"},
+      {"andr\xe9@ example.com", "andr\uFFFD@ example.com"},
+      {"andr\xe9@[192.0.2.1]", "andr\uFFFD@[192.0.2.1]"},
+      {"\x95\x61\x89@example.com\x82\xcc\x8c\x8f", "病\uFFFD@example.comの件"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.text);
+    CHECK(guess_to_utf8(c.text) == c.read);
+  }
+  // UTF-8 with an octet that is none, which reads as Shift_JIS: "たき@日本.jp".
+  CHECK(guess_to_utf8("\x82\xa0 \xe3\x81\x9f\xe3\x81\x8d@\xe6\x97\xa5\xe6\x9c\xac.jp").find('@') !=
+        std::string::npos);
+}
+
 TEST_CASE("TwoByteStates: the order of questions does not matter") {
   const std::string text = "( \x1b$B@h@8\x1b(B <a@b> \x1b$Bxx";
   TwoByteStates states(text);
@@ -143,7 +190,8 @@ TEST_CASE("TwoByteStates: the order of questions does not matter") {
 TEST_CASE("names of charsets by family") {
   for (const std::string_view name : {"utf-8", "UTF8", "us-ascii"})
     CHECK(family_of(name) == CharsetFamily::utf8);
-  for (const std::string_view name : {"Shift_JIS", "ms932", "cp51932", "EUC-JP", "iso-2022-jp", "cp50221"}) {
+  for (const std::string_view name :
+       {"Shift_JIS", "ms932", "cp51932", "EUC-JP", "iso-2022-jp", "cp50221", "sjis-win"}) {
     CHECK(family_of(name) == CharsetFamily::japanese);
   }
   for (const std::string_view name : {"", "iso-8859-1", "gb2312", "utf-16"}) {

@@ -51,7 +51,15 @@ TEST_CASE("decode_words: table") {
       {"=?utf-8?Q?a?", "a?"},
       {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw <x>", "taro@example.jp <x>"},
       {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw =?utf-8?B?5bGx?=", "taro@example.jp山"},
-      {"=??Q?a?=", "=??Q?a?="},
+      // Programs decode these too, as ASCII.
+      {"=??Q?a?=", "a"},
+      {"=??b?YQ==?=", "a"},
+      {"=? ?Q?a?=", "a"},
+      {"=?*en?Q?a?=", "a"},
+      {"=? utf-8 ?Q?=E5=B1=B1?=", "山"},
+      {"=??Q?=82=50?=", "１"},
+      {"=??Q", "=??Q"},
+      {"=??", "=??"},
       {"=?utf-8", "=?utf-8"},
       {"=?", "=?"},
       {"a =? b ?= c", "a =? b ?= c"},
@@ -89,6 +97,16 @@ TEST_CASE("decode_words: encoded-words of any length") {
   CHECK(decode_words("=?utf-8?Q?" + inner) == inner);
 }
 
+TEST_CASE("decode_words: charsets of any length") {
+  const std::string charset(500, 'x');
+  CHECK(decode_words("=?" + charset + "?Q?a=40b?=") == "a@b");
+}
+
+TEST_CASE("decode_words: quoted Shift_JIS whose second octets look like quotes' own") {
+  CHECK(decode_words("\"\x95\x5c\"", true) == "表");
+  CHECK(decode_words("\"\x94\x5c\x97\xcd \x95\x5c\" x", true) == "能力 表 x");
+}
+
 TEST_CASE("decode_words: cut at every octet gives valid UTF-8") {
   const std::string text =
       "Re: =?ISO-2022-JP?B?GyRCOzNFRBsoQiAbJEJCQE86GyhC?= =?utf-8?q?=E5=B1=B1_x?= \"\\\"q\" \x1b$B;3ED\x1b(B "
@@ -101,8 +119,8 @@ TEST_CASE("decode_words: cut at every octet gives valid UTF-8") {
 }
 
 TEST_CASE("decode_words: hostile sizes") {
-  for (std::string_view unit :
-       {"=?", "=?a?b?", "=?utf-8?q?", "\x1b$B", "\"", "\\", "=?x?q?y?= ", "?=", "="}) {
+  for (std::string_view unit : {"=?", "=?a?b?", "=?utf-8?q?", "\x1b$B", "\"", "\\", "=?x?q?y?= ", "?=", "=",
+                                "=?x", "\x89@", "\x89@[", "\x89@ ", "\xe9@a.bc "}) {
     std::string text;
     while (text.size() < 1U << 20U) text += unit;
     CHECK(is_valid_utf8(decode_words(text)));
