@@ -17,12 +17,16 @@ bool stays_inward(const RouteTable& routes, const Member& member, const std::str
   return canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr;
 }
 
-/// The first Subject as a reader sees it.
-std::string decoded_subject(const ParsedHeader::Impl& header) {
+/// The body of the first Subject.
+std::string_view subject_of(const ParsedHeader::Impl& header) {
   for (const ScannedField& field : header.scanned) {
-    if (field.rule->name == "subject") return message::decode_words(flat(field.field->body));
+    if (field.rule->name == "subject") return field.field->body;
   }
   return {};
+}
+
+Anonymity anonymity_of(const ParsedHeader::Impl& header, const AddressSpec& address) {
+  return judge_anonymity(address, subject_to_judge(subject_of(header)));
 }
 
 class InwardCopy {
@@ -31,9 +35,8 @@ class InwardCopy {
     stand_ins_.reserve(header.index.all().size());
     for (const ParsedHeader::Found& found : header.index.all())
       stand_ins_.push_back(stand_in(found.canonical));
-    subject_ = decoded_subject(header);
     // What a member writes is no message to the public address: no marker is looked for.
-    if (!to.shared) anonymity_ = judge_anonymity(to.member.address->spec, subject_);
+    if (!to.shared) anonymity_ = anonymity_of(header, to.member.address->spec);
     if (anonymity_.shows_author && header.author && may_be_shown())
       shown_author_ = header.author->canonical();
   }
@@ -116,8 +119,9 @@ class InwardCopy {
   }
 
   void write_subject(const ScannedField& field) {
+    const std::string decoded = message::decode_words(flat(field.field->body));
     const std::string subject =
-        subject_without_marker(anonymity_, std::get_if<TextScan>(&field.scan), stand_ins_, subject_);
+        subject_without_marker(anonymity_, std::get_if<TextScan>(&field.scan), stand_ins_, decoded);
     if (!subject.empty()) message::write_field(out_, field.field->name, message::encode_words(subject));
   }
 
@@ -178,7 +182,6 @@ class InwardCopy {
   const ParsedHeader::Impl& header_;
   const Inward& to_;
   StandIns stand_ins_;
-  std::string subject_;  ///< decoded
   Anonymity anonymity_;
   std::string shown_author_;  ///< canonical; empty: nobody's address is shown (contract R7.2)
   std::string out_;
@@ -187,7 +190,7 @@ class InwardCopy {
 }  // namespace
 
 Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address) {
-  return judge_anonymity(address, decoded_subject(header.impl()));
+  return anonymity_of(header.impl(), address);
 }
 
 PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes, const Member& member,

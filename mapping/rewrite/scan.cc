@@ -280,6 +280,10 @@ std::string flat(std::string_view body) {
   return message::unfold(closed);
 }
 
+std::string subject_to_judge(std::string_view body) {
+  return message::decode_words(flat(body), false, message::LastResort::replacement);
+}
+
 Care care_of(std::string_view body) {
   for (std::size_t at = body.find('@'); at != std::string_view::npos; at = body.find('@', at + 1)) {
     std::size_t before = at;

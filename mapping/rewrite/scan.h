@@ -54,6 +54,10 @@ struct ScannedText {
 /// open closed at its end (RFC 1468), so that nothing hides in a state that readers leave earlier.
 std::string flat(std::string_view body);
 
+/// The body of a Subject, decoded to judge what stands at its front (contract R7.1): octets of which nobody
+/// can say what they are become U+FFFD.
+std::string subject_to_judge(std::string_view body);
+
 /// How much counts as an address beyond what message::find_addresses() finds.
 enum class Care : unsigned char {
   text,    ///< a word with an '@' that an address field of this message has too ("root@mailhost")

@@ -70,7 +70,7 @@ class Chooser {
     bool has_subject = false;
     for (const message::Field& field : fields_) {
       if (field.is("Subject") && !std::exchange(has_subject, true)) {
-        subject = message::decode_words(flat(field.body));
+        subject = subject_to_judge(field.body);
       }
       if (!field.is("From")) continue;
       if (from != nullptr) return {};

@@ -157,7 +157,7 @@ bool VisibleWriter::names_itself(const ScannedField& field, const AddressItem& i
 Anonymity VisibleWriter::judge_subject(const ScannedField& field) const {
   const AddressSpec& spec = viewer_.member->address->spec;
   if (field.rule->name != "subject" || !may_show_authors(spec)) return {};
-  return judge_anonymity(spec, message::decode_words(flat(field.field->body)));
+  return judge_anonymity(spec, subject_to_judge(field.field->body));
 }
 
 bool VisibleWriter::stays(const ScannedField& field, const AddressScan& scan) const {

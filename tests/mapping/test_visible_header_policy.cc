@@ -68,6 +68,35 @@ TEST_CASE("an author is shown, or not, as the policy and the subject say") {
   CHECK(seen(lifted, "Alice <alice@corp.example>", "186 Lunch", "From") == shown);
 }
 
+/// "１８４相談" in Shift_JIS, which nobody says, or what begins with octets of no charset that is known.
+constexpr auto kHiding = std::to_array<std::string_view>(
+    {"=?unknown-8bit?B?glCCV4JTkYqSaw==?=", "=?default_charset?Q?=A3=B1=A3=B8=A3=B4?=",
+     "=??B?glCCV4JTkYqSaw==?=", "=?sjis-win?B?glCCV4JTkYqSaw==?=", "\x82\x50\x82\x57\x82\x53\x91\x8a\x92\x6b",
+     "\x82\x50\x82\x57\x82\x53\x91\x8a\x92\x6b\x81",  // cut inside a character
+     "=?x-unknown?B?glCCV4JTkYqSa4E=?=", "Re: =?us-ascii?Q?=A0x?=", "=?x-unknown?Q?=FF184?="});
+
+TEST_CASE("a subject of which nobody can say what it begins with hides the author", "[R7.1]") {
+  const World prefix = world("prefix");
+  const std::string phantom = "<" + prefix.phantom(1, "alice@corp.example") + ">";
+  for (const std::string_view subject : kHiding) {
+    CAPTURE(subject);
+    CHECK(seen(prefix, "Alice <alice@corp.example>", subject, "From") == "Alice " + phantom);
+    const std::string sent = inward(prefix, 1, kFrom + "Subject: " + std::string(subject) + "\n");
+    CHECK(value(sent, "From") == "Alice " + phantom);
+  }
+  const std::string shown = "\"Alice (alice@corp.example)\" " + phantom;
+  for (const std::string_view subject :
+       {"caf\xe9", "=?x-unknown?Q?caf=E9?=", "\x95\x61\x89\x40", "=?x-unknown?Q?x?="}) {
+    CAPTURE(subject);
+    CHECK(seen(prefix, "Alice <alice@corp.example>", subject, "From") == shown);
+    CHECK(seen(prefix, "Alice <alice@corp.example>", subject, "Subject") == subject);
+  }
+  // What stands behind the marker is not lost.
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184 caf\xe9 x", "Subject") == "=?UTF-8?B?Y2Fmw6kgeA==?=");
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184 \x95\x61\x89\x40", "Subject") ==
+        "=?UTF-8?B?55eF6Zmi?=");
+}
+
 TEST_CASE("mail that Kagemusha forwarded keeps the author's address in the name, and no other's") {
   const World never = world("never");
   const std::string phantom = never.phantom(1, "alice@corp.example");
