@@ -7,8 +7,10 @@
 #include "mapping/rewrite/header.h"
 #include "message/address_list.h"
 #include "message/encoded_word.h"
+#include "message/guess.h"
 #include "message/mime.h"
 #include "message/msg_id.h"
+#include "message/utf8.h"
 
 namespace kage::mapping {
 namespace {
@@ -31,9 +33,12 @@ std::string squeezed(std::string_view text) {
   return out;
 }
 
-/// The place behind the two-byte state of ISO-2022-JP that begins at `at`; npos when something in it is no
-/// half of a character, or nothing ends it: readers then disagree about what is ASCII.
-std::size_t behind_two_byte_state(std::string_view text, std::size_t at) {
+/// The place behind the halves of two-byte characters that begin at `at`; `at` when none do. npos when
+/// something in a state of ISO-2022-JP is no half, or nothing ends it: readers then disagree about what is
+/// ASCII.
+std::size_t behind_halves(std::string_view text, message::TwoByteOctets& opaque, std::size_t at) {
+  if (text[at] != '\x1b') return opaque.skip(at);
+  if (!text.substr(at + 1).starts_with('$')) return at;
   for (std::size_t i = at + 2; i < text.size(); ++i) {
     if (text[i] == '\x1b') {
       const std::string_view next = text.substr(i + 1, 2);
@@ -47,16 +52,16 @@ std::size_t behind_two_byte_state(std::string_view text, std::size_t at) {
   return std::string_view::npos;
 }
 
-/// Whether a phrase can stand before '<' as it is: quotes closed, no specials outside of them. Two-byte
-/// ISO-2022-JP is opaque.
+/// Whether a phrase may stand before '<' as it came: quotes closed, no specials outside of them but in
+/// two-byte characters.
 bool is_safe_phrase(std::string_view phrase) {
+  message::TwoByteOctets opaque(phrase);
   bool quoted = false;
   for (std::size_t i = 0; i < phrase.size(); ++i) {
     const char c = phrase[i];
-    if (c == '\x1b' && phrase.substr(i + 1).starts_with('$')) {
-      i = behind_two_byte_state(phrase, i);
-      if (i == std::string_view::npos) return false;
-      --i;
+    if (const std::size_t end = behind_halves(phrase, opaque, i); end > i) {
+      if (end == std::string_view::npos) return false;
+      i = end - 1;
     } else if (quoted && c == '\\') {
       if (++i == phrase.size()) return false;
     } else if (c == '"') {
@@ -69,12 +74,12 @@ bool is_safe_phrase(std::string_view phrase) {
 }
 
 bool is_safe_comment(std::string_view comment) {
+  message::TwoByteOctets opaque(comment);
   std::size_t depth = 0;
   for (std::size_t i = 0; i < comment.size(); ++i) {
-    if (comment[i] == '\x1b' && comment.substr(i + 1).starts_with('$')) {
-      i = behind_two_byte_state(comment, i);
-      if (i == std::string_view::npos) return false;
-      --i;
+    if (const std::size_t end = behind_halves(comment, opaque, i); end > i) {
+      if (end == std::string_view::npos) return false;
+      i = end - 1;
     } else if (comment[i] == '\\') {
       if (++i == comment.size()) return false;
     } else if (comment[i] == '(') {
@@ -110,10 +115,21 @@ std::string usual_spelling(const std::vector<message::ListItem>& items) {
   return squeezed(out);
 }
 
+/// Whether every byte parser reads it as it is meant: octets of two-byte characters can be specials.
+bool is_plain(std::string_view text) {
+  return text.find('\x1b') == std::string_view::npos && message::is_valid_utf8(text);
+}
+
 /// Without the backslashes of quoted-pairs.
 std::string unescaped(std::string_view text) {
+  message::TwoByteOctets opaque(text);
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const std::size_t end = opaque.skip(i); end > i) {
+      out += text.substr(i, end - i);
+      i = end - 1;
+      continue;
+    }
     if (text[i] == '\\' && i + 1 < text.size()) ++i;
     out.push_back(text[i]);
   }
@@ -135,8 +151,10 @@ bool is_garbled(std::string_view decoded, const ScannedText& scan) {
 WrittenText scan_phrase(std::string phrase, AddressIndex& index) {
   WrittenText text;
   text.scan = scan_text(phrase, true, Care::text, index);
+  text.may_stay = is_safe_phrase(phrase);
+  const bool writable = text.may_stay && is_plain(phrase);
   const bool has_sign = phrase.find('@') != std::string::npos;
-  if (!text.scan.harmless() || has_sign || !is_safe_phrase(phrase)) {
+  if (!text.scan.harmless() || has_sign || !writable) {
     std::string decoded = message::decode_words(phrase, true);
     if (phrase.find('\\') != std::string::npos) {
       // Of broken quotes it is not clear what a backslash does.
@@ -144,9 +162,20 @@ WrittenText scan_phrase(std::string phrase, AddressIndex& index) {
       if (bare.spans.size() > text.scan.spans.size()) text.scan = std::move(bare);
     }
     if (is_garbled(text.scan.harmless() ? decoded : text.scan.decoded, text.scan)) return {};
-    if (!is_safe_phrase(phrase)) phrase = message::encode_phrase(decoded);
+    if (!writable) phrase = message::encode_phrase(decoded);
   }
   text.written = std::move(phrase);
+  return text;
+}
+
+/// Nothing when the comment cannot stand anywhere.
+std::optional<WrittenText> scan_comment(std::string comment, AddressIndex& index) {
+  if (!is_safe_comment(comment)) return std::nullopt;
+  const std::string bare = unescaped(comment);
+  WrittenText text{.written = {}, .scan = scan_text(bare, false, Care::text, index), .may_stay = true};
+  if (!is_plain(comment)) comment = message::encode_words(message::decode_words(bare));
+  if (!is_safe_comment(comment)) return std::nullopt;  // escapes were taken off, and nothing was encoded
+  text.written = std::move(comment);
   return text;
 }
 
@@ -155,10 +184,7 @@ AddressItem scan_item(message::ListItem& item, AddressIndex& index) {
   result.kind = item.kind;
   result.phrase = scan_phrase(std::move(item.phrase), index);
   for (std::string& comment : item.comments) {
-    if (!is_safe_comment(comment)) continue;
-    WrittenText text{.written = {}, .scan = scan_text(unescaped(comment), false, Care::text, index)};
-    text.written = std::move(comment);
-    result.comments.push_back(std::move(text));
+    if (auto text = scan_comment(std::move(comment), index)) result.comments.push_back(std::move(*text));
   }
   if (item.address) {
     result.spelling = item.address->spelling;
@@ -285,12 +311,10 @@ AddressScan scan_addresses(std::string_view body, AddressIndex& index, Result<>&
       scan.faithful = false;
       continue;
     }
-    const std::string phrase = item.phrase;
     const std::size_t comments = item.comments.size();
     scan.items.push_back(scan_item(item, index));
     const AddressItem& scanned = scan.items.back();
-    // What the scan would not write as it stands may not leave as it came either.
-    if (scanned.phrase.written != phrase || scanned.comments.size() != comments) scan.faithful = false;
+    if (!scanned.phrase.may_stay || scanned.comments.size() != comments) scan.faithful = false;
     if (index.full()) break;
   }
   return scan;

@@ -15,10 +15,11 @@
 
 namespace kage::mapping {
 
-/// Text as written with what was found in it.
+/// A phrase or a comment with what was found in it.
 struct WrittenText {
-  std::string written;  ///< one line
+  std::string written;  ///< one line, as it is written into a field that has to be changed
   ScannedText scan;
+  bool may_stay = false;  ///< its octets as they came are good enough for a field that needs no change
 };
 
 struct AddressItem {

@@ -206,6 +206,30 @@ TEST_CASE("an '@' that may be a half hides no address", "[R3.1]") {
   }
 }
 
+TEST_CASE("a raw name in a field that is written anew is written as encoded-words", "[R5.5]") {
+  const World world = small_world();
+  const std::string alice = " <" + world.phantom(1, "alice@corp.example") + ">";
+  const auto from = [&](std::string_view name) {
+    return value(inward(world, 1, "From: " + std::string(name) + " <alice@corp.example>\n"), "From");
+  };
+  for (const std::string_view name : {"\x1b$B;3ED\x1b(B", "\x1b$BEDCf@h@8\x1b(B", "\"\x1b$BNkLZ\x1b(B\"",
+                                      "\x8e\x52\x93\x63", "\xbb\xb3\xc5\xc4", "Ren\xe9"}) {
+    CAPTURE(name);
+    CHECK(from(name) == message::encode_phrase(message::decode_words(name, true)) + alice);
+    CHECK(all_ascii(from(name)));
+  }
+  CHECK(from("山田") == "山田" + alice);
+  const std::string comments = inward(
+      world, 1, "From: alice@corp.example (\x1b$B;3ED\x1b(B) (\x8e\x52\x93\x63) (\x95\x5c \\( x) (x)\n");
+  CHECK(value(comments, "From") ==
+        world.phantom(1, "alice@corp.example") +
+            " (=?UTF-8?B?5bGx55Sw?=) (=?UTF-8?B?5bGx55Sw?=) (=?UTF-8?B?6KGoICggeA==?=) (x)");
+  const std::string group = inward(world, 1, kFrom + "To: \x1b$B;3ED\x1b(B: alice@corp.example;\n");
+  CHECK(value(group, "To") == "=?UTF-8?B?5bGx55Sw?=: " + world.phantom(1, "alice@corp.example") + ";");
+  const std::string same = "To: \x1b$B@h@8\x1b(B <pta@school.example> (\x1b$B;3ED\x1b(B)\n";
+  CHECK(with_lf(inward(world, 1, kFrom + same)).contains(same));
+}
+
 TEST_CASE("parameters and comments of Content-Type name no host", "[R3.1]") {
   const World world = small_world();
   for (const std::string_view field :

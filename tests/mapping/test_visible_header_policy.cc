@@ -97,6 +97,25 @@ TEST_CASE("a subject of which nobody can say what it begins with hides the autho
         "=?UTF-8?B?55eF6Zmi?=");
 }
 
+TEST_CASE("a raw name beside a phantom is written as encoded-words, or not at all where no room is",
+          "[R8.1]") {
+  const World always = world("always");
+  const std::string phantom = "<" + always.phantom(1, "alice@corp.example") + ">";
+  CHECK(seen(always, "\x1b$BEDCf@h@8\x1b(B <alice@corp.example>", "Lunch", "From") ==
+        "=?UTF-8?B?55Sw5Lit5YWI55Sf?= " + phantom);
+  CHECK(seen(always, "\x95\x61\x89\x40 <alice@corp.example>", "Lunch", "From") ==
+        "=?UTF-8?B?55eF6Zmi?= " + phantom);
+  // No other field to take room from.
+  const Viewer viewer{&always.routes(), &always.member(1), false};
+  const std::string block = "From: \x1b$BEDCf@h@8\x1b(B\r\n <alice@corp.example.example.example>\r\n\r\n";
+  HeaderView view;
+  std::string out;
+  std::vector<PhantomWrite> fresh;
+  view.show(viewer, BlockKind::message, block, out, fresh);
+  CHECK(out.find('\x1b') == std::string::npos);
+  CHECK(value(out, "From") == always.phantom(1, "alice@corp.example.example.example"));
+}
+
 TEST_CASE("mail that Kagemusha forwarded keeps the author's address in the name, and no other's") {
   const World never = world("never");
   const std::string phantom = never.phantom(1, "alice@corp.example");
