@@ -249,7 +249,7 @@ ScannedText scan_file_name(std::string_view name, AddressIndex& index) {
 
 /// In other values than file names an '@' is an address or an id.
 bool is_harmless_value(const message::Parameter& parameter, AddressIndex& index) {
-  if (parameter.intact && count_signs(parameter.value) < count_signs(parameter.raw)) return false;
+  if (parameter.intact && loses_sign(parameter.raw, parameter.value, true)) return false;
   if (is_file_name(parameter)) return scan_file_name(parameter.value, index).harmless();
   if (parameter_names_host(parameter.name, parameter.value)) return false;
   AddressIndex scratch;

@@ -213,7 +213,52 @@ void map_back(const Unescaped& unescaped, std::vector<Hit>& hits) {
   }
 }
 
+/// The size of the '@' in any width (U+FF20, U+FE6B) at the front, else 0.
+std::size_t sign_size(std::string_view text) {
+  if (text.starts_with('@')) return 1;
+  return text.starts_with("\uFF20") || text.starts_with("\uFE6B") ? 3 : 0;
+}
+
+/// How many '@' in any width, but for halves of two-byte characters.
+std::size_t count_signs(std::string_view text) {
+  message::TwoByteOctets opaque(text);
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (const std::size_t end = opaque.skip(at); end > at) {
+      at = end - 1;
+    } else if (sign_size(text.substr(at)) > 0) {
+      ++count;
+    }
+  }
+  return count;
+}
+
+/// With something else in the place of each '@', which two-byte characters may have as a half too.
+std::string without_signs(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = sign_size(text.substr(at));
+    const bool escape = out.ends_with("\x1b$") || out.ends_with("\x1b$(") || out.ends_with("\x1b&");
+    if (size == 0 || escape) {
+      out.push_back(text[at++]);
+    } else {
+      out += size == 1 ? "~" : "\uFF5E";
+      at += size;
+    }
+  }
+  return out;
+}
+
 }  // namespace
+
+bool loses_sign(std::string_view written, std::string_view decoded, bool phrase) {
+  const std::size_t signs = count_signs(written);
+  if (signs == 0) return false;
+  // Those that encoded-words hold are no substitute for one that is lost.
+  const std::size_t held = count_signs(message::decode_words(without_signs(written), phrase));
+  return count_signs(decoded) < signs + held;
+}
 
 bool may_refer_to_sign(std::string_view text) {
   return text.find("&#") != std::string_view::npos || text.find("&commat") != std::string_view::npos;
@@ -323,25 +368,11 @@ ScannedText scan_decoded(std::string utf8, Care care, AddressIndex& index) {
   return result;
 }
 
-std::size_t count_signs(std::string_view text) {
-  message::TwoByteOctets opaque(text);
-  std::size_t count = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (const std::size_t end = opaque.skip(at); end > at) {
-      at = end - 1;
-      continue;
-    }
-    const std::string_view rest = text.substr(at);
-    if (text[at] == '@' || rest.starts_with("\xEF\xBC\xA0") || rest.starts_with("\xEF\xB9\xAB")) ++count;
-  }
-  return count;
-}
-
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index) {
   if (!may_hold_address(written)) return {};
   std::string decoded = message::decode_words(written, phrase);
   // What only looks like an encoded-word is read as it stands by a reader that does not decode it.
-  const bool swallowed = count_signs(decoded) < count_signs(written);
+  const bool swallowed = loses_sign(written, decoded, phrase);
   // An '@' of which it is not clear whether it is half of a character (guess.h) may be one beside a fold.
   if (decoded.find(kDoubtfulSign) != std::string::npos) care = Care::strict;
   ScannedText result = scan_decoded(std::move(decoded), care, index);

@@ -77,9 +77,10 @@ bool parameter_names_host(std::string_view name, std::string_view value);
 /// Whether a character reference in it could stand for '@'; wrong in one direction only: it may say yes.
 bool may_refer_to_sign(std::string_view text);
 
-/// How many '@' in any width (U+FF20, U+FE6B), but for halves of two-byte characters. Fewer in decoded text
-/// than in what it was decoded from: something that was no encoded-word was taken for one.
-std::size_t count_signs(std::string_view text);
+/// Whether decoding loses an '@', in any width, that is no half of a two-byte character: something that was
+/// no encoded-word was taken for one, and a reader who does not decode it sees what it holds. `decoded`: what
+/// it was decoded to; `phrase`: quoted-strings lost their quotes first.
+bool loses_sign(std::string_view written, std::string_view decoded, bool phrase);
 
 /// Scans text as it was written. `phrase`: quoted-strings lose their quotes first.
 ScannedText scan_text(std::string_view written, bool phrase, Care care, AddressIndex& index);

@@ -30,6 +30,23 @@ TEST_CASE("an address hides in no encoded-word of an odd charset", "[R3.1]") {
   }
 }
 
+TEST_CASE("an '@' that an encoded-word holds makes up for none that another one loses", "[R3.1]") {
+  const World world = small_world();
+  // Base64 skips what is not of its alphabet; a reader who does not know the charset shows it as it stands.
+  for (const std::string_view lost : {"=?x?B?eve@leak.example?=", "=?x?B?eve＠leak.example?="}) {
+    for (const std::string_view held :
+         {"=?utf-8?Q?a=40b?= ", "=?utf-8?B?YUBi?= ", "\xe3\x81\x8d@ =?x?Q?x?= \x82\xa0 "}) {
+      const std::string text = std::string(held) + std::string(lost);
+      CAPTURE(text);
+      const std::string out =
+          inward(world, 1, kFrom + "Subject: " + text + "\nTo: \"" + text + "\" <pta@school.example>\n");
+      CHECK(out.find("leak") == std::string::npos);
+      const std::string part = inward(world, 1, kFrom + "Content-Type: a/b; name=\"" + text + "\"\n");
+      CHECK(part.find("leak") == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("halves of raw Shift_JIS are no '@'", "[R5.5]") {
   const World world = small_world();
   // 病院の件, お知らせ　運動会, 機会, 病院.pdf
