@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "message/address_list.h"
@@ -322,6 +323,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   const Member& member = *planned.member;
   const mapping::DomainSpec& domain = *member.address->domain;
   const std::string id = new_id(planned.inward, member);
+  const std::string date = rfc5322_date(now_);
   Copy copy;
   copy.recipient = planned.recipient;
   copy.notify = planned.inward ? planned.notify : failures_only(planned.notify);
@@ -338,6 +340,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                            .envelope_from = sender,
                                            .received = received,
                                            .message_id = id,
+                                           .date = date,
                                            .shared = shared,
                                            .hides_author = planned.is_bounce || writer_ != nullptr});
   } else {
@@ -349,7 +352,8 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     .recipients = shown_,
                                                     .several = correspondents_ > 1,
                                                     .received = received,
-                                                    .message_id = id});
+                                                    .message_id = id,
+                                                    .date = date});
   }
   // The null sender, which kept automatic answers from being answered, is ours now.
   if (!envelope.sender && !has_field(copy.header, "Auto-Submitted"))

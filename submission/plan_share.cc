@@ -4,6 +4,7 @@
 // correspondents, and answers to them: Reply-To names them.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "message/header.h"
 #include "submission/plan.h"
 
@@ -64,6 +65,7 @@ std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const Pars
   const auto copy = std::ranges::find_if(
       copies_, [&writer](const PlannedCopy& each) { return !each.inward && each.member == &writer; });
   const std::string id = new_id(false, writer);
+  const std::string date = rfc5322_date(now_);
   const std::string text = mapping::rewrite_outward(header, {.routes = *routes_,
                                                              .member = writer,
                                                              .correspondent = copy->recipient,
@@ -73,6 +75,7 @@ std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const Pars
                                                              .several = false,
                                                              .received = {},
                                                              .message_id = id,
+                                                             .date = date,
                                                              .for_colleagues = true});
   auto parsed = header.derive(text);
   if (!parsed) return std::nullopt;

@@ -45,9 +45,7 @@ class InwardCopy {
     for (const ScannedField& field : header_.scanned) {
       if (field.rule->towards_member != FieldClass::drop) write_one(field);
     }
-    if (header_.message_id.empty() && !to_.message_id.empty()) {
-      write_ids(out_, "Message-ID", {std::string(to_.message_id)});
-    }
+    write_missing(out_, header_, to_.message_id, to_.date);
     return std::move(out_);
   }
 

@@ -41,9 +41,7 @@ class OutwardCopy {
       if (field.rule->towards_correspondent != FieldClass::drop) write_one(field);
     }
     if (!names_anybody_) write_nobody();
-    if (header_.message_id.empty() && !to_.message_id.empty()) {
-      write_ids(out_, "Message-ID", {std::string(to_.message_id)});
-    }
+    write_missing(out_, header_, to_.message_id, to_.date);
     return std::move(out_);
   }
 

@@ -50,7 +50,7 @@ class ParsedHeader {
   /// Number of Received fields (RFC 5321 §6.3).
   [[nodiscard]] std::size_t hops() const;
   /// Octets that tell this message from others and stay equal in a retry: Message-ID, Date, From, To, Cc,
-  /// Subject; not trace fields.
+  /// Subject as they came; not trace fields, nor what is written where the message has none.
   [[nodiscard]] std::string identity() const;
 
   struct Impl;
@@ -82,6 +82,7 @@ struct Inward {
   std::optional<message::Address> envelope_from;
   std::string_view received;         ///< the body of our own Received field, which names no client
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  std::string_view date = {};        ///< of its receipt: written when the message has none
   /// A copy of what another member wrote (contract R7.3): its id is sealed once more, so that no mail system
   /// folds it into a message that the member has already.
   bool shared = false;
@@ -104,6 +105,7 @@ struct Outward {
   bool several;  ///< the message goes to more than one correspondent
   std::string_view received;
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  std::string_view date = {};        ///< of its receipt: written when the message has none
   /// The text that other members' copies are made from (contract R7.3): all correspondents whom To and Cc
   /// name are shown, and every id is opened.
   bool for_colleagues = false;

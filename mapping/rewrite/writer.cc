@@ -111,6 +111,18 @@ void write_id_field(std::string& out, const ScannedField& field, const IdScan& s
   write_ids(out, field.field->name, ids);
 }
 
+void write_missing(std::string& out, const ParsedHeader::Impl& header, std::string_view message_id,
+                   std::string_view date) {
+  if (header.message_id.empty() && !message_id.empty()) {
+    write_ids(out, "Message-ID", {std::string(message_id)});
+  }
+  const bool has_date = std::ranges::any_of(header.scanned, [](const ScannedField& field) {
+    const auto* scan = std::get_if<PassScan>(&field.scan);
+    return field.rule->name == "date" && scan != nullptr && (scan->harmless || !scan->value.empty());
+  });
+  if (!has_date && !date.empty()) message::write_field(out, "Date", date);
+}
+
 void ListWriter::begin_item() {
   if (comma_) tokens_.back() += ",";
   comma_ = false;

@@ -24,6 +24,11 @@ void write_ids(std::string& out, std::string_view name, const std::vector<std::s
 void write_id_field(std::string& out, const ScannedField& field, const IdScan& scan,
                     std::vector<std::string> ids);
 
+/// Message-ID and Date, which every message has (RFC 5322 §3.6, RFC 6409 §8.2, §8.3), where none of the
+/// header's crosses; nothing for what is empty.
+void write_missing(std::string& out, const ParsedHeader::Impl& header, std::string_view message_id,
+                   std::string_view date);
+
 /// Collects an address list and writes it as one field.
 class ListWriter {
  public:

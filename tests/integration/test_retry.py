@@ -3,7 +3,7 @@
 import threading
 import unittest
 
-from harness.mail import address, ids, message
+from harness.mail import address, all_fields, ids, message
 from harness.sink import Sink
 from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
 from harness.smtp_client import Client
@@ -103,6 +103,19 @@ class Retry(Small):
         self.broken.heal()
         self.assertReply(self.inbound(text), 250)
         self.expect_one_each()
+
+    def test_a_failed_message_without_a_date_is_retried_exactly(self):
+        for message_id in (None, "undated@stranger.test"):
+            with self.subTest(message_id=message_id):
+                self.setUp()
+                text = message(STRANGER, PUBLIC, "no date", message_id=message_id, date=False)
+                self.broken.fail("rcpt", reply="451 4.3.0 not now")
+                self.assertReply(self.inbound(text), 4)
+                self.broken.heal()
+                self.assertReply(self.inbound(text), 250)
+                self.expect_one_each()
+                for copy in self.sink.messages + self.broken.messages:
+                    self.assertEqual(len(all_fields(copy.data, "Date")), 1)
 
     def test_the_same_message_twice_at_once(self):
         self.broken.fail("dot", action="hang", times=1)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "submission/plan.h"
 
 using namespace kage;
@@ -23,10 +24,12 @@ mapping::RouteTable::Row row(mapping::MemberId id, std::string address, std::str
           std::move(spec)};
 }
 
-mapping::Routes make_routes(bool with_teacher = true) {
+mapping::Routes make_routes(bool with_teacher = true,
+                            mapping::SharePolicy share = mapping::SharePolicy::nobody) {
   std::vector<mapping::DomainSpec> domains{{"school.example", ""}};
   std::vector<mapping::AddressSpec> addresses(2);
   addresses[0].address = parse("pta@school.example");
+  addresses[0].share_replies = share;
   addresses[1].address = parse("office@school.example");
   std::vector<mapping::RouteTable::Row> rows;
   rows.push_back(row(1, "pta@school.example", "officer@gmail.example"));
@@ -268,6 +271,50 @@ TEST_CASE("a message without an id gets one for each member, equal in an inbound
   CHECK(inbound == ids(Face::inbound));
   CHECK(inbound.first.find("@p.school.example") != std::string::npos);
   CHECK(ids(Face::submission) != ids(Face::submission));
+}
+
+TEST_CASE("a message without a date gets that of its receipt in every copy, and is the same in a retry") {
+  constexpr std::string_view kDate = "\r\nDate: ";
+  const auto dates = [&](const Plan& plan, const Scene& scene) {
+    std::vector<std::string> found;
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const std::string header = plan.write(i, *scene.header, scene.envelope, "by mx").header;
+      const std::size_t at = header.find(kDate);
+      REQUIRE(at != std::string::npos);
+      CHECK(header.find(kDate, at + 1) == std::string::npos);
+      const std::size_t begin = at + kDate.size();
+      found.push_back(header.substr(begin, header.find('\r', begin) - begin));
+    }
+    return found;
+  };
+  const std::string written = "Thu, 01 Jan 2026 13:19:00 +0900";
+  for (const Face face : {Face::inbound, Face::submission}) {
+    for (const bool shared : {false, true}) {
+      for (const std::string id : {"", "Message-ID: <1@gmail.example>\r\n"}) {
+        const auto scene = [&](const std::string& date) {
+          Scene made(face,
+                     "From: officer@gmail.example\r\n" + id + (date.empty() ? "" : "Date: " + date + "\r\n"));
+          if (shared) made.routes = made.envelope.routes = make_routes(true, mapping::SharePolicy::everybody);
+          made.add(made.phantom(1, "a@out.example"), 1, "a@out.example");
+          if (!shared) made.add("pta@school.example");
+          return made;
+        };
+        Scene without = scene("");
+        const Plan plan = without.plan();
+        const Lines made(3, rfc5322_date(kNow));
+        CHECK(dates(plan, without) == made);
+        const Plan retry = Plan::make(*without.header, without.envelope, without.origin, kNow + 600).value();
+        CHECK(retry.request().message == plan.request().message);
+        CHECK(retry.request().copies == plan.request().copies);
+        Scene with = scene(written);
+        CHECK(dates(with.plan(), with) == Lines(3, written));
+      }
+    }
+  }
+  // One that may not cross is none.
+  Scene odd(Face::inbound, "From: s@out.example\r\nDate: at s@out.example\r\n");
+  odd.add("pta@school.example");
+  CHECK(dates(odd.plan(), odd) == Lines(2, rfc5322_date(kNow)));
 }
 
 TEST_CASE("a message without an id is known when a member's mailbox forwards it back") {
