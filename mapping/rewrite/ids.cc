@@ -151,7 +151,9 @@ std::string id_towards_correspondent(const IdAudience& to, std::string_view id) 
   if (to.routes.find_phantom_domain(domain) != nullptr) {
     auto opened = open_msg_id(to.routes, id, domain);
     const bool own = opened && opened->member == &to.member;
-    if (own && (!to.only_own || is_id_of(opened->original, to.domain))) return std::move(opened->original);
+    const bool may_know =
+        !to.only_own || (!id.empty() && id == to.answered) || (own && is_id_of(opened->original, to.domain));
+    if (own && may_know) return std::move(opened->original);
   } else if (to.routes.find_public_domain(domain) != nullptr && open_msg_id(to.routes, id, domain)) {
     return std::string(id);
   }

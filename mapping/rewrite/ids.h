@@ -38,6 +38,7 @@ struct IdAudience {
   std::string domain;  ///< the correspondent's, canonical
   bool only_own;       ///< several correspondents who must not learn of each other: ids of other domains stay
                        ///< sealed
+  std::string_view answered = {};  ///< opened all the same: what the correspondent wrote, most probably
 };
 
 /// An id as the correspondent may see it: ids that it can know already are opened, ids of ours at a public

@@ -24,13 +24,14 @@ class OutwardCopy {
         open_(is_open(to, correspondent_)),
         phantom_(lower(to.phantom)),
         author_{Action::replace, to.member.address->spec.address.spelling},
-        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to)} {
+        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to), {}} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
     in_lists_.reserve(found.size());
     in_text_.reserve(found.size());
     for (std::size_t i = 0; i < found.size(); ++i) stand_in(i, found[i].canonical);
     find_written_item();
+    if (is_answered()) audience_.answered = answered_id();
   }
 
   std::string write() {
@@ -64,6 +65,32 @@ class OutwardCopy {
   [[nodiscard]] bool opens_only_own(const Outward& to) const {
     if (to.for_colleagues) return false;
     return (to.several && !open_) || to.phantom.empty() || is_mailbox(to, correspondent_);
+  }
+
+  /// Whether the member answers this correspondent: the first address of To is their phantom, as mail
+  /// programs write an answer to all. In a private copy the id that is answered (and no other id) is opened
+  /// for them: where an id's domain is that of a provider, nothing else tells whose it is.
+  ///
+  /// The message that is answered may be somebody else's. Then the copy tells an accomplice behind that
+  /// phantom the one id that the same answer to them alone would tell, in which every id is opened; and no
+  /// message opens an id for more than one of its correspondents. Who is known by a real address, and who has
+  /// a mailbox here, is never the one.
+  [[nodiscard]] bool is_answered() const {
+    const AddressScan* to = header_.addresses_of("to");
+    if (to == nullptr || to_.phantom.empty() || is_mailbox(to_, correspondent_)) return false;
+    const auto first = std::ranges::find(to->items, Kind::mailbox, &AddressItem::kind);
+    if (first == to->items.end()) return false;
+    return behind_phantom(header_.index.all()[first->found].canonical) == &to_.correspondent;
+  }
+
+  /// The only id of In-Reply-To; of several nobody knows whose they are.
+  [[nodiscard]] std::string_view answered_id() const {
+    for (const ScannedField& field : header_.scanned) {
+      const auto* scan = std::get_if<IdScan>(&field.scan);
+      if (field.rule->name == "in-reply-to" && scan != nullptr && scan->ids.size() == 1)
+        return scan->ids.front();
+    }
+    return {};
   }
 
   /// Whether other correspondents may see this recipient: `open` shows no member's mailbox, be it the

@@ -68,6 +68,21 @@ class Threads(Small):
         self.assertReply(reply, 250)
         self.assertEqual(ids(self.copies(1)[0].data, "In-Reply-To"), ["p1@stranger.test"])
 
+    def test_an_answer_to_all_finds_the_thread_of_whom_it_answers(self):
+        # Ids of providers, which say nothing of whose they are.
+        first, _ = self.reach_members(message(STRANGER, PUBLIC, message_id="o1@prod.provider.test",
+                                              extra="Cc: Third <third@else.test>"))
+        author, third, answered = address(first), address(first, "Cc"), ids(first, "Message-ID")[0]
+        text = message(OFFICER, author, message_id="a1@gmail.test",
+                       extra=f"Cc: {third}\nIn-Reply-To: <{answered}>\nReferences: <{answered}>")
+        self.assertReply(self.submit(OFFICER, [author, third], text), 250)
+        copies = self.copies(2)
+        known = self.copy_for(STRANGER, copies).data
+        self.assertEqual(ids(known, "In-Reply-To"), ["o1@prod.provider.test"])
+        self.assertEqual(ids(known, "References"), ["o1@prod.provider.test"])
+        self.assertEqual(find_traces(header_of(self.copy_for("third@else.test", copies).data),
+                                     ["o1@", "provider.test", "stranger.test"]), [])
+
     def test_a_message_without_an_id_gets_one_of_ours(self):
         first, _ = self.reach_members(message(STRANGER, PUBLIC))
         self.assertRegex(ids(first, "Message-ID")[0], r"@p\.school\.example$")
