@@ -239,9 +239,9 @@ class OutwardCopy {
   }
 
   [[nodiscard]] bool leaves_as_it_came(const AddressItem& item) const {
-    if (!item.phrase.scan.harmless()) return false;
+    if (!may_cross(item.phrase)) return false;
     for (const WrittenText& comment : item.comments) {
-      if (!comment.scan.harmless()) return false;
+      if (!may_cross(comment)) return false;
     }
     if (item.kind != Kind::mailbox) return true;
     const StandIn& stand_in = in_lists_[item.found];
@@ -249,15 +249,24 @@ class OutwardCopy {
            (stand_in.action == Action::replace && stand_in.text == item.spelling);
   }
 
-  /// What the member calls a correspondent crosses, unless it holds an address.
-  static std::string harmless_phrase(const AddressItem& item) {
-    return item.phrase.scan.harmless() ? item.phrase.written : std::string();
+  /// What the member calls a correspondent crosses, unless it holds an address or is the local part of a
+  /// phantom, which phones write that know no name.
+  [[nodiscard]] bool may_cross(const WrittenText& name) const {
+    if (!name.scan.harmless()) return false;
+    const std::string decoded = message::decode_words(name.written, true);
+    const std::string_view word = trim(decoded);
+    const std::string address = std::string(word) + "@" + to_.member.address->domain->phantom_domain;
+    return !looks_like_phantom(word) || behind_phantom(address) == nullptr;
   }
 
-  static std::vector<std::string> harmless_comments(const AddressItem& item) {
+  [[nodiscard]] std::string harmless_phrase(const AddressItem& item) const {
+    return may_cross(item.phrase) ? item.phrase.written : std::string();
+  }
+
+  [[nodiscard]] std::vector<std::string> harmless_comments(const AddressItem& item) const {
     std::vector<std::string> comments;
     for (const WrittenText& comment : item.comments) {
-      if (comment.scan.harmless()) comments.push_back(comment.written);
+      if (may_cross(comment)) comments.push_back(comment.written);
     }
     return comments;
   }

@@ -66,6 +66,21 @@ void write_pass(std::string& out, const ScannedField& field, const PassScan& sca
   if (!scan.value.empty()) message::write_field(out, field.field->name, scan.value);
 }
 
+/// What the author is called, decoded; nothing where it holds an address.
+std::string author_name(const AddressItem& item) {
+  if (!item.phrase.written.empty()) {
+    return item.phrase.scan.harmless() ? message::decode_words(item.phrase.written, true) : std::string();
+  }
+  if (item.comments.empty()) return {};
+  // A comment has the escapes of a quoted-string. Without them it is another text than the one that was
+  // looked at.
+  std::string name = message::decode_words("\"" + item.comments.front().written + "\"", true);
+  AddressIndex scratch;
+  const bool harmless =
+      item.comments.front().scan.harmless() && scan_decoded(name, Care::text, scratch).harmless();
+  return harmless ? name : std::string();
+}
+
 }  // namespace
 
 void write_as_it_came(std::string& out, const message::Field& field) {
@@ -207,9 +222,7 @@ bool is_shown_author(const ScannedField& field, const AddressItem& item, const S
 }
 
 std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name) {
-  std::string name;
-  if (with_name && item.phrase.scan.harmless()) name = message::decode_words(item.phrase.written, true);
-  return message::encode_phrase(shown_author_name(name, real));
+  return message::encode_phrase(shown_author_name(with_name ? author_name(item) : std::string(), real));
 }
 
 std::string subject_without_marker(const Anonymity& anonymity, const TextScan* text,

@@ -69,7 +69,7 @@ void add_mailbox(ListWriter& list, const AddressItem& item, std::string_view add
 bool is_shown_author(const ScannedField& field, const AddressItem& item, const StandIns& stand_ins,
                      const AddressIndex& index, std::string_view author);
 /// The display name of an author who is shown: the real address, behind the name that was written if it may
-/// be shown.
+/// be shown. That of "addr (Name)" is in the comment (RFC 5322 §3.4).
 std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name);
 /// The subject without the 184 or 186 before it (contract R7.1), decoded; `decoded` is the whole one, `text`
 /// what was found in it.

@@ -322,6 +322,18 @@ TEST_CASE("To outward, private") {
   CHECK(to_alice("To: " + alice + "\nCc: Alice <" + alice + ">\n") == "Alice <alice@corp.example>");
   CHECK(to_alice("To: \"" + alice + "\" <" + alice + ">\n") == "alice@corp.example");
   CHECK(to_alice("To: \"officer@home.example\" <" + alice + ">\n") == "alice@corp.example");
+  // Phones that know no name write the address's local part.
+  const auto local = [&](std::string_view real) {
+    const std::string phantom = world.phantom(1, real);
+    return phantom.substr(0, phantom.find('@'));
+  };
+  for (const std::string& name :
+       {local("alice@corp.example"), upper(local("alice@corp.example")), local("bob@home.example")}) {
+    CHECK(to_alice("To: " + name + " <" + alice + ">\n") == "alice@corp.example");
+    CHECK(to_alice("To: \" " + name + "\" <" + alice + "> (" + name + ")\n") == "alice@corp.example");
+    CHECK(to_alice("To: " + name + " <alice@corp.example>\n") == "alice@corp.example");
+  }
+  CHECK(to_alice("To: alice <" + alice + ">\n") == "alice <alice@corp.example>");
   CHECK(to_alice("To: " + lower(alice) + "\n") == "alice@corp.example");
   CHECK(to_alice("To: ALICE@corp.example\n") == "ALICE@corp.example");
   CHECK(to_alice("Subject: x\n") == "alice@corp.example");
@@ -352,6 +364,11 @@ TEST_CASE("To and Cc outward, open") {
     CHECK(value(out, "To") == "Alice <alice@corp.example>");
     CHECK(value(out, "Cc") == "Team: carol@work.example;, pta@school.example");
   }
+  const std::string alice = phantom("alice@corp.example");
+  const std::string local = alice.substr(0, alice.find('@'));
+  CHECK(value(copy("To: " + local + " <" + alice + ">, " + local + ": carol@work.example;\n",
+                   "carol@work.example"),
+              "To") == "alice@corp.example, undisclosed-recipients: carol@work.example;");
   CHECK(value(copy("To: \"see dave@work.example\" <carol@work.example>\n", "carol@work.example"), "To") ==
         "carol@work.example");
   CHECK(value(copy("To: dave@work.example\n", "bob@home.example"), "To") == "undisclosed-recipients:;");
