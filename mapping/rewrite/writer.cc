@@ -227,9 +227,13 @@ std::string author_phrase(const AddressItem& item, std::string_view real, bool w
 
 std::string subject_without_marker(const Anonymity& anonymity, const TextScan* text,
                                    const StandIns& stand_ins, std::string_view decoded) {
-  // The marker stands before every address, so that its place is the same in the text with stand-ins.
-  if (text == nullptr || all_stay(text->text, stand_ins)) return without_marker(anonymity, decoded);
-  return without_marker(anonymity, replaced(text->text, stand_ins));
+  if (text == nullptr || text->text.harmless()) return without_marker(anonymity, decoded);
+  std::string shown = replaced(text->text, stand_ins);
+  // Before the first address every place is the same in the text with stand-ins. What the marker touches is
+  // an address as a whole ("184root@mailhost", which another field has too).
+  const std::size_t end = anonymity.marker_begin + anonymity.marker_size;
+  const bool same = decoded.substr(0, end) == std::string_view(text->text.decoded).substr(0, end);
+  return same && text->text.spans.front().offset >= end ? without_marker(anonymity, shown) : shown;
 }
 
 }  // namespace kage::mapping

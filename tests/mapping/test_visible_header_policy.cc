@@ -63,6 +63,12 @@ TEST_CASE("an author is shown, or not, as the policy and the subject say") {
   CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "From") == "Alice " + phantom);
   CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "Subject") == "Lunch");
   CHECK(seen(prefix, "Alice <alice@corp.example>", "Re: 184 Lunch", "Subject") == "Re: Lunch");
+  CHECK(seen(prefix, "alice@corp.example (Alice)", "Lunch", "From") == shown);
+  // What begins an address is no marker that could be cut off.
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184bob@work.example", "From") == "Alice " + phantom);
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184bob@work.example", "Subject") ==
+        prefix.phantom(1, "184bob@work.example"));
+  CHECK(seen(prefix, "184a@mailhost", "184a@mailhost", "Subject") == prefix.phantom(1, "184a@mailhost"));
   const World lifted = world("always", "true");
   CHECK(seen(lifted, "Alice <alice@corp.example>", "Lunch", "From") == "Alice " + phantom);
   CHECK(seen(lifted, "Alice <alice@corp.example>", "186 Lunch", "From") == shown);
