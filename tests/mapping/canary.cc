@@ -123,7 +123,9 @@ std::string CanaryHeader::folded(std::string text) {
 
 std::string CanaryHeader::text() {
   const std::string plain = canary();
-  switch (numbers_.below(18)) {
+  const std::string local = "canaryloc" + std::to_string(count_);
+  const std::string part = "canarydom" + std::to_string(count_);
+  switch (numbers_.below(22)) {
     case 0:
       return "Hello " + plain;
     case 1:
@@ -158,6 +160,14 @@ std::string CanaryHeader::text() {
       return "canaryloc" + std::to_string(count_) + "&#64;" + domain();
     case 16:
       return "=?bad?x?canaryloc" + std::to_string(count_) + "=40" + domain() + "?=";
+    case 17:
+      return local + "@" + part + ".\r\n example and";
+    case 18:
+      return "to " + local + "@mail.\r\n " + domain();
+    case 19:
+      return local + "@mail.sub.\r\n\t" + domain() + ".";
+    case 20:
+      return local + "@mail\r\n ." + domain();
     default:
       return "\x98\x41\x97\x8D\x90\xE6 " + plain;  // raw Shift_JIS
   }

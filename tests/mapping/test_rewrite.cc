@@ -251,6 +251,14 @@ TEST_CASE("free text inward") {
       {"alice&commat;corp.example", alice},
       {"alice\\@corp.example", alice},
       {"\"alice\"@corp.example", alice},
+      {"alice@corp.\n example", alice},
+      {"alice@corp\n .example now", alice + " now"},
+      {"by taro@mailhost.\n Please look", "by taro@mailhost. Please look"},
+      {"by taro@mailhost\n and others.", "by taro@mailhost and others."},
+      {"alice@mail.corp.\n corp.example is", world.phantom(1, "alice@mail.corp.corp.example") + " is"},
+      {"ask alice@corp.example.\n Then go.", "ask " + alice + ". Then go."},
+      {"ask alice@corp.example.\n Bob too", "ask " + alice + ". Bob too"},
+      {"@alice.\n corp.example", "@alice. corp.example"},
   };
   for (const auto& [from, to] : cases) {
     INFO(from);
@@ -280,6 +288,11 @@ TEST_CASE("free text outward") {
   CHECK(subject(1, "bob@home.example officer@home.example open@school.example", "alice@corp.example") ==
         "pta@school.example pta@school.example open@school.example");
   CHECK(subject(1, world.phantom(2, "alice@corp.example"), "alice@corp.example") == "pta@school.example");
+  const std::string folded =
+      "at " + alice.substr(0, alice.find('.') + 1) + "\n " + alice.substr(alice.find('.') + 1);
+  CHECK(subject(1, folded, "alice@corp.example") == "at alice@corp.example");
+  CHECK(subject(1, folded, "bob@home.example") == "at pta@school.example");
+  CHECK(subject(1, "officer@home.\n example", "alice@corp.example") == "pta@school.example");
   // Open: who is visible in To or Cc may be named; Bob stood in Bcc.
   CHECK(subject(3,
                 world.phantom(3, "alice@corp.example") + " carol@work.example " +
