@@ -60,7 +60,9 @@ class InwardCopy {
     return {Action::replace, phantom->second + "@" + to_.member.address->domain->phantom_domain};
   }
 
-  [[nodiscard]] bool hides_names() const { return to_.member.address->spec.name == NamePolicy::hide; }
+  [[nodiscard]] bool hides(const ScannedField& field, const AddressItem& item) const {
+    return hides_name(to_.routes, to_.member, field, item, header_.index);
+  }
 
   [[nodiscard]] bool has_readable_from() const {
     const AddressScan* from = header_.addresses_of("from");
@@ -134,7 +136,7 @@ class InwardCopy {
   [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const {
     return scan.faithful && !scan.items.empty() &&
            std::ranges::all_of(scan.items, [&](const AddressItem& item) {
-             return !is_own_author(field, item) && item_stays(item, stand_ins_, hides_names());
+             return !is_own_author(field, item) && item_stays(item, stand_ins_, hides(field, item));
            });
   }
 
@@ -149,7 +151,7 @@ class InwardCopy {
           write_mailbox(list, field, item);
           break;
         case Kind::group_start:
-          list.group_start(hides_names() ? "" : shown_phrase(item.phrase, stand_ins_));
+          list.group_start(hides(field, item) ? "" : shown_phrase(item.phrase, stand_ins_));
           break;
         case Kind::group_end:
           list.group_end();
@@ -168,9 +170,9 @@ class InwardCopy {
         stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
     if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
     if (is_shown_author(field, item, stand_ins_, header_.index, shown_author_)) {
-      return list.mailbox(author_phrase(item, header_.author->spelling, !hides_names()), address, {});
+      return list.mailbox(author_phrase(item, header_.author->spelling, !hides(field, item)), address, {});
     }
-    add_mailbox(list, item, address, stand_ins_, !hides_names());
+    add_mailbox(list, item, address, stand_ins_, !hides(field, item));
   }
 
   const ParsedHeader::Impl& header_;

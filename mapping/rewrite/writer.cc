@@ -199,6 +199,14 @@ std::vector<std::string> shown_comments(const AddressItem& item, const StandIns&
   return comments;
 }
 
+bool hides_name(const RouteTable& routes, const Member& member, const ScannedField& field,
+                const AddressItem& item, const AddressIndex& index) {
+  if (member.address->spec.name != NamePolicy::hide) return false;
+  const bool ours = field.rule->name == "from" && item.found != kNoAddress &&
+                    routes.find_address(index.all()[item.found].canonical) != nullptr;
+  return !ours;
+}
+
 bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names) {
   if (item.found != kNoAddress && stand_ins[item.found].action != StandIn::Action::keep) return false;
   if (hides_names && (!item.phrase.written.empty() || !item.comments.empty())) return false;

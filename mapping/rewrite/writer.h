@@ -58,6 +58,10 @@ std::vector<std::string> shown_comments(const AddressItem& item, const StandIns&
 // What a member sees of a list and a subject, be the message delivered or fetched (contract R5.1, R7.2,
 // R8.2).
 
+/// Whether no name may be beside an address, as `name = "hide"` has it: it is about correspondents, and From
+/// with a public address of ours is what another member wrote (contract R5.2, R7.3).
+bool hides_name(const RouteTable& routes, const Member& member, const ScannedField& field,
+                const AddressItem& item, const AddressIndex& index);
 /// Whether nothing of the item has to change. `hides_names`: no display name and no comment may stay.
 bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names);
 /// The mailbox of `item` with `address` in it, with its name and comments as far as they may be shown, or

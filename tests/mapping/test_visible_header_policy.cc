@@ -74,6 +74,17 @@ TEST_CASE("an author is shown, or not, as the policy and the subject say") {
   CHECK(seen(lifted, "Alice <alice@corp.example>", "186 Lunch", "From") == shown);
 }
 
+TEST_CASE("hidden names are those of correspondents") {
+  World hides;
+  hides.add("pta@school.example", "PTA", {"officer@home.example"}, NamePolicy::hide).build();
+  const auto from = [&](std::string_view written) {
+    return seen(hides, written, "Lunch bob@corp.example", "From");
+  };
+  CHECK(from("Anna <pta@school.example>") == "Anna <pta@school.example>");
+  CHECK(from("Anna <pta@school.example>, Alice <alice@corp.example>") ==
+        "Anna <pta@school.example>, " + hides.phantom(1, "alice@corp.example"));
+}
+
 TEST_CASE("mail that Kagemusha forwarded keeps the author's address in the name, and no other's") {
   const World never = world("never");
   const std::string phantom = never.phantom(1, "alice@corp.example");
