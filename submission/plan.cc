@@ -342,6 +342,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                            .message_id = id,
                                            .date = date,
                                            .shared = shared,
+                                           .inside = inside_.has_value() && !shared,
                                            .hides_author = planned.is_bounce || writer_ != nullptr});
   } else {
     copy.header = mapping::rewrite_outward(header, {.routes = *routes_,

@@ -1,5 +1,6 @@
 // What a member writes to a public address: delivered inside, with phantoms for colleagues as for everybody
 // else (contract R6.2, R6.3).
+#include "mapping/rewrite/ids.h"
 #include "mapping/rewrite/writer.h"
 #include "message/address_list.h"
 #include "message/header.h"
@@ -26,15 +27,13 @@ std::string author_phrase(const ParsedHeader& header) {
   return {};
 }
 
-/// The ids of a field, those that the gateway sealed for the writer as they were: each colleague then sees
-/// what they were sealed to for them, and finds the thread (contract R4.6).
-std::vector<std::string> opened_ids(const RouteTable& routes, const Member& writer, std::string_view body) {
+/// The ids of a field as correspondents know them. Each colleague sees them sealed, finds the thread, and in
+/// an answer tells correspondents what those know: nothing of the writer's provider (contract R3.2, R4.6).
+std::vector<std::string> known_ids(const RouteTable& routes, const Member& writer, std::string_view body) {
+  const mapping::IdAudience everybody{.routes = routes, .member = writer, .domain = {}, .only_own = false};
   std::vector<std::string> ids;
-  for (const std::string_view id : message::find_msg_ids(body)) {
-    auto opened = mapping::open_msg_id(routes, id, writer.address->domain->phantom_domain);
-    const bool own = opened && opened->member == &writer;
-    ids.push_back(own ? std::move(opened->original) : std::string(id));
-  }
+  for (const std::string_view id : message::find_msg_ids(body))
+    ids.push_back(mapping::id_towards_correspondent(everybody, id));
   return ids;
 }
 
@@ -69,8 +68,8 @@ std::string header_from_mailbox(const ParsedHeader& header, const RouteTable& ro
     if (field.is("From") || field.is("Sender")) continue;
     if (field.is("To") || field.is("Cc")) {
       write_list(out, field, meant);
-    } else if (field.is("In-Reply-To") || field.is("References")) {
-      mapping::write_ids(out, field.name, opened_ids(routes, writer, field.body));
+    } else if (field.is("Message-ID") || field.is("In-Reply-To") || field.is("References")) {
+      mapping::write_ids(out, field.name, known_ids(routes, writer, field.body));
     } else {
       out.append(field.raw);
     }

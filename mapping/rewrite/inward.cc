@@ -109,10 +109,11 @@ class InwardCopy {
   }
 
   [[nodiscard]] std::string shown_id(const ScannedField& field, std::string_view id) const {
-    if (to_.shared && field.rule->name == "message-id") {
-      return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
-    }
-    return id_towards_member(to_.routes, to_.member, id);
+    const bool message_id = field.rule->name == "message-id";
+    const bool sealed =
+        message_id ? to_.shared || to_.inside : to_.inside && !is_made_by(to_.routes, to_.member, id);
+    if (!sealed) return id_towards_member(to_.routes, to_.member, id);
+    return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
   }
 
   void write_subject(const ScannedField& field) {

@@ -24,7 +24,12 @@ class OutwardCopy {
         open_(is_open(to, correspondent_)),
         phantom_(lower(to.phantom)),
         author_{Action::replace, to.member.address->spec.address.spelling},
-        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to), {}} {
+        audience_{.routes = to.routes,
+                  .member = to.member,
+                  .domain = to.correspondent.canonical_domain(),
+                  .only_own = opens_only_own(to),
+                  .answered = {},
+                  .mailbox = to.for_colleagues ? std::string_view() : correspondent_} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
     in_lists_.reserve(found.size());

@@ -86,6 +86,9 @@ struct Inward {
   /// A copy of what another member wrote (contract R7.3): its id is sealed once more, so that no mail system
   /// folds it into a message that the member has already.
   bool shared = false;
+  /// A copy of what a member wrote to a public address. Its ids are those that correspondents know, and are
+  /// sealed for whoever did not make them.
+  bool inside = false;
   /// Whatever the policy says: a member wrote it, or a mail system whose name would tell where somebody's
   /// mailbox is (a bounce).
   bool hides_author = false;

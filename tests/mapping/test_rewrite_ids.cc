@@ -79,6 +79,9 @@ TEST_CASE("whom an answer to several is to, knows the id that it answers") {
   // Alone, all is opened, as before.
   CHECK(ids(lists, "alice@corp.example", answer, {.phantoms = {"alice@corp.example"}, .direct = {}}) ==
         "<x@mail.provider.example> / <y@mail.provider.example> <x@mail.provider.example>");
+  // What correspondents know as ours is for all of them.
+  const std::string ours = world.sent(2, "1@work.example");
+  CHECK(ids(lists, "bob@work.example", brackets(world.sealed(1, ours)), both).starts_with(brackets(ours)));
   // Nobody is answered: another stands first, or none in To, or it is not one id.
   CHECK(ids("To: pta@school.example, " + alice + "\nCc: " + bob + "\n", "alice@corp.example", answer, both) ==
         closed);

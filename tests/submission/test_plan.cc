@@ -237,6 +237,59 @@ TEST_CASE("a member's message to the own public address is delivered inside, und
   }
 }
 
+TEST_CASE("ids of a member's message to colleagues are those that correspondents know", "[R3.2]") {
+  // What `member` gets of it as a member or, for 0, the correspondent a@out.example.
+  const auto field_for = [](Scene& scene, mapping::MemberId member, std::string_view name) {
+    const Plan plan = scene.plan();
+    for (std::size_t i = 0; i < plan.copies().size(); ++i) {
+      const PlannedCopy& copy = plan.copies()[i];
+      if (copy.inward ? copy.member->id != member : member != 0) continue;
+      const Copy written = plan.write(i, *scene.header, scene.envelope, "by mx");
+      INFO(written.header);
+      if (!copy.inward) CHECK(written.header.find("gmail") == std::string::npos);
+      return message::unfold(mapping::ParsedHeader::parse(written.header).value().body_of(name));
+    }
+    return std::string("no copy");
+  };
+  const auto scene = [](const std::string& author, mapping::MemberId member, const std::string& ids) {
+    Scene made(Face::inbound, "From: " + author + "\r\nTo: pta@school.example\r\n" + ids);
+    made.add("pta@school.example");
+    made.add("office@school.example");
+    made.add(made.phantom(member, "a@out.example"), member, "a@out.example");
+    return made;
+  };
+  Scene first = scene("officer@gmail.example", 1, "Message-ID: <1@gmail.example>\r\n");
+  const std::string known = field_for(first, 0, "Message-ID");
+  const std::string to_teacher = field_for(first, 2, "Message-ID");
+  const std::string to_office = field_for(first, 3, "Message-ID");
+  for (const std::string& id : {field_for(first, 1, "Message-ID"), to_teacher, to_office})
+    CHECK(id.ends_with("@p.school.example>"));
+  // The colleague answers.
+  Scene answer = scene("teacher@docomo.example", 2,
+                       "Message-ID: <2@docomo.example>\r\nIn-Reply-To: " + to_teacher + "\r\n");
+  CHECK(field_for(answer, 0, "In-Reply-To") == known);
+  CHECK(field_for(answer, 1, "In-Reply-To") == "<1@gmail.example>");
+  CHECK(field_for(answer, 2, "In-Reply-To") == to_teacher);
+  CHECK(field_for(answer, 3, "In-Reply-To") == to_office);
+  // To the author alone, whose mailbox then is a correspondent's; and to somebody else at that provider.
+  for (const std::string to : {"officer@gmail.example", "stranger@gmail.example"}) {
+    Scene alone(Face::inbound,
+                "From: teacher@docomo.example\r\nMessage-ID: <2@docomo.example>\r\nIn-Reply-To: " +
+                    to_teacher + "\r\n");
+    alone.add(alone.phantom(2, to), 2, to);
+    const Copy copy = alone.plan().write(0, *alone.header, alone.envelope, "by mx");
+    CHECK(message::unfold(mapping::ParsedHeader::parse(copy.header).value().body_of("In-Reply-To")) ==
+          (to == "officer@gmail.example" ? "<1@gmail.example>" : known));
+  }
+  // The author follows up.
+  Scene more =
+      scene("officer@gmail.example", 1, "Message-ID: <3@gmail.example>\r\nReferences: <1@gmail.example>\r\n");
+  CHECK(field_for(more, 0, "References") == known);
+  CHECK(field_for(more, 1, "References") == "<1@gmail.example>");
+  CHECK(field_for(more, 2, "References") == to_teacher);
+  CHECK(field_for(more, 3, "References") == to_office);
+}
+
 TEST_CASE("a colleague sees phantoms of their own in a header of any size that was let in") {
   Scene scene(Face::inbound, "Subject: another\r\n");
   std::string block = "From: officer@gmail.example\r\nTo: pta@school.example, " +
