@@ -128,9 +128,7 @@ net::Task<Result<std::optional<ImapStatus>>> fix_numbers(ImapCore& core, SearchR
   co_return std::nullopt;
 }
 
-}  // namespace
-
-net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
+net::Task<Result<ImapStatus>> answer_search(ImapCore& core, ImapCommand command) {
   auto parsed = parse_search(command, {.gmail = core.gmail});
   if (!parsed) co_return std::move(parsed.error());
   if (!core.selected) co_return ImapStatus{"BAD", "no mailbox is open"};
@@ -155,6 +153,18 @@ net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
     keys = write_keys(request->keys, 0);
   }
   co_return co_await run(core, std::move(command.tag), *request, std::move(keys));
+}
+
+}  // namespace
+
+net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
+  const bool saves = wants_saved(command);
+  auto status = co_await answer_search(core, std::move(command));
+  if (!saves || !core.selected || !status || status->name != "NO") co_return status;
+  // A refused search leaves nothing saved (RFC 5182 §2.1); the upstream may not have seen it.
+  const auto emptied = co_await ask(core, std::string("SEARCH RETURN (SAVE) ") + kNoMessage, nullptr);
+  if (!emptied) co_return std::unexpected(emptied.error());
+  co_return status;
 }
 
 }  // namespace kage::proxy

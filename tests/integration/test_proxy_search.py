@@ -193,6 +193,11 @@ class Searching:
         # Looking at candidates leaves the saved result alone.
         self.assertEqual(self.uids("$ SUBJECT today"), {7})
         self.assertEqual(self.uids("UID $ NOT SUBJECT today"), {2})
+        # A refused one saves nothing (RFC 5182 section 2.1); a bad one changes nothing.
+        self.assertEqual(self.client.command("SEARCH RETURN (SAVE) FROM").status.name, b"BAD")
+        self.assertEqual(self.uids("$"), {2, 7})
+        self.assertEqual(self.client.command("SEARCH RETURN (SAVE) CHARSET X-NO FROM hana").status.name, b"NO")
+        self.assertEqual(self.uids("$"), set())
 
     def test_modseq(self):
         if "CONDSTORE" not in self.client.capabilities:
