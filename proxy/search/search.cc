@@ -68,7 +68,7 @@ std::string head(const SearchRequest& request) {
 /// THREAD. Messages whose subjects hold addresses stand alone: the upstream would put them beside one of the
 /// member's making that guesses the address right (RFC 5256 §3, both algorithms group by subject).
 net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& request, std::string keys) {
-  auto alone = co_await ask_address_subjects(core, request.uid, keys);
+  auto alone = co_await ask_subjects(core, request.uid, keys, texts_of_addresses());
   if (!alone) co_return std::unexpected(std::move(alone.error()));
   if (alone->status.name != "OK") co_return std::move(alone->status);
   std::ranges::sort(alone->numbers);
