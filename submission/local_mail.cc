@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "submission/activity.h"
 #include "submission/delivery.h"
+#include "submission/hop_pool.h"
 #include "submission/incoming.h"
 
 namespace kage::submission {
@@ -96,6 +97,11 @@ net::Task<std::string> LocalMail::deliver(LocalMessage message) {
       std::make_shared<Incoming>(state->services, state->activity, std::move(origin), std::move(envelope));
   std::string answer = co_await State::run(state, std::move(message), std::move(incoming));
   co_return answer;
+}
+
+bool LocalMail::is_inside(const message::Address& address) const {
+  const Hop* hop = state_->services.hops.find(address.canonical_domain());
+  return hop != nullptr && hop->options().inside;
 }
 
 net::Task<CopyResult> LocalMail::send(LocalNotice notice) {
