@@ -41,6 +41,19 @@ std::vector<message::ListItem> from_items(const ParsedHeader& header) {
   return std::move(*items);
 }
 
+/// Whether no person wrote it to the public address: an automatic answer (RFC 3834 §5), or what a list sends
+/// to all (RFC 2919, RFC 2369).
+bool is_automatic(const ParsedHeader& header) {
+  const std::string_view submitted = trim(header.body_of("Auto-Submitted"));
+  if (!submitted.empty() && !equals_nocase(submitted.substr(0, submitted.find_first_of(";( \t\r\n")), "no"))
+    return true;
+  const std::string_view precedence = trim(header.body_of("Precedence"));
+  return equals_nocase(precedence, "bulk") || equals_nocase(precedence, "list") ||
+         std::ranges::any_of(header.fields(), [](const message::Field& field) {
+           return equals_nocase(field.name, "List-Id") || equals_nocase(field.name, "List-Unsubscribe");
+         });
+}
+
 /// The login's members, those first whose phantoms are among the recipients: where nothing else tells a
 /// person's members apart, direct recipients are written to by the same.
 std::vector<const Member*> members_of(const RouteTable& routes, const ClientEnvelope& envelope,
@@ -251,7 +264,8 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
   };
   const std::string sender_key = sender ? sender->canonical() : std::string();
   // Who writes to a public address; others are only mentioned.
-  const auto author = writer_ == nullptr ? header.author() : std::nullopt;
+  const bool person = writer_ == nullptr && envelope.sender && !is_automatic(header);
+  const auto author = person ? header.author() : std::nullopt;
   const std::string author_key = author ? author->canonical() : std::string();
   learn(header);
   if (inside_) learn(*inside_);

@@ -23,10 +23,11 @@ mapping::RouteTable::Row row(mapping::MemberId id, std::string address, std::str
           std::move(spec)};
 }
 
-mapping::Routes make_routes(bool with_teacher = true) {
+mapping::Routes make_routes(bool with_teacher = true, bool collect = false) {
   std::vector<mapping::DomainSpec> domains{{"school.example", ""}};
   std::vector<mapping::AddressSpec> addresses(2);
   addresses[0].address = parse("pta@school.example");
+  addresses[0].collect = collect;
   addresses[1].address = parse("office@school.example");
   std::vector<mapping::RouteTable::Row> rows;
   rows.push_back(row(1, "pta@school.example", "officer@gmail.example"));
@@ -98,6 +99,32 @@ TEST_CASE("recipients of the inbound face") {
   CHECK(sorted(Face::inbound, "0123456789abcdef@school.example") == "550 5.1.1");
   CHECK(sorted(Face::inbound, "0123456789abcde@p.school.example") == "550 5.1.1");
   CHECK(sorted(Face::inbound, "a@elsewhere.example") == "550 5.7.1");
+}
+
+TEST_CASE("who is collected is a person who wrote") {
+  const auto registered = [](const std::string& fields, bool from_nobody = false) {
+    Scene scene(Face::inbound, "From: Hanako <hanako@docomo.example>\r\nTo: pta@school.example\r\n" + fields);
+    scene.routes = make_routes(true, true);
+    scene.envelope.routes = scene.routes;
+    if (from_nobody) scene.envelope.sender.reset();
+    scene.add("pta@school.example");
+    const Plan plan = scene.plan();
+    return std::ranges::count_if(plan.request().phantoms,
+                                 [](const auto& write) { return write.seen.has_value(); });
+  };
+  for (const char* person : {"", "Auto-Submitted: no\r\n", "auto-submitted:\r\n NO (a person)\r\n",
+                             "Precedence: first-class\r\n"}) {
+    INFO(person);
+    CHECK(registered(person) == 2);
+  }
+  for (const char* machine :
+       {"Auto-Submitted: auto-replied\r\n", "Auto-Submitted: auto-generated; type=x\r\n",
+        "List-Id: News <n.x>\r\n", "LIST-UNSUBSCRIBE: <https://x.example/>\r\n", "Precedence: bulk\r\n",
+        "Precedence:  List \r\n"}) {
+    INFO(machine);
+    CHECK(registered(machine) == 0);
+  }
+  CHECK(registered("", true) == 0);
 }
 
 TEST_CASE("a public address that nobody stands behind is not in use for now") {
