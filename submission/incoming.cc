@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "submission/ascii_domains.h"
 #include "submission/author.h"
 #include "submission/bounce_report.h"
 
@@ -214,9 +215,9 @@ net::Task<void> Incoming::make_delivery() {
     }
     sent_.push_back(i);
     copies.push_back(plan_->write(i, *header_, envelope_, received));
-    const Copy& copy = copies.back();
-    if (envelope_.smtputf8 && (copy.recipient.needs_utf8() || !all_ascii(copy.header)))
-      options.smtputf8 = true;
+    Copy& copy = copies.back();
+    copy.smtputf8 = envelope_.smtputf8 && !all_ascii(copy.header);
+    if (copy.smtputf8 && !all_ascii(with_ascii_domains(copy.header))) options.smtputf8 = true;
   }
   if (copies.empty()) co_return;
   delivery_ =

@@ -109,7 +109,6 @@ net::Task<CopyResult> LocalMail::send(LocalNotice notice) {
   if (state->stopping) co_return CopyResult{};
   DeliveryOptions options;
   options.size_estimate = notice.header.size() + notice.body.size();
-  options.smtputf8 = notice.recipient.needs_utf8();
   options.spool_dir = state->services.options.spool_dir;
   options.deadline = notice.deadline;
   std::vector<Copy> copies(1);
