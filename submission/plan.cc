@@ -353,7 +353,8 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                            .received = received,
                                            .message_id = id,
                                            .shared = shared,
-                                           .hides_author = planned.is_bounce || writer_ != nullptr});
+                                           .hides_author = planned.is_bounce || writer_ != nullptr,
+                                           .now = now_});
   } else {
     copy.header = mapping::rewrite_outward(header, {.routes = *routes_,
                                                     .member = member,
