@@ -87,9 +87,7 @@ bool Incoming::take_header(std::string_view& octets) {
 
 net::Task<void> Incoming::begin() {
   auto refusal = parse_header();
-  if (!refusal && has_phantoms() && origin_.face == Face::inbound) {
-    refusal = phantoms_vouched() ? co_await resolve_phantoms() : Answer::no_such_user;
-  }
+  if (!refusal && origin_.face == Face::inbound) refusal = co_await judge_phantoms();
   if (!refusal) refusal = co_await plan_and_lock();
   if (refusal) refuse(*refusal);
   if (refusal_) co_return;
@@ -268,7 +266,7 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   log_end(std::string_view(answer).substr(0, 3), results);
   // Two equal messages without Message-ID are two messages, not a message and its retry. What nobody has may
   // be sent anew as a whole.
-  const bool forget = (answer[0] == '2' && header_->message_id().empty()) || all_refused_;
+  const bool forget = (answer[0] == '2' && !plan_->remembered()) || all_refused_;
   if (answer[0] == '2' && !forget) {
     net::spawn(settle(shared_from_this(), Activity::Token(activity_), false));
     co_return answer;

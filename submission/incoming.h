@@ -60,7 +60,9 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<void> begin();
   std::optional<Answer> parse_header();
   [[nodiscard]] bool has_phantoms() const;
-  [[nodiscard]] bool phantoms_vouched() const;
+  [[nodiscard]] bool author_vouched() const;
+  void find_mentioned();
+  net::Task<std::optional<Answer>> judge_phantoms();
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
   net::Task<std::optional<Answer>> try_lock();

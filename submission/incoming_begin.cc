@@ -33,31 +33,58 @@ bool Incoming::has_phantoms() const {
                              [](const Recipient& to) { return to.kind == Recipient::Kind::phantom; });
 }
 
-/// Asked before Redis is: who is not vouched for learns nothing of phantoms, not even by time (contract
-/// R3.3).
-bool Incoming::phantoms_vouched() const {
+bool Incoming::author_vouched() const {
   const auto author = header_->author();
   return author && is_vouched(header_->fields(), origin_.peer, author->canonical_domain(), services_.options);
 }
 
+/// Asked before Redis is: who is not vouched for learns nothing of phantoms, not even by time, be they
+/// recipients or named in a list (contract R3.3).
+net::Task<std::optional<Answer>> Incoming::judge_phantoms() {
+  if (has_phantoms() && !author_vouched()) co_return Answer::no_such_user;
+  find_mentioned();
+  if (!has_phantoms() && envelope_.mentioned.empty()) co_return std::nullopt;
+  co_return co_await resolve_phantoms();
+}
+
+/// A member's reply to all: what goes to the public address comes without the phantoms, which are at another
+/// domain, as recipients. Its lists name them.
+void Incoming::find_mentioned() {
+  const auto author = header_->author();
+  if (!author || envelope_.routes->find_mailbox(author->canonical()).empty()) return;
+  const bool to_public = std::ranges::any_of(
+      envelope_.recipients, [](const Recipient& to) { return to.kind == Recipient::Kind::public_address; });
+  if (!to_public) return;
+  auto named = named_elsewhere(*header_, envelope_, Recipient::Kind::phantom);
+  if (named.empty() || named.size() > services_.options.max_recipients || !author_vouched()) return;
+  envelope_.mentioned = std::move(named);
+}
+
 net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
+  std::vector<Recipient*> phantoms;
   std::vector<std::string> locals;
-  for (const Recipient& to : envelope_.recipients) {
-    if (to.kind == Recipient::Kind::phantom) locals.push_back(to.key);
+  for (auto* list : {&envelope_.recipients, &envelope_.mentioned}) {
+    for (Recipient& to : *list) {
+      if (to.kind != Recipient::Kind::phantom) continue;
+      phantoms.push_back(&to);
+      locals.push_back(to.key);
+    }
   }
   metrics::add(metrics::Counter::redis_waits);
   auto resolved = co_await services_.directory.resolve(std::move(locals));
   if (!resolved) co_return Answer::no_mapping;
   envelope_.routes = resolved->routes;
-  auto value = resolved->values.begin();
-  for (Recipient& to : envelope_.recipients) {
-    if (to.kind != Recipient::Kind::phantom) continue;
-    auto& found = *value++;
-    if (!found || !is_at_home(to, *found->member)) co_return Answer::no_such_user;
-    to.member = found->member->id;
-    to.correspondent = std::move(found->correspondent);
+  for (std::size_t i = 0; i < phantoms.size(); ++i) {
+    auto& found = resolved->values[i];
+    if (!found || !is_at_home(*phantoms[i], *found->member)) continue;
+    phantoms[i]->member = found->member->id;
+    phantoms[i]->correspondent = std::move(found->correspondent);
   }
-  if (!author_owns_phantoms(*envelope_.routes, envelope_, *header_->author())) co_return Answer::no_such_user;
+  const message::Address author = *header_->author();
+  if (!owns_phantoms(*envelope_.routes, envelope_.recipients, author)) co_return Answer::no_such_user;
+  std::erase_if(envelope_.mentioned, [&](const Recipient& phantom) {
+    return !owns_phantoms(*envelope_.routes, {&phantom, 1}, author);
+  });
   co_return std::nullopt;
 }
 
