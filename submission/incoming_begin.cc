@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include "submission/author.h"
 #include "submission/incoming.h"
 
@@ -14,6 +15,15 @@ constexpr net::Millis kLockPatience{30'000};
 constexpr net::Millis kFirstLockPause{10};
 constexpr net::Millis kLongestLockPause{1'000};
 
+/// A member's mailbox forwards what we sent it, with our envelope sender: ids do not tell that of everything
+/// (what comes from another organisation's address has an id for correspondents).
+bool was_for_member(const ClientEnvelope& envelope) {
+  const auto& sender = envelope.sender;
+  if (!sender || envelope.routes->find_phantom_domain(sender->canonical_domain()) == nullptr) return false;
+  const auto bounce = mapping::open_bounce(*envelope.routes, lower(sender->local), unix_seconds());
+  return bounce && bounce->what == mapping::BounceOf::to_member;
+}
+
 }  // namespace
 
 std::optional<Answer> Incoming::parse_header() {
@@ -23,8 +33,9 @@ std::optional<Answer> Incoming::parse_header() {
   if (!parsed) return Answer::header_too_large;
   header_.emplace(std::move(*parsed));
   if (header_->hops() > services_.options.max_hops) return Answer::routing_loop;
-  if (origin_.face == Face::inbound && mapping::is_loop(*header_, *envelope_.routes))
-    return Answer::routing_loop;
+  const bool loops = origin_.face == Face::inbound &&
+                     (mapping::is_loop(*header_, *envelope_.routes) || was_for_member(envelope_));
+  if (loops) return Answer::routing_loop;
   return std::nullopt;
 }
 

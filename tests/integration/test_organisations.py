@@ -35,6 +35,12 @@ class Organisations(Small):
             self.assertEqual(find_traces(header_of(copy), ["Boss", "corp.test", "chair"]), [])
         self.assertEqual(ids(self.copy_for(OFFICER, copies).data, "In-Reply-To"), ["o1@gmail.test"])
 
+    def test_a_mailbox_that_forwards_it_back_is_a_loop(self):
+        self.assertReply(self.submit(OFFICER, SALES, message(OFFICER, SALES, "round", message_id="l1@gmail.test")), 250)
+        copy = self.copy_for(CHAIR, self.copies(1))
+        self.assertReply(self.inbound(copy.data, SALES, copy.sender), 554, "5.4.6")
+        self.assertEqual(self.sink.messages, [])
+
     def test_an_answer_to_all_to_a_stranger_who_wrote_to_both(self):
         self.assertReply(self.inbound(message(STRANGER, f"{PUBLIC}, {SALES}", message_id="s1@stranger.test"),
                                       [PUBLIC, SALES]), 250)
