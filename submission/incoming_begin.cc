@@ -58,14 +58,15 @@ net::Task<std::optional<Answer>> Incoming::judge_phantoms() {
   co_return co_await resolve_phantoms();
 }
 
-/// A member's reply to all: what goes to the public address comes without the phantoms, which are at another
-/// domain, as recipients. Its lists name them.
+/// A member's reply to several: mail systems cut it by the domain of its recipients, some by recipient. What
+/// goes to the public address then comes without the phantoms, and one phantom without the others; the lists
+/// name them.
 void Incoming::find_mentioned() {
   const auto author = header_->author();
   if (!author || envelope_.routes->find_mailbox(author->canonical()).empty()) return;
   const bool to_public = std::ranges::any_of(
       envelope_.recipients, [](const Recipient& to) { return to.kind == Recipient::Kind::public_address; });
-  if (!to_public) return;
+  if (!to_public && !has_phantoms()) return;
   auto named = named_elsewhere(*header_, envelope_, Recipient::Kind::phantom);
   if (named.empty() || named.size() > services_.options.max_recipients || !author_vouched()) return;
   envelope_.mentioned = std::move(named);

@@ -132,6 +132,7 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
   if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
+  plan.add_mentioned(envelope);
   plan.drop_duplicates();
   if (const auto refusal = plan.judge_bounce(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
@@ -173,6 +174,15 @@ std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
     for (std::size_t copy = before; copy < copies_.size(); ++copy) copies_[copy].position = i;
   }
   return std::nullopt;
+}
+
+/// They read in each copy as they would, were they recipients of this transaction.
+void Plan::add_mentioned(const ClientEnvelope& envelope) {
+  for (const Recipient& phantom : envelope.mentioned) {
+    if (writer_ == nullptr || phantom.member != writer_->id || !phantom.correspondent) continue;
+    if (resolved_[writer_->id].try_emplace(phantom.key, *phantom.correspondent).second)
+      mentioned_.push_back(*phantom.correspondent);
+  }
 }
 
 std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
@@ -398,7 +408,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     .phantom = planned.phantom,
                                                     .resolved = resolved_of(member),
                                                     .recipients = shown_,
-                                                    .several = correspondents_ > 1,
+                                                    .several = correspondents_ + mentioned_.size() > 1,
                                                     .received = received,
                                                     .message_id = id});
   }

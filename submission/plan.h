@@ -97,6 +97,7 @@ class Plan {
   [[nodiscard]] bool is_outsider_to(const mapping::PublicAddress& address) const;
   [[nodiscard]] bool add_outside(const mapping::ParsedHeader& header, const mapping::PublicAddress& address,
                                  const Meant& meant);
+  void add_mentioned(const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
                                                           const mapping::Member& member) const;
@@ -128,6 +129,8 @@ class Plan {
   std::unordered_map<const mapping::PublicAddress*, mapping::ParsedHeader> outside_;
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
   std::unordered_map<mapping::MemberId, Resolved> resolved_;
+  /// Correspondents of the writer whom the lists name, and who get the message by another transaction.
+  std::vector<message::Address> mentioned_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope
   std::size_t correspondents_ = 0;
   std::vector<mapping::AnonymityRule> anonymity_;

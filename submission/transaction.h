@@ -47,7 +47,7 @@ struct ClientEnvelope {
   std::string ret;
   std::vector<Recipient> recipients;
   /// The author's own phantoms that To or Cc name and that another transaction is for: mail systems send one
-  /// for each recipient domain, and a public address and its phantoms are at two.
+  /// for each recipient domain (a public address and its phantoms are at two), some for each recipient.
   std::vector<Recipient> mentioned;
 };
 

@@ -1,6 +1,8 @@
 """An answer to all from a mailbox elsewhere: mail systems send one transaction for each recipient domain, and a public
 address and its phantoms are at two (contract R3.4, R4.6, R6.2, R7.3)."""
 
+import itertools
+import re
 import threading
 import unittest
 
@@ -110,6 +112,36 @@ class SharedWithSelf(SplitReply):
         self.assertReply(self.plain_reply(OFFICER, self.phantom, text), 250)
         self.assertReply(self.plain_reply(OFFICER, PUBLIC, text), 250)
         self.assertEqual(sorted(m.recipients[0] for m in self.copies(2)), sorted([OFFICER, TEACHER]))
+
+
+class EachRecipient(Small):
+    """Telephones' mail systems send one transaction for each recipient: the copies are those of one transaction."""
+
+    settings = {"share_replies": "self", "recipients": "open"}
+
+    def people(self, mailbox, copies):
+        return sorted(address(self.copy_for(mailbox, pair).data) for pair in copies)
+
+    def test_every_copy_names_everybody(self):
+        strangers = (STRANGER, "zoe@other.test")
+        arrived = []
+        for stranger in strangers:
+            self.sink.clear()
+            self.assertReply(self.inbound(message(stranger, PUBLIC), sender=stranger), 250)
+            arrived.append(list(self.copies(2)))
+        mine, teachers = self.people(OFFICER, arrived), self.people(TEACHER, arrived)
+        for number, order in enumerate(itertools.permutations([*mine, PUBLIC])):
+            self.sink.clear()
+            text = (f"From: {OFFICER}\nTo: {', '.join(mine)}\nCc: {PUBLIC}\nDate: {DATE}\nSubject: Re: all\n"
+                    f"Message-ID: <each{number}@gmail.test>\n\nYes.\n").replace("\n", "\r\n").encode()
+            for to in order * 2:  # and a retry of all
+                self.assertReply(self.plain_reply(OFFICER, to, text), 250)
+            with self.subTest(order=number):
+                copies = {m.recipients[0]: m.data for m in self.sink.messages}
+                self.assertEqual(sorted(m.recipients[0] for m in self.sink.messages), sorted([OFFICER, TEACHER, *strangers]))
+                for who, known in ((TEACHER, teachers), (OFFICER, mine), *((stranger, strangers) for stranger in strangers)):
+                    listed = re.findall(r"[^<>,\s]+@[^<>,\s]+", field(copies[who], "To"))
+                    self.assertEqual(sorted(listed), sorted(known), who)
 
 
 class AutomaticAnswer(Small):
