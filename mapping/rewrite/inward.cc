@@ -17,6 +17,13 @@ bool stays_inward(const RouteTable& routes, const Member& member, const std::str
   return canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr;
 }
 
+/// Whether an address is at a phantom domain of ours. It never gets a phantom, which could not be answered,
+/// and vanishes, whether it exists or not: nobody may learn which (contract R3.3).
+bool is_phantom_side(const RouteTable& routes, std::string_view canonical) {
+  const std::size_t at = canonical.rfind('@');
+  return at != std::string_view::npos && routes.find_phantom_domain(canonical.substr(at + 1)) != nullptr;
+}
+
 /// The first Subject as a reader sees it.
 std::string decoded_subject(const ParsedHeader::Impl& header) {
   for (const ScannedField& field : header.scanned) {
@@ -141,6 +148,16 @@ class InwardCopy {
            });
   }
 
+  /// Automatic answers name whom they are for by the address that we sent from (RFC 3834 §4): whoever reads
+  /// one means the public address. Not so in fields that answers go to.
+  [[nodiscard]] const PublicAddress* written_to(const ScannedField& field, const AddressItem& item) const {
+    if (field.rule->name != "to" && field.rule->name != "cc") return nullptr;
+    const std::string& canonical = header_.index.all()[item.found].canonical;
+    if (!is_phantom_side(to_.routes, canonical)) return nullptr;
+    const auto bounce = open_bounce(to_.routes, canonical.substr(0, canonical.rfind('@')), to_.now);
+    return bounce ? bounce->member->address : nullptr;
+  }
+
   void write_addresses(const ScannedField& field, const AddressScan& scan) {
     if (stays(field, scan)) return write_as_it_came(out_, *field.field);
     ListWriter list;
@@ -166,7 +183,12 @@ class InwardCopy {
 
   void write_mailbox(ListWriter& list, const ScannedField& field, const AddressItem& item) const {
     const StandIn& stand_in = stand_ins_[item.found];
-    if (stand_in.action == Action::remove) return;
+    if (stand_in.action == Action::remove) {
+      const PublicAddress* ours = written_to(field, item);
+      if (ours != nullptr)
+        add_mailbox(list, item, ours->spec.address.spelling, stand_ins_, !hides(field, item));
+      return;
+    }
     std::string_view address =
         stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
     if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
@@ -195,7 +217,7 @@ PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes,
                            const std::optional<message::Address>& envelope_from) {
   PhantomMap phantoms;
   const auto derive = [&](const std::string& canonical) {
-    if (!stays_inward(routes, member, canonical))
+    if (!stays_inward(routes, member, canonical) && !is_phantom_side(routes, canonical))
       phantoms.try_emplace(canonical, phantom_local(member, canonical));
   };
   for (const ParsedHeader::Found& found : header.addresses()) derive(found.canonical);

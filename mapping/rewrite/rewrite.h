@@ -2,6 +2,7 @@
 // message, written once for each copy.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -69,7 +70,7 @@ Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address);
 
 /// Derives the phantoms that a copy for `member` shows (and, with `envelope_from`, one for the envelope
 /// sender, which stands in when there is no From). Public addresses of this gateway and the member's own
-/// mailbox get none.
+/// mailbox get none, nor does any address at a phantom domain: nobody could answer it.
 PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes, const Member& member,
                            const std::optional<message::Address>& envelope_from);
 
@@ -92,6 +93,7 @@ struct Inward {
   /// Whatever the policy says: a member wrote it, or a mail system whose name would tell where somebody's
   /// mailbox is (a bounce).
   bool hides_author = false;
+  std::int64_t now = 0;  ///< seconds, for the age of bounce addresses
 };
 std::string rewrite_inward(const ParsedHeader& header, const Inward& to);
 
