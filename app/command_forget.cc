@@ -47,7 +47,10 @@ net::Task<int> forget_target(CommandSession& session, const Command& command) {
       co_return 1;
     }
     const std::string loss = fmt::format("{}, with {},", target->words, phantoms_of_all(*dying));
-    if (!may_forget(loss, fmt::format("Forget {} for good?", loss), command.yes)) co_return kNotConfirmed;
+    if (!may_lose(loss + " would be forgotten for good", fmt::format("Forget {} for good?", loss),
+                  command.yes)) {
+      co_return kNotConfirmed;
+    }
   }
   auto done = remember_purge(session.config);
   if (done) done = co_await mapping::forget(session.redis, session.routes, command.address, command.mailbox);

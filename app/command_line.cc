@@ -34,8 +34,9 @@ constexpr const char* kApply =
     "column for stays as it is.";
 constexpr const char* kApplyMore =
     "Shows the difference first, with how many phantoms die. Members that are no longer in the file\n"
-    "are forgotten for good: their phantoms cannot be brought back. It asks before that on a\n"
-    "terminal; elsewhere it needs --yes. Running it twice changes nothing the second time.";
+    "are forgotten for good: their phantoms cannot be brought back. When a phantom domain changes, the\n"
+    "phantoms in the old one find nobody. It asks before either on a terminal; elsewhere it needs\n"
+    "--yes. Running it twice changes nothing the second time.";
 
 constexpr const char* kShow = "Shows the public addresses and who stands behind them.";
 constexpr const char* kShowMore = "It shows mailboxes; only who can read the master key can run it.";
@@ -95,7 +96,7 @@ void add_apply(CLI::App& app, Command& command) {
   apply->footer(footer(kApplyMore));
   add_config(apply, command.config);
   apply->add_flag("--dry-run", command.dry_run, "Only show the difference");
-  apply->add_flag("-y,--yes", command.yes, "Do not ask before members are forgotten");
+  apply->add_flag("-y,--yes", command.yes, "Do not ask before phantoms die");
   add_encoding(apply, command.encoding);
   apply->add_option("ROUTES", command.routes, "The routes file")->required();
 }

@@ -50,7 +50,9 @@ class Rows {
   void add(const mapping::ListedPhantom& phantom) {
     const std::string address = phantom.local + "@" + phantom.member.address->domain->phantom_domain;
     const std::string& member = phantom.member.spec.mailbox.spelling;
-    const std::string name = phantom.seen ? phantom.seen->name : std::string();
+    // What was kept before the policy said "hide" is in Redis until that correspondent writes again.
+    const bool named = phantom.seen && phantom.member.address->spec.name == mapping::NamePolicy::keep;
+    const std::string name = named ? phantom.seen->name : std::string();
     const std::string first = phantom.seen ? day(phantom.seen->first) : std::string();
     const std::string last = phantom.seen ? day(phantom.seen->last) : std::string();
     if (format_ == "csv") {

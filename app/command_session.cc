@@ -103,11 +103,10 @@ const mapping::Member* find_member(const mapping::PublicAddress& address, const 
   return nullptr;
 }
 
-bool may_forget(std::string_view loss, const std::string& question, bool yes) {
+bool may_lose(std::string_view loss, const std::string& question, bool yes) {
   if (yes) return true;
   if (!input_is_terminal()) {
-    print_error(fmt::format(
-        "kagemusha: {} would be forgotten for good; nothing was changed. Say --yes to allow it.\n", loss));
+    print_error(fmt::format("kagemusha: {}; nothing was changed. Say --yes to allow it.\n", loss));
     return false;
   }
   if (confirm(question)) return true;

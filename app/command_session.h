@@ -47,9 +47,9 @@ const mapping::PublicAddress* find_address(const mapping::RouteTable& routes, co
 /// The same for a mailbox behind it.
 const mapping::Member* find_member(const mapping::PublicAddress& address, const std::string& text);
 
-/// Whether a step may be done by which `loss` is forgotten: `yes` (--yes) was said, or the terminal's user
-/// answers `question` so. Prints why not.
-bool may_forget(std::string_view loss, const std::string& question, bool yes);
+/// Whether a step may be done that takes something for good: `yes` (--yes) was said, or the terminal's user
+/// answers `question` so. Prints why not, with `loss`, a sentence with "would".
+bool may_lose(std::string_view loss, const std::string& question, bool yes);
 
 /// What dies with members, counted before they are forgotten; on a large Redis estimated.
 net::Task<Result<mapping::PhantomCensus>> count_dying(CommandSession& session,

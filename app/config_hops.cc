@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -85,6 +86,10 @@ submission::NextHopOptions next_hop(ConfigContext& context, const SectionValues&
   submission::NextHopOptions hop;
   hop.name = values.text("name");
   hop.domains = values.list("domains");
+  hop.inside = values.flag("inside");
+  if (hop.inside && std::ranges::find(hop.domains, "*") != hop.domains.end()) {
+    context.wrong(values, "inside", "true beside \"*\"", "true with the inside's own domains only");
+  }
   hop.host = values.text("host");
   hop.port = port_of(values);
   const std::string& tls = values.text("tls");

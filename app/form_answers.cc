@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "http/negotiate.h"
+
 namespace kage::app {
 namespace {
 
@@ -90,8 +92,11 @@ constexpr std::array<FormOutcomeRow, kCount> kTable = {{
      "There were too many messages for now. Nothing was sent: please try again later.",
      "送信が多すぎるため、ただいま受け付けられません。送信されていません。しばらくしてからお試しください。"},
     {code_sent, 428, Counter::forms_code, "code",
-     "We have sent a code to your e-mail address. Your message is sent when you have entered it.",
-     "確認コードをメールでお送りしました。入力して送信を完了してください。"},
+     "A code is on its way to your e-mail address. Your message is sent when you have entered it. If no code "
+     "comes within some minutes, please go back and check the address.",
+     "確認コードをメールでお送りしました。入力して送信を完了してください。数分たっても届かない場合は、前のペ"
+     "ージに"
+     "戻り、メールアドレスをご確認ください。"},
     {wrong_code, 400, Counter::forms_invalid, "wrong_code",
      "That is not the code that we sent to this address. Nothing was sent: please enter it again.",
      "確認コードが違います。送信されていません。もう一度入力してください。"},
@@ -128,7 +133,10 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-http::Response page(int status, std::string_view title, std::string_view body, bool japanese) {
+/// `redirect`: the origin that an answer to the page's own form may lead to, or nothing. Chromium holds a
+/// redirect after a form to form-action too (CSP3 §6.4.1.1).
+http::Response page(int status, std::string_view title, std::string_view body, bool japanese,
+                    std::string_view redirect = {}) {
   http::Response response;
   response.status = status;
   response.content_type = "text/html; charset=utf-8";
@@ -141,9 +149,11 @@ http::Response page(int status, std::string_view title, std::string_view body, b
       japanese ? "ja" : "en", title, body);
   // Not no-referrer: the browser would then say "Origin: null" with the form that the page holds.
   response.fields.emplace_back("Referrer-Policy", "same-origin");
-  response.fields.emplace_back("Content-Security-Policy",
-                               "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-                               "base-uri 'none'; frame-ancestors 'none'");
+  response.fields.emplace_back(
+      "Content-Security-Policy",
+      fmt::format("default-src 'none'; style-src 'unsafe-inline'; form-action 'self'{}{}; "
+                  "base-uri 'none'; frame-ancestors 'none'",
+                  redirect.empty() ? "" : " ", redirect));
   return response;
 }
 
@@ -228,7 +238,7 @@ http::Response code_page(FormOutcome outcome, const message::FormLetter& letter,
       "<p><label>{} <textarea name=\"message\" rows=\"10\" required>\n{}</textarea></label></p>\n"
       "<p><button>{}</button></p>\n</form>\n",
       say("Message", "本文"), escape(letter.text), say("Send", "送信"));
-  return page(row.status, title, body, japanese);
+  return page(row.status, title, body, japanese, http::origin_of_url(letter.redirect).value_or(""));
 }
 
 http::Response token_answer(std::string_view token) {

@@ -63,7 +63,8 @@ http::Response form_answer(FormOutcome outcome, FormManner manner);
 /// A page with the form itself, for visitors without scripts. `title`: a text, escaped here.
 http::Response form_page(std::string_view title, std::string_view token, unsigned max_files, bool japanese);
 
-/// Asks for the code, with all that the visitor wrote in the page; files have to be chosen again.
+/// Asks for the code, with all that the visitor wrote in the page; files have to be chosen again. The
+/// letter's redirect has to be one that is allowed.
 http::Response code_page(FormOutcome outcome, const message::FormLetter& letter, bool japanese);
 
 /// {"token": "…"}

@@ -68,6 +68,12 @@ FormOutcome outcome_of(std::string_view answer) {
   return answer.starts_with("552") ? FormOutcome::too_large : FormOutcome::refused;
 }
 
+/// Whether a next hop's "later" is about this one address (RFC 3463 §3.2, §3.3): it does not exist, or its
+/// mailbox does and is full. 4.2.0 is what greylisting says to everybody.
+bool is_about_the_address(std::string_view status) {
+  return status.starts_with("4.1.") || (status.starts_with("4.2.") && status != "4.2.0");
+}
+
 /// One hash over all that makes the letter what it is; each part is hashed by itself, so that none can pass
 /// for a piece of its neighbour.
 std::string digest_of(const message::FormLetter& letter) {
@@ -330,9 +336,12 @@ std::optional<FormOutcome> FormService::Exchange::judge() {
   return std::nullopt;
 }
 
-/// Nothing: the visitor reads the mail of the address that was given.
+/// Nothing: the visitor reads the mail of the address that was given. What a next hop says of that address is
+/// not told: anybody could find out who exists.
 net::Task<std::optional<FormOutcome>> FormService::Exchange::prove() {
   if (letter_.token.empty()) co_return FormOutcome::stale;
+  // As on port 25: refused whether the person exists or not (contract R7.5).
+  if (service_.mail_.is_inside(letter_.email)) co_return FormOutcome::bad_email;
   const std::string code = form_code(routes_->master(), address_->canonical, letter_.email, letter_.token);
   if (!letter_.code.empty()) {
     co_return is_form_code(letter_.code, code) ? std::nullopt : std::optional(FormOutcome::wrong_code);
@@ -352,11 +361,12 @@ net::Task<std::optional<FormOutcome>> FormService::Exchange::prove() {
     case submission::Outcome::delivered:
       co_return FormOutcome::code_sent;
     case submission::Outcome::refused:
-      co_return FormOutcome::bad_email;
+      break;
     case submission::Outcome::deferred:
+      if (!is_about_the_address(sent.status)) co_return FormOutcome::deferred;
       break;
   }
-  co_return FormOutcome::deferred;
+  co_return FormOutcome::code_sent;
 }
 
 /// Equal posts under one token are one message: the second is a retry, which the ledger knows (contract

@@ -7,6 +7,9 @@
 #include <numeric>
 #include <utility>
 
+#include "app/terminal.h"
+#include "message/utf8.h"
+
 namespace kage::app {
 namespace {
 
@@ -59,20 +62,12 @@ std::string Problems::text() const {
 }
 
 std::string quote(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, kMaxQuoted)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
+  std::string inner;
+  for (const char c : text.substr(0, message::utf8_floor(text, kMaxQuoted))) {
+    if (c == '"' || c == '\\') inner += '\\';
+    inner += c;
   }
-  out += text.size() > kMaxQuoted ? "...\"" : "\"";
-  return out;
+  return "\"" + printable(inner) + (text.size() > kMaxQuoted ? "...\"" : "\"");
 }
 
 std::string quote_choices(std::string_view choices) {

@@ -43,7 +43,7 @@ class Problems {
   bool rows_ = false;
 };
 
-/// A text as a problem shows it: in quotes, control characters escaped, cut at 100 octets.
+/// A text as a problem shows it: in quotes, printable(), cut at 100 octets.
 std::string quote(std::string_view text);
 
 /// "a", "b" or "c" from a|b|c.

@@ -1,11 +1,13 @@
 // Reaching Redis and opening the master key, for `serve` and for commands alike.
 #include "app/redis_access.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "app/process.h"
+#include "app/terminal.h"
 #include "base/random.h"
 #include "mapping/store/route_store.h"
 #include "net/ip.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr net::Millis kStartTimeout{60'000};  // a large append-only file takes its time to load
 constexpr net::Millis kStopTimeout{10'000};
+constexpr net::Millis kPatience{2'000};  // without a word
 
 /// Where the configuration says that Redis is.
 std::string place_of(const RedisConfig& config) {
@@ -65,6 +68,12 @@ net::Task<Result<>> CommandRedis::open_embedded() {
     if (auto made = make_private_folder(folder); !made) co_return made;
   }
   const net::TimePoint deadline = loop_.now() + kStartTimeout;
+  net::Timer patience(loop_);
+  patience.start(kPatience, [folder = config_.folder] {
+    print_error(fmt::format("kagemusha: waiting for the Redis in {} to answer, for {} seconds at most\n",
+                            printable(folder),
+                            std::chrono::duration_cast<std::chrono::seconds>(kStartTimeout).count()));
+  });
   while (true) {
     const auto started = embedded_.start();
     if (started) break;

@@ -9,6 +9,7 @@
 #include "app/routes_file.h"
 #include "base/text.h"
 #include "message/address_text.h"
+#include "message/invisible.h"
 #include "message/utf8.h"
 #include "submission/auth.h"
 
@@ -25,19 +26,12 @@ std::string login_form(const std::string& login) {
   return address ? address->canonical() : lower(login);
 }
 
-/// Full-width forms of ASCII (U+FF01 to U+FF5E) and the ideographic space as what they stand for.
-std::string half_width(std::string_view text) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    const std::int32_t point = message::next_code_point(text, at);
-    if (point >= 0xFF01 && point <= 0xFF5E) {
-      out += static_cast<char>(point - 0xFEE0);
-    } else if (point != 0x3000) {
-      out += text.substr(begin, at - begin);
-    }
-  }
-  return out;
+/// What no address has, though RFC 6531 would allow it: full-width letters (an input method was left on), and
+/// what nobody sees (copied from a web page or a chat). Empty: neither.
+std::string strange_characters(std::string_view text) {
+  if (message::half_width(text) != text) return "which has full-width characters";
+  const std::int32_t unseen = message::find_unseen(text);
+  return unseen < 0 ? std::string() : fmt::format("which has an invisible character, U+{:04X}", unseen);
 }
 
 bool is_printable(std::string_view text) {
@@ -51,10 +45,10 @@ RoutesBuilder::RoutesBuilder(Names names, const std::vector<std::string>& provid
 
 std::optional<message::Address> RoutesBuilder::read_address(const std::string& where, const RouteText& text,
                                                             std::string_view allowed) {
-  // Nobody's address has them, though RFC 6531 would allow it: an input method was left on.
-  if (const std::string half = half_width(text.value); half != text.value) {
-    problems_.add(text.line, where, quote(text.value) + ", which has full-width characters",
-                  quote(half) + ", if that is meant");
+  if (const std::string strange = strange_characters(text.value); !strange.empty()) {
+    const std::string meant = message::without_unseen(message::half_width(text.value));
+    problems_.add(text.line, where, fmt::format("{}, {}", quote(text.value), strange),
+                  meant.empty() ? std::string(allowed) : quote(meant) + ", if that is meant");
     return std::nullopt;
   }
   auto address = message::parse_address(text.value);
@@ -201,7 +195,11 @@ void RoutesBuilder::add_member(std::size_t address, const RawMember& raw) {
   mapping::MemberSpec member;
   member.name = display_name(prefix + "name", raw.name);
   member.login = raw.login.value;
-  if (!is_printable(member.login) || member.login.size() > 320) {
+  if (const std::int32_t unseen = message::find_unseen(member.login); unseen >= 0) {
+    problems_.add(raw.login.line, prefix + "login",
+                  fmt::format("{}, which has an invisible character, U+{:04X}", quote(member.login), unseen),
+                  "a login without it");
+  } else if (!is_printable(member.login) || member.login.size() > 320) {
     problems_.add(raw.login.line, prefix + "login", quote(member.login),
                   "a login of one line and at most 320 octets");
   }

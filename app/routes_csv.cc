@@ -8,6 +8,7 @@
 #include "app/routes_builder.h"
 #include "base/text.h"
 #include "message/charset.h"
+#include "message/invisible.h"
 #include "message/utf8.h"
 
 namespace kage::app {
@@ -43,19 +44,6 @@ std::vector<std::string_view> columns_known() {
 
 constexpr std::size_t kNoColumn = static_cast<std::size_t>(-1);
 
-/// Without white space around it, the ideographic and the no-break one too.
-std::string_view trim_cell(std::string_view text) {
-  for (std::string_view before; before != text;) {
-    before = text;
-    text = trim(text);
-    for (const std::string_view space : {"\u3000", "\u00A0"}) {
-      if (text.starts_with(space)) text.remove_prefix(space.size());
-      if (text.ends_with(space)) text.remove_suffix(space.size());
-    }
-  }
-  return text;
-}
-
 /// For each column of the file, which of columns_known() it is, or kNoColumn for one without a name, which a
 /// spreadsheet saves where something once stood; empty when the header row is wrong.
 std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
@@ -68,7 +56,7 @@ std::vector<std::size_t> read_header(const CsvRow& row, Problems& problems) {
     return {};
   }
   for (const std::string& field : row.fields) {
-    const std::string name = lower(trim_cell(field));
+    const std::string name = lower(message::trim_white(field));
     const auto at = std::ranges::find(known, name);
     const auto index = static_cast<std::size_t>(at - known.begin());
     if (name.empty()) {
@@ -98,7 +86,7 @@ void read_row(const CsvRow& row, const std::vector<std::size_t>& columns, Routes
               Problems& problems) {
   std::vector<RouteText> texts(column::policies + mapping::address_policies().size());
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    const std::string_view text = trim_cell(row.fields[i]);
+    const std::string_view text = message::trim_white(row.fields[i]);
     if (text.empty()) continue;
     if (columns[i] == kNoColumn) {
       problems.add(row.row, "row", fmt::format("{} in column {}, which has no name", quote(text), i + 1),
@@ -155,14 +143,18 @@ std::string decode(std::string_view text, RoutesEncoding encoding, Problems& pro
   return out;
 }
 
-/// Whether the row has as many cells as the header; empty cells behind the last column are ignored.
-bool fits(const CsvRow& row, std::size_t columns, Problems& problems) {
+/// Gives the row as many cells as the header has. Those that are missing at the end are empty: Excel leaves
+/// them out of each block of sixteen rows that has nothing there. Empty ones behind the last column go.
+bool fit(CsvRow& row, std::size_t columns, Problems& problems) {
   std::size_t used = row.fields.size();
-  while (used > columns && trim_cell(row.fields[used - 1]).empty()) --used;
-  if (used == columns) return true;
-  problems.add(row.row, "row", fmt::format("{} columns", used),
-               fmt::format("{}, as in the header row", columns));
-  return false;
+  while (used > columns && message::trim_white(row.fields[used - 1]).empty()) --used;
+  if (used > columns) {
+    problems.add(row.row, "row", fmt::format("{} columns", used),
+                 fmt::format("{}, as in the header row", columns));
+    return false;
+  }
+  row.fields.resize(columns);
+  return true;
 }
 
 /// `columns`: as read_header() gave them.
@@ -201,13 +193,13 @@ LeftOut read_csv_routes(std::string_view text, RoutesEncoding encoding, RoutesBu
       continue;
     }
     if (!*more) break;
-    const bool empty =
-        std::ranges::all_of(row.fields, [](const std::string& cell) { return trim_cell(cell).empty(); });
+    const bool empty = std::ranges::all_of(
+        row.fields, [](const std::string& cell) { return message::trim_white(cell).empty(); });
     if (empty) continue;  // spreadsheets write rows of nothing but commas
     if (columns.empty()) {
       columns = read_header(row, problems);
       if (columns.empty()) return {};
-    } else if (fits(row, columns.size(), problems)) {
+    } else if (fit(row, columns.size(), problems)) {
       read_row(row, columns, builder, problems);
     }
   }

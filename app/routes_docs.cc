@@ -66,6 +66,9 @@ phantom domain of its domain) stands in one of the address's rows, or the same i
 - **A column that is not there** says nothing: what is known stays as it is, for public addresses, domains and members that are there
   already. What comes new has the default.
 - **An empty cell** in a column that is there is the default; for what belongs to the address, where all its rows are empty there.
+  Cells that are missing at the end of a row are empty ones: Excel leaves them out.
+- **White space** around a value is ignored. Invisible characters in an address (copied from a web page or a chat) and full-width letters
+  are refused, with a guess at what was meant; in TOML too.
 )";
 
 /// A key that is not a policy.
@@ -106,7 +109,7 @@ constexpr auto kKeys = std::to_array<RouteKey>({
     {kDomain, "phantom_domain", "`p.` and the domain", true,
      "the domain of its phantoms and bounces, with an MX of its own; another one for each domain. After a "
      "change the "
-     "phantoms in the old one find nobody"},
+     "phantoms in the old one find nobody: `apply` counts them and asks"},
 });
 
 struct RouteTable {

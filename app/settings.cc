@@ -61,6 +61,23 @@ std::optional<std::string> read_domain(std::string_view text) {
   return std::move(*canonical);
 }
 
+/// A name that a server may call itself by (RFC 5321 §4.1.2 "Domain"): letters, digits and hyphens, and no
+/// address, whose last label would be a number.
+std::optional<std::string> read_host_name(std::string_view text) {
+  auto name = read_domain(text);
+  if (!name) return std::nullopt;
+  std::string_view label;
+  for (std::string_view rest = *name; !rest.empty();) {
+    const std::size_t dot = std::min(rest.find('.'), rest.size());
+    label = rest.substr(0, dot);
+    const bool good = !label.empty() && label.front() != '-' && label.back() != '-' &&
+                      std::ranges::all_of(label, [](char c) { return is_alnum(c) || c == '-'; });
+    if (!good) return std::nullopt;
+    rest.remove_prefix(std::min(dot + 1, rest.size()));
+  }
+  return std::ranges::all_of(label, is_digit) ? std::nullopt : std::move(name);
+}
+
 std::optional<std::string> read_host(std::string_view text) {
   if (net::parse_ip(text)) return std::string(text);
   return read_domain(text);
@@ -104,9 +121,9 @@ std::optional<SettingValue> read_text(const Setting& setting, const std::string&
         return std::nullopt;
       }
       return value;
-    case Kind::domain:
+    case Kind::host_name:
     case Kind::host: {
-      auto name = setting.kind == Kind::host ? read_host(text) : read_domain(text);
+      auto name = setting.kind == Kind::host ? read_host(text) : read_host_name(text);
       if (!name) return std::nullopt;
       value.text = std::move(*name);
       return value;
@@ -385,7 +402,7 @@ std::string allowed_values(const Setting& setting) {
                          write_size(setting.maximum));
     case Kind::choice:
       return quote_choices(setting.choices);
-    case Kind::domain:
+    case Kind::host_name:
       return "a domain name such as \"mx.example.org\"";
     case Kind::host:
       return "a domain name or an IP address";

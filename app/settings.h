@@ -28,7 +28,7 @@ enum class Kind : std::uint8_t {
   duration,     ///< milliseconds
   size,         ///< octets; kB, MB and GB count by 1024
   choice,       ///< one of `choices`
-  domain,       ///< a domain name
+  host_name,    ///< a server's name: no IP address
   host,         ///< a domain name or an IP address
   ip,           ///< an IP address
   domains,      ///< list of domain names, canonical

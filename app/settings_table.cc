@@ -70,7 +70,7 @@ constexpr Setting required_port(std::string_view section, std::int64_t minimum, 
 }
 
 constexpr Setting kSettings[] = {
-    required("server", "hostname", Kind::domain,
+    required("server", "hostname", Kind::host_name,
              "The name of this machine as mail servers see it: greeting, EHLO and our Received field."),
     text("server", "state_dir", Kind::path, "state",
          "Folder (mode 0700) for the key, the embedded Redis and what large messages spill."),
@@ -251,6 +251,8 @@ constexpr Setting kSettings[] = {
     required("next_hop", "name", Kind::text, "A name for logs and metrics."),
     required("next_hop", "domains", Kind::hop_domains,
              "Recipient domains: `example.org`, `.example.org` for its subdomains, `*` for all others."),
+    text("next_hop", "inside", Kind::boolean, "false",
+         "Whether only the inside may reach these domains: then no code of a web form goes there."),
     required("next_hop", "host", Kind::host, "Its server."),
     range("next_hop", "port", Kind::integer, "25", 1, 65535, "Its port."),
     choice("next_hop", "tls", "none|opportunistic|starttls|implicit", "opportunistic",

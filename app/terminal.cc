@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "message/invisible.h"
 #include "message/utf8.h"
 
 namespace kage::app {
@@ -46,6 +47,31 @@ class NoEcho {
   termios before_{};
   bool known_ = false;
 };
+
+constexpr std::int32_t kAsciiEnd = 0x80;
+constexpr std::int32_t kIdeographicSpace = 0x3000;
+constexpr std::int32_t kJoiner = 0x200D;
+
+bool is_variation_selector(std::int32_t point) {
+  return (point >= 0xFE00 && point <= 0xFE0F) || (point >= 0xE0100 && point <= 0xE01EF);
+}
+
+bool is_drawn(std::int32_t point) {
+  return point >= kAsciiEnd && !message::is_invisible(point) && !message::is_white(point);
+}
+
+/// Whether it belongs to how names are written (山田　太郎, 葛 with a variation selector, an emoji of
+/// several): never so beside ASCII, as in an address. `before`, `behind`: its neighbours, -1 for none.
+bool belongs_there(std::int32_t point, std::int32_t before, std::int32_t behind) {
+  if (is_variation_selector(point)) return is_drawn(before);
+  const bool between = is_drawn(before) && is_drawn(behind);
+  return between && (point == kIdeographicSpace || point == kJoiner);
+}
+
+std::string escaped(std::int32_t point) {
+  if (point < kAsciiEnd) return fmt::format("\\x{:02x}", point);
+  return point <= 0xFFFF ? fmt::format("\\u{:04x}", point) : fmt::format("\\U{:08x}", point);
+}
 
 std::string ask_hidden(std::string_view question) {
   print_error(question);
@@ -132,13 +158,24 @@ void Progress::update(std::size_t done, std::size_t total) {
 
 std::string printable(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
+  std::int32_t before = -1;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const std::int32_t point = message::next_code_point(text, at);
+    if (point < 0) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[begin]));
+    } else if (point == ' ' || (!message::is_invisible(point) && !message::is_white(point))) {
+      out += text.substr(begin, at - begin);
     } else {
-      out += c;
+      std::size_t next = at;
+      const std::int32_t behind = at < text.size() ? message::next_code_point(text, next) : -1;
+      if (belongs_there(point, before, behind)) {
+        out += text.substr(begin, at - begin);
+      } else {
+        out += escaped(point);
+      }
     }
+    if (!is_variation_selector(point)) before = point;
   }
   return out;
 }

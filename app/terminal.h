@@ -50,7 +50,8 @@ class Progress {
   bool open_line_ = false;
 };
 
-/// Makes a text safe on a terminal: control characters are escaped.
+/// Makes a text safe on a terminal, and honest: control characters, octets that are not UTF-8 and what nobody
+/// would see are escaped ("\x1b", "\u200b"), so that two addresses that differ look different.
 std::string printable(std::string_view text);
 
 /// "1 member", "2 members", "3 public addresses".

@@ -11,6 +11,7 @@
 #include "message/charset.h"
 #include "message/encoded_word.h"
 #include "message/header.h"
+#include "message/invisible.h"
 #include "message/mime.h"
 #include "message/utf8.h"
 
@@ -146,8 +147,10 @@ class LetterReader {
       if (const auto fault = field.name == "attachment" ? file(field) : text(field))
         return std::unexpected(*fault);
     }
-    if (letter_.text.empty()) return std::unexpected(LetterFault::no_message);
+    if (is_blank(letter_.text)) return std::unexpected(LetterFault::no_message);
     if (email_.empty()) return std::unexpected(LetterFault::no_email);
+    // No address has them, and an answer would find nobody: they came along with something that was copied.
+    if (find_unseen(email_) >= 0) return std::unexpected(LetterFault::bad_email);
     auto address = parse_address(email_);
     if (!address || address->domain.starts_with('[') || address->domain.find('.') == std::string::npos ||
         !canonical_domain(address->domain) || address->local.size() > 64) {
@@ -171,7 +174,7 @@ class LetterReader {
     if (value->find('\0') != std::string::npos) return LetterFault::control;
     if (!known->many_lines && has_control(*value)) return LetterFault::control;
     if (known->name == "website" && !value->empty()) return LetterFault::trapped;
-    if (known->name == "email") email_ = trim(*value);
+    if (known->name == "email") email_ = half_width(trim_white(*value));
     if (known->into != nullptr) {
       letter_.*(known->into) = known->many_lines ? clean_text(*value) : std::string(trim(*value));
     }

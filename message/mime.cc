@@ -118,13 +118,11 @@ std::optional<Piece> Reader::read_piece() {
   bool comment = false;
   skip_space(&comment);
   const std::size_t begin = at_;
-  const std::size_t stop = body_.find_first_of("=;\"", at_);
-  if (stop == std::string_view::npos || body_[stop] != '=') {
-    at_ = stop == std::string_view::npos ? body_.size() : stop;
-    return std::nullopt;
-  }
-  at_ = stop + 1;
-  if (!read_name(trim(body_.substr(begin, stop - begin)), piece)) return std::nullopt;
+  while (at_ < body_.size() && is_token_char(body_[at_])) ++at_;
+  const std::string_view name = body_.substr(begin, at_ - begin);
+  skip_space(&comment);
+  if (at_ == body_.size() || body_[at_] != '=' || !read_name(name, piece)) return std::nullopt;
+  ++at_;
   skip_space(&comment);
   if (at_ < body_.size() && body_[at_] == '"' && quotes_) {
     read_quoted(piece);

@@ -25,6 +25,7 @@ class PrefixedStream final : public Stream {
     return given_ || prefix_.empty() ? lower_->readable() : Stream::readable();
   }
   Task<Result<>> write(std::string_view data) override { return lower_->write(data); }
+  [[nodiscard]] bool peer_ended() const override { return lower_->peer_ended(); }
   Task<Result<>> shutdown() override { return lower_->shutdown(); }
   void close() override { lower_->close(); }
   void set_deadline(std::optional<TimePoint> at) override { lower_->set_deadline(at); }

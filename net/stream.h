@@ -31,6 +31,10 @@ class Stream {
   /// bytes are then the kernel's.
   virtual Task<Result<>> write(std::string_view data) = 0;
 
+  /// Whether the peer will say nothing more: it has ended its direction, or the connection is gone. Reads
+  /// nothing, so octets may still wait to be read. A stream that is not over a socket says no.
+  [[nodiscard]] virtual bool peer_ended() const { return false; }
+
   /// Ends our sending direction after what was written (TLS: close_notify first).
   virtual Task<Result<>> shutdown() = 0;
 

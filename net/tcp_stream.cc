@@ -4,6 +4,7 @@
 // owns no buffer. Writing tries at once and lets libuv wait for what is left.
 #include "net/tcp_stream.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -260,6 +261,13 @@ class SocketStream final : public Stream {
   Task<Result<>> readable() override { return wait_for_bytes(link_.handle, link_.closed_with); }
   Task<Result<>> write(std::string_view data) override {
     return write_to(link_.handle, link_.closed_with, data);
+  }
+  [[nodiscard]] bool peer_ended() const override {
+    uv_os_fd_t socket = -1;
+    if (link_.handle == nullptr || link_.handle->at_end()) return true;
+    if (uv_fileno(reinterpret_cast<const uv_handle_t*>(link_.handle->stream()), &socket) != 0) return true;
+    pollfd asked{socket, POLLRDHUP, 0};
+    return ::poll(&asked, 1, 0) > 0;  // POLLHUP and POLLERR are always reported
   }
   Task<Result<>> shutdown() override { return shut_down(link_.handle, link_.closed_with); }
   void close() override {

@@ -26,14 +26,17 @@ struct Copy {
   std::string header;  ///< rewritten header block, CRLF line ends, without the empty line (added here)
   std::string notify;  ///< NOTIFY value (RFC 3461) to pass where the hop has DSN; empty: none
   std::string ret;     ///< RET value, likewise
+  /// SMTPUTF8 was declared, and the header has something that is not ASCII: it is declared where the hop has
+  /// it.
+  bool smtputf8 = false;
 };
 
 struct DeliveryOptions {
   std::uint64_t size_estimate = 0;  ///< SIZE= of the client, or 0
   bool body_8bit = false;           ///< BODY=8BITMIME was declared
-  bool smtputf8 = false;            ///< SMTPUTF8 was declared and something in a copy still needs it
-  std::string spool_dir;            ///< where a BodyStore may put its unlinked file
-  net::TimePoint deadline;          ///< all rounds end before; what is left is deferred
+  bool smtputf8 = false;    ///< SMTPUTF8 was declared and something in a copy needs it even with A-labels
+  std::string spool_dir;    ///< where a BodyStore may put its unlinked file
+  net::TimePoint deadline;  ///< all rounds end before; what is left is deferred
 };
 
 class Delivery {

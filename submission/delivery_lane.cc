@@ -5,6 +5,8 @@
 // lost.
 #include <utility>
 
+#include "base/text.h"
+#include "submission/ascii_domains.h"
 #include "submission/delivery_state.h"
 
 namespace kage::submission {
@@ -34,7 +36,8 @@ Envelope Delivery::State::envelope(std::size_t index) const {
   out.ret = copy.ret;
   out.size = body_complete ? copy.header.size() + 2 + body_size : options.size_estimate;
   out.body_8bit = options.body_8bit;
-  out.smtputf8 = options.smtputf8;
+  out.smtputf8 = options.smtputf8 || copy.smtputf8;
+  out.needs_utf8 = options.smtputf8;
   return out;
 }
 
@@ -144,7 +147,12 @@ net::Task<Result<>> Delivery::State::put(Lane& lane, std::string_view octets) {
   if (!std::exchange(lane.header_due, false)) co_return co_await connection.write(octets);
   std::string first;
   message::DotEncoder dots;  // a field name may begin with a dot
-  dots.encode(copies[*lane.copy].header, first);
+  const std::string& header = copies[*lane.copy].header;
+  if (connection.takes_utf8() || all_ascii(header)) {
+    dots.encode(header, first);
+  } else {
+    dots.encode(with_ascii_domains(header), first);
+  }
   first.append("\r\n");
   const bool joined = first.size() + octets.size() <= kJoin;
   if (joined) first.append(octets);

@@ -14,15 +14,9 @@
 #include "submission/body_store.h"
 #include "submission/delivery.h"
 #include "submission/hop_pool.h"
+#include "submission/pause.h"
 
 namespace kage::submission {
-
-/// A lane's wait for its turn, where the next hop's rate is limited.
-struct Pause {
-  explicit Pause(net::Loop& loop) : timer(loop) {}
-  net::Timer timer;
-  net::Event over;
-};
 
 struct Lane {
   explicit Lane(Hop::Slot taken) : slot(std::move(taken)) {}

@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
@@ -13,14 +12,13 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
-#include "submission/author.h"
+#include "submission/ascii_domains.h"
 #include "submission/bounce_report.h"
 
 namespace kage::submission {
 namespace {
 
 constexpr net::Millis kKeepLockEvery{20'000};
-constexpr std::array kLockPauses = {net::Millis(10), net::Millis(50), net::Millis(200), net::Millis(500)};
 constexpr net::Millis kLedgerPatience{30'000};
 constexpr net::Millis kLedgerPause{500};
 constexpr net::Millis kWriteTime{5};  // how long headers may be written in one go
@@ -32,11 +30,12 @@ net::Task<void> Incoming::nothing() {
 }
 
 Incoming::Incoming(const Services& services, std::shared_ptr<Activity> activity, Origin origin,
-                   ClientEnvelope envelope)
+                   ClientEnvelope envelope, std::function<bool()> client_left)
     : services_(services),
       activity_(std::move(activity)),
       origin_(std::move(origin)),
       envelope_(std::move(envelope)),
+      client_left_(std::move(client_left)),
       started_(services.loop.now()),
       hash_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
   EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
@@ -49,6 +48,7 @@ void Incoming::refuse(Answer answer) {
   refusal_ = answer;
   if (delivery_) delivery_->abort();
   std::string().swap(header_block_);
+  if (pausing_) pausing_->over.set();
 }
 
 net::Task<void> Incoming::feed(std::string_view octets) {
@@ -87,113 +87,16 @@ bool Incoming::take_header(std::string_view& octets) {
 
 net::Task<void> Incoming::begin() {
   auto refusal = parse_header();
-  if (!refusal && has_phantoms() && origin_.face == Face::inbound) {
-    refusal = phantoms_vouched() ? co_await resolve_phantoms() : Answer::no_such_user;
-  }
+  if (!refusal && origin_.face == Face::inbound) refusal = co_await judge_phantoms();
   if (!refusal) refusal = co_await plan_and_lock();
-  if (refusal) {
-    refuse(*refusal);
-    co_return;
-  }
+  if (refusal) refuse(*refusal);
+  if (refusal_) co_return;
   if (plan_->bounced_to() != nullptr) co_return;  // its body tells what the copy says (incoming_bounce.cc)
   co_await make_delivery();
   if (!delivery_) co_return;
   set_time();
   co_await delivery_->open();
   answer_by_.reset();
-}
-
-std::optional<Answer> Incoming::parse_header() {
-  const message::HeaderLimits limits{services_.options.max_header_size, services_.options.max_header_fields};
-  auto parsed = mapping::ParsedHeader::parse(std::move(header_block_), limits);
-  header_block_.clear();
-  if (!parsed) return Answer::header_too_large;
-  header_.emplace(std::move(*parsed));
-  if (header_->hops() > services_.options.max_hops) return Answer::routing_loop;
-  if (origin_.face == Face::inbound && mapping::is_loop(*header_, *envelope_.routes))
-    return Answer::routing_loop;
-  return std::nullopt;
-}
-
-bool Incoming::has_phantoms() const {
-  return std::ranges::any_of(envelope_.recipients,
-                             [](const Recipient& to) { return to.kind == Recipient::Kind::phantom; });
-}
-
-/// Asked before Redis is: who is not vouched for learns nothing of phantoms, not even by time (contract
-/// R3.3).
-bool Incoming::phantoms_vouched() const {
-  const auto author = header_->author();
-  return author && is_vouched(header_->fields(), origin_.peer, author->canonical_domain(), services_.options);
-}
-
-net::Task<std::optional<Answer>> Incoming::resolve_phantoms() {
-  std::vector<std::string> locals;
-  for (const Recipient& to : envelope_.recipients) {
-    if (to.kind == Recipient::Kind::phantom) locals.push_back(to.key);
-  }
-  metrics::add(metrics::Counter::redis_waits);
-  auto resolved = co_await services_.directory.resolve(std::move(locals));
-  if (!resolved) co_return Answer::no_mapping;
-  envelope_.routes = resolved->routes;
-  auto value = resolved->values.begin();
-  for (Recipient& to : envelope_.recipients) {
-    if (to.kind != Recipient::Kind::phantom) continue;
-    auto& found = *value++;
-    if (!found || !is_at_home(to, *found->member)) co_return Answer::no_such_user;
-    to.member = found->member->id;
-    to.correspondent = std::move(found->correspondent);
-  }
-  if (!author_owns_phantoms(*envelope_.routes, envelope_, *header_->author())) co_return Answer::no_such_user;
-  co_return std::nullopt;
-}
-
-net::Task<std::optional<Answer>> Incoming::plan_and_lock() {
-  auto refusal = co_await try_lock();
-  for (const net::Millis pause : kLockPauses) {
-    if (refusal != Answer::try_again) co_return refusal;
-    auto known = services_.directory.known_routes();
-    if (!known) co_return Answer::no_mapping;
-    if ((*known)->generation() != envelope_.routes->generation()) {
-      // Redis knew newer routes than we did: once more with those.
-      if (const auto changed = sort_again(std::move(*known))) co_return changed;
-    } else {
-      // Another attempt of this message is in flight. One that has just got its 250 is about to let the lock
-      // go.
-      co_await services_.loop.sleep(pause);
-      if (activity_->cancelled()) co_return refusal;
-    }
-    refusal = co_await try_lock();
-  }
-  co_return refusal;
-}
-
-net::Task<std::optional<Answer>> Incoming::try_lock() {
-  auto plan = Plan::make(*header_, envelope_, origin_, unix_seconds());
-  if (!plan) co_return plan.error();
-  plan_.emplace(std::move(*plan));
-  metrics::add(metrics::Counter::redis_waits);
-  auto lock = co_await services_.directory.begin(plan_->routes(), plan_->request());
-  if (!lock) co_return lock.error().code == Errc::conflict ? Answer::try_again : Answer::no_mapping;
-  lock_.emplace(std::move(*lock));
-  lock_kept_ = services_.loop.now();
-  co_return std::nullopt;
-}
-
-std::optional<Answer> Incoming::sort_again(mapping::Routes routes) {
-  envelope_.routes = std::move(routes);
-  for (Recipient& to : envelope_.recipients) {
-    auto again = classify(*envelope_.routes, origin_.face, envelope_.sender, to.address, unix_seconds());
-    if (!again) return again.error();
-    if (again->kind != to.kind) return Answer::try_again;
-    again->notify = std::move(to.notify);
-    if (to.kind == Recipient::Kind::phantom) {
-      again->member = to.member;
-      again->correspondent = std::move(to.correspondent);
-    }
-    to = std::move(*again);
-  }
-  return std::nullopt;
 }
 
 /// A header that names a thousand people is written a thousand times: others have their turn in between.
@@ -214,9 +117,9 @@ net::Task<void> Incoming::make_delivery() {
     }
     sent_.push_back(i);
     copies.push_back(plan_->write(i, *header_, envelope_, received));
-    const Copy& copy = copies.back();
-    if (envelope_.smtputf8 && (copy.recipient.needs_utf8() || !all_ascii(copy.header)))
-      options.smtputf8 = true;
+    Copy& copy = copies.back();
+    copy.smtputf8 = envelope_.smtputf8 && !all_ascii(copy.header);
+    if (copy.smtputf8 && !all_ascii(with_ascii_domains(copy.header))) options.smtputf8 = true;
   }
   if (copies.empty()) co_return;
   delivery_ =
@@ -363,7 +266,7 @@ net::Task<std::string> Incoming::conclude(std::vector<CopyResult> results) {
   log_end(std::string_view(answer).substr(0, 3), results);
   // Two equal messages without Message-ID are two messages, not a message and its retry. What nobody has may
   // be sent anew as a whole.
-  const bool forget = (answer[0] == '2' && header_->message_id().empty()) || all_refused_;
+  const bool forget = (answer[0] == '2' && !plan_->remembered()) || all_refused_;
   if (answer[0] == '2' && !forget) {
     net::spawn(settle(shared_from_this(), Activity::Token(activity_), false));
     co_return answer;

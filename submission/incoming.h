@@ -6,6 +6,7 @@
 // ends it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "submission/activity.h"
 #include "submission/answer.h"
 #include "submission/delivery.h"
+#include "submission/pause.h"
 #include "submission/plan.h"
 #include "submission/services.h"
 
@@ -27,8 +29,9 @@ namespace kage::submission {
 
 class Incoming : public std::enable_shared_from_this<Incoming> {
  public:
+  /// `client_left`, which may be empty, is asked while the message waits for another attempt of its own.
   Incoming(const Services& services, std::shared_ptr<Activity> activity, Origin origin,
-           ClientEnvelope envelope);
+           ClientEnvelope envelope, std::function<bool()> client_left = {});
   ~Incoming();
   Incoming(const Incoming&) = delete;
   Incoming& operator=(const Incoming&) = delete;
@@ -57,10 +60,13 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   net::Task<void> begin();
   std::optional<Answer> parse_header();
   [[nodiscard]] bool has_phantoms() const;
-  [[nodiscard]] bool phantoms_vouched() const;
+  [[nodiscard]] bool author_vouched() const;
+  void find_mentioned();
+  net::Task<std::optional<Answer>> judge_phantoms();
   net::Task<std::optional<Answer>> resolve_phantoms();
   net::Task<std::optional<Answer>> plan_and_lock();
   net::Task<std::optional<Answer>> try_lock();
+  net::Task<bool> wait_for_lock(net::TimePoint until);
   std::optional<Answer> sort_again(mapping::Routes routes);
   net::Task<void> make_delivery();
   void set_time();
@@ -98,6 +104,7 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   std::shared_ptr<Activity> activity_;
   Origin origin_;
   ClientEnvelope envelope_;
+  std::function<bool()> client_left_;
   net::TimePoint started_;
 
   std::string header_block_;
@@ -112,6 +119,8 @@ class Incoming : public std::enable_shared_from_this<Incoming> {
   std::optional<Plan> plan_;
   std::optional<mapping::Transaction> lock_;  // held from begin to release_lock()
   net::TimePoint lock_kept_;
+  net::Millis lock_pause_{};       // the next one, while another attempt of this message holds the lock
+  std::optional<Pause> pausing_;   // set while this one waits for it
   std::vector<std::size_t> sent_;  // index in the delivery → index in the plan
   std::optional<net::TimePoint> answer_by_;
   std::unique_ptr<Delivery> delivery_;

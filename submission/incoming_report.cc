@@ -125,7 +125,6 @@ net::Task<CopyResult> Incoming::send_report(Refusals refused) {
   copies[0].header = std::move(mail->header);
   DeliveryOptions options;
   options.size_estimate = copies[0].header.size() + mail->body.size();
-  options.smtputf8 = writer.spec.mailbox.needs_utf8();
   options.spool_dir = services_.options.spool_dir;
   delivery_ =
       std::make_unique<Delivery>(services_.loop, services_.hops, std::move(copies), std::move(options),

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "submission/activity.h"
 #include "submission/delivery.h"
+#include "submission/hop_pool.h"
 #include "submission/incoming.h"
 
 namespace kage::submission {
@@ -98,12 +99,16 @@ net::Task<std::string> LocalMail::deliver(LocalMessage message) {
   co_return answer;
 }
 
+bool LocalMail::is_inside(const message::Address& address) const {
+  const Hop* hop = state_->services.hops.find(address.canonical_domain());
+  return hop != nullptr && hop->options().inside;
+}
+
 net::Task<CopyResult> LocalMail::send(LocalNotice notice) {
   const auto state = state_;
   if (state->stopping) co_return CopyResult{};
   DeliveryOptions options;
   options.size_estimate = notice.header.size() + notice.body.size();
-  options.smtputf8 = notice.recipient.needs_utf8();
   options.spool_dir = state->services.options.spool_dir;
   options.deadline = notice.deadline;
   std::vector<Copy> copies(1);

@@ -46,6 +46,10 @@ class LocalMail {
   /// when it makes sense to try again, 5xx when not.
   net::Task<std::string> deliver(LocalMessage message);
 
+  /// Whether the address is in a domain of the inside, to which nothing is sent that a stranger asked for
+  /// (contract R7.5).
+  [[nodiscard]] bool is_inside(const message::Address& address) const;
+
   /// Tried once.
   net::Task<CopyResult> send(LocalNotice notice);
 

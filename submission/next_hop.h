@@ -24,6 +24,7 @@ enum class HopTls : std::uint8_t {
 struct NextHopOptions {
   std::string name;                  ///< for logs and metrics: chosen by the operator
   std::vector<std::string> domains;  ///< canonical; "*" is the default hop; ".example" means every subdomain
+  bool inside = false;  ///< only the inside reaches those domains: no stranger causes mail to them (R7.5)
   std::string host;
   std::uint16_t port = 25;
   HopTls tls = HopTls::opportunistic;  ///< no credentials go over a connection left plain

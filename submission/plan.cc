@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "message/address_list.h"
@@ -41,6 +42,19 @@ std::vector<message::ListItem> from_items(const ParsedHeader& header) {
   return std::move(*items);
 }
 
+/// Whether no person wrote it to the public address: an automatic answer (RFC 3834 §5), or what a list sends
+/// to all (RFC 2919, RFC 2369).
+bool is_automatic(const ParsedHeader& header) {
+  const std::string_view submitted = trim(header.body_of("Auto-Submitted"));
+  if (!submitted.empty() && !equals_nocase(submitted.substr(0, submitted.find_first_of(";( \t\r\n")), "no"))
+    return true;
+  const std::string_view precedence = trim(header.body_of("Precedence"));
+  return equals_nocase(precedence, "bulk") || equals_nocase(precedence, "list") ||
+         std::ranges::any_of(header.fields(), [](const message::Field& field) {
+           return equals_nocase(field.name, "List-Id") || equals_nocase(field.name, "List-Unsubscribe");
+         });
+}
+
 /// The login's members, those first whose phantoms are among the recipients: where nothing else tells a
 /// person's members apart, direct recipients are written to by the same.
 std::vector<const Member*> members_of(const RouteTable& routes, const ClientEnvelope& envelope,
@@ -72,6 +86,23 @@ const Member* find_writer(const std::vector<const Member*>& mine,
   return mine.empty() ? nullptr : mine.front();
 }
 
+/// Of a plain reply: the member whose phantom it is for, or at least names.
+const Member* find_replier(const RouteTable& routes, const ClientEnvelope& envelope) {
+  for (const auto* phantoms : {&envelope.recipients, &envelope.mentioned}) {
+    for (const Recipient& to : *phantoms) {
+      const Member* member = to.kind == Recipient::Kind::phantom ? routes.find_member(to.member) : nullptr;
+      if (member != nullptr) return member;
+    }
+  }
+  return nullptr;
+}
+
+/// Whether another transaction brings the rest of a member's reply to all.
+bool is_part(const ParsedHeader& header, const ClientEnvelope& envelope) {
+  return !envelope.mentioned.empty() ||
+         !named_elsewhere(header, envelope, Recipient::Kind::public_address).empty();
+}
+
 /// A report of success or delay tells the real address, in words that no header holds: nobody who writes to a
 /// phantom may ask for one (contract R3.1).
 std::string failures_only(const std::string& notify) {
@@ -94,14 +125,21 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
   plan.routes_ = envelope.routes;
   plan.face_ = origin.face;
   plan.now_ = now;
-  if (origin.face != Face::inbound) {
+  if (origin.face == Face::inbound) {
+    // Colleagues see phantoms of their own in a plain reply that also goes to a public address.
+    plan.writer_ = find_replier(*plan.routes_, envelope);
+  } else {
     plan.writer_ = find_writer(members_of(*plan.routes_, envelope, origin.login), from_items(header));
     if (plan.writer_ == nullptr) return std::unexpected(Answer::auth_required);
   }
   if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
+  plan.add_mentioned(envelope);
   plan.drop_duplicates();
   if (const auto refusal = plan.judge_bounce(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
+  plan.remembered_ =
+      !header.message_id().empty() || (plan.face_ == Face::inbound && plan.writer_ != nullptr &&
+                                       !header.body_of("Date").empty() && is_part(header, envelope));
   if (!plan.add_shares(header)) return std::unexpected(Answer::header_too_large);
   if (!plan.add_inside(header, envelope)) return std::unexpected(Answer::header_too_large);
   plan.add_phantoms(header, envelope);
@@ -139,6 +177,15 @@ std::optional<Answer> Plan::add_recipients(const ClientEnvelope& envelope) {
   return std::nullopt;
 }
 
+/// They read in each copy as they would, were they recipients of this transaction.
+void Plan::add_mentioned(const ClientEnvelope& envelope) {
+  for (const Recipient& phantom : envelope.mentioned) {
+    if (writer_ == nullptr || phantom.member != writer_->id || !phantom.correspondent) continue;
+    if (resolved_[writer_->id].try_emplace(phantom.key, *phantom.correspondent).second)
+      mentioned_.push_back(*phantom.correspondent);
+  }
+}
+
 std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
   switch (recipient.kind) {
     case Recipient::Kind::public_address: {
@@ -154,8 +201,6 @@ std::optional<Answer> Plan::add_recipient(const Recipient& recipient) {
     case Recipient::Kind::phantom: {
       const Member* member = routes_->find_member(recipient.member);
       if (member == nullptr || !recipient.correspondent) return Answer::no_such_user;
-      // A plain reply that also goes to a public address: colleagues see phantoms of their own in it.
-      if (writer_ == nullptr) writer_ = member;
       resolved_[member->id].insert_or_assign(recipient.key, *recipient.correspondent);
       add_outward_copy(*member, *recipient.correspondent, recipient.key, recipient.notify);
       return std::nullopt;
@@ -211,15 +256,22 @@ void Plan::add_outward_copy(const Member& member, const message::Address& corres
   ++correspondents_;
 }
 
+/// Who gets an outward copy, if it is a colleague of the writer's. A copy by the public address is the same
+/// entry of the ledger: when a reply to all names both, and they are in two transactions, one arrives.
+const Member* Plan::colleague(const PlannedCopy& copy) const {
+  for (const Member* member : routes_->find_mailbox(copy.recipient_key)) {
+    if (member->address == copy.member->address) return member;
+  }
+  return nullptr;
+}
+
 /// A colleague who gets the message by the public address does not get it as a correspondent too, as answers
 /// to all would have it.
 void Plan::drop_duplicates() {
   if (!has_public_) return;
   const std::size_t left_out = std::erase_if(copies_, [this](const PlannedCopy& copy) {
-    if (copy.inward) return false;
-    return std::ranges::any_of(routes_->find_mailbox(copy.recipient_key), [&](const Member* colleague) {
-      return colleague->address == copy.member->address && seen_.contains(copy_name(true, colleague->id, {}));
-    });
+    const Member* member = copy.inward ? nullptr : colleague(copy);
+    return member != nullptr && seen_.contains(copy_name(true, member->id, {}));
   });
   correspondents_ -= left_out;
 }
@@ -239,7 +291,10 @@ std::optional<mapping::Sighting> Plan::sighting(const ParsedHeader& header, cons
 const ParsedHeader& Plan::header_for(const PlannedCopy& copy, const ParsedHeader& header) const {
   if (copy.writer != nullptr) return shared_.at(copy.writer->id);
   if (bounce_header_) return *bounce_header_;
-  return copy.inward && inside_ ? *inside_ : header;
+  if (!copy.inward) return header;
+  const auto outside = outside_.find(copy.member->address);
+  if (outside != outside_.end()) return outside->second;
+  return inside_ ? *inside_ : header;
 }
 
 void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelope) {
@@ -251,10 +306,12 @@ void Plan::add_phantoms(const ParsedHeader& header, const ClientEnvelope& envelo
   };
   const std::string sender_key = sender ? sender->canonical() : std::string();
   // Who writes to a public address; others are only mentioned.
-  const auto author = writer_ == nullptr ? header.author() : std::nullopt;
+  const bool person = writer_ == nullptr && envelope.sender && !is_automatic(header);
+  const auto author = person ? header.author() : std::nullopt;
   const std::string author_key = author ? author->canonical() : std::string();
   learn(header);
   if (inside_) learn(*inside_);
+  for (const auto& [address, outside] : outside_) learn(outside);
   for (const auto& [writer, shared] : shared_) learn(shared);
   if (sender) spellings.try_emplace(sender_key, &sender->spelling);
   for (const PlannedCopy& copy : copies_) {
@@ -283,15 +340,19 @@ void Plan::choose_ids(const ParsedHeader& header) {
 void Plan::add_tags() {
   const std::string message(request_.message.begin(), request_.message.end());
   for (PlannedCopy& copy : copies_) {
-    const std::string what = message + (copy.inward ? "member" : "correspondent") +
-                             octets_of(copy.member->id) + copy.recipient_key;
+    const Member* inside = copy.inward ? copy.member : colleague(copy);
+    const std::string what = message + (inside != nullptr ? "member" : "correspondent") +
+                             octets_of((inside != nullptr ? inside : copy.member)->id) + copy.recipient_key;
     copy.tag = tag_of<mapping::CopyTag>(*routes_, what);
     request_.copies.push_back(copy.tag);
   }
-  if (reportable()) {
-    request_.copies.push_back(
-        tag_of<mapping::CopyTag>(*routes_, message + "report" + octets_of(writer_->id)));
-  }
+  if (!reportable()) return;
+  // Each part of a message that comes in several transactions has a report of its own.
+  auto copies = request_.copies;
+  std::ranges::sort(copies);
+  std::string report = message + "report" + octets_of(writer_->id);
+  for (const mapping::CopyTag& tag : copies) report.append(tag.begin(), tag.end());
+  request_.copies.push_back(tag_of<mapping::CopyTag>(*routes_, report));
 }
 
 const Member* Plan::logged_member() const {
@@ -322,6 +383,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   const Member& member = *planned.member;
   const mapping::DomainSpec& domain = *member.address->domain;
   const std::string id = new_id(planned.inward, member);
+  const std::string date = rfc5322_date(now_);
   Copy copy;
   copy.recipient = planned.recipient;
   copy.notify = planned.inward ? planned.notify : failures_only(planned.notify);
@@ -331,15 +393,18 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
   if (planned.inward) {
     const bool shared = planned.writer != nullptr;
     const auto sender = face_ == Face::inbound && !shared ? envelope.sender : std::nullopt;
-    copy.header = mapping::rewrite_inward(header_for(planned, header),
-                                          {.routes = *routes_,
-                                           .member = member,
-                                           .phantoms = phantoms_.at(member.id),
-                                           .envelope_from = sender,
-                                           .received = received,
-                                           .message_id = id,
-                                           .shared = shared,
-                                           .hides_author = planned.is_bounce || writer_ != nullptr});
+    const ParsedHeader& source = header_for(planned, header);
+    copy.header = mapping::rewrite_inward(source, {.routes = *routes_,
+                                                   .member = member,
+                                                   .phantoms = phantoms_.at(member.id),
+                                                   .envelope_from = sender,
+                                                   .received = received,
+                                                   .message_id = id,
+                                                   .date = date,
+                                                   .shared = shared,
+                                                   .inside = inside_ && &source == &*inside_,
+                                                   .hides_author = planned.is_bounce || writer_ != nullptr,
+                                                   .now = now_});
   } else {
     copy.header = mapping::rewrite_outward(header, {.routes = *routes_,
                                                     .member = member,
@@ -347,9 +412,10 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     .phantom = planned.phantom,
                                                     .resolved = resolved_of(member),
                                                     .recipients = shown_,
-                                                    .several = correspondents_ > 1,
+                                                    .several = correspondents_ + mentioned_.size() > 1,
                                                     .received = received,
-                                                    .message_id = id});
+                                                    .message_id = id,
+                                                    .date = date});
   }
   // The null sender, which kept automatic answers from being answered, is ours now.
   if (!envelope.sender && !has_field(copy.header, "Auto-Submitted"))

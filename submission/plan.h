@@ -55,6 +55,10 @@ class Plan {
   /// message, which others have; the member gets a report of them (report.h). The ledger's entry of that
   /// report is then the last of request().copies.
   [[nodiscard]] bool reportable() const { return writer_ != nullptr && copies_.size() > 1; }
+  /// Whether the ledger may remember the message although it was delivered completely: it has a Message-ID.
+  /// One without may be the second of two equal messages; not so the other part of a member's reply to all,
+  /// which has its Date and its place in another transaction.
+  [[nodiscard]] bool remembered() const { return remembered_; }
   /// The member whom the message is a mail system's report for (bounce_report.h); then it has that copy only,
   /// and a body of our own. Null otherwise.
   [[nodiscard]] const mapping::Member* bounced_to() const { return bounced_to_; }
@@ -76,6 +80,7 @@ class Plan {
   std::optional<Answer> add_recipients(const ClientEnvelope& envelope);
   std::optional<Answer> add_recipient(const Recipient& recipient);
   static std::string copy_name(bool inward, mapping::MemberId member, const std::string& key);
+  [[nodiscard]] const mapping::Member* colleague(const PlannedCopy& copy) const;
   void drop_duplicates();
   std::optional<Answer> judge_bounce(const mapping::ParsedHeader& header);
   void add_inward_copy(const mapping::Member& member, const std::string& notify);
@@ -86,6 +91,13 @@ class Plan {
   [[nodiscard]] std::optional<mapping::ParsedHeader> shared_header(const mapping::Member& writer,
                                                                    const mapping::ParsedHeader& header) const;
   [[nodiscard]] bool add_inside(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
+  /// Address as the writer knows it (canonical) → real one.
+  using Meant = std::unordered_map<std::string, message::Address>;
+  [[nodiscard]] Meant meant_by(const ClientEnvelope& envelope) const;
+  [[nodiscard]] bool is_outsider_to(const mapping::PublicAddress& address) const;
+  [[nodiscard]] bool add_outside(const mapping::ParsedHeader& header, const mapping::PublicAddress& address,
+                                 const Meant& meant);
+  void add_mentioned(const ClientEnvelope& envelope);
   void add_phantoms(const mapping::ParsedHeader& header, const ClientEnvelope& envelope);
   [[nodiscard]] std::optional<mapping::Sighting> sighting(const mapping::ParsedHeader& header,
                                                           const mapping::Member& member) const;
@@ -106,14 +118,19 @@ class Plan {
   const mapping::Member* writer_ = nullptr;     // the member who writes; null for a stranger's message
   const mapping::Member* discarded_ = nullptr;  // a bounce that nobody gets
   bool has_public_ = false;
+  bool remembered_ = true;
   std::vector<const mapping::PublicAddress*> public_;  // a stranger's message came to these
   /// What other members see of a writer's message: as the correspondents see it, with all of them named.
   std::unordered_map<mapping::MemberId, mapping::ParsedHeader> shared_;
   const mapping::Member* bounced_to_ = nullptr;
   std::optional<mapping::ParsedHeader> bounce_header_;  // in place of a report's own
   std::optional<mapping::ParsedHeader> inside_;         // to our own: the author is the writer's mailbox
+  /// To our own of other organisations: the author is the writer's public address.
+  std::unordered_map<const mapping::PublicAddress*, mapping::ParsedHeader> outside_;
   std::unordered_map<mapping::MemberId, mapping::PhantomMap> phantoms_;  // inward: what each member sees
   std::unordered_map<mapping::MemberId, Resolved> resolved_;
+  /// Correspondents of the writer whom the lists name, and who get the message by another transaction.
+  std::vector<message::Address> mentioned_;
   std::vector<std::string> shown_;  // canonical real addresses of the envelope
   std::size_t correspondents_ = 0;
   std::vector<mapping::AnonymityRule> anonymity_;

@@ -4,6 +4,7 @@
 // correspondents, and answers to them: Reply-To names them.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "message/header.h"
 #include "submission/plan.h"
 
@@ -13,20 +14,10 @@ namespace {
 using mapping::Member;
 using mapping::ParsedHeader;
 
-/// The correspondents of `writer` whom To and Cc of this header name, as one list.
-std::vector<std::string> named_correspondents(const ParsedHeader& header,
-                                              const std::vector<PlannedCopy>& copies, const Member& writer) {
-  std::vector<std::string> named;
-  for (const PlannedCopy& copy : copies) {
-    if (copy.inward || copy.member != &writer) continue;
-    const bool visible = std::ranges::any_of(header.addresses(), [&copy](const ParsedHeader::Found& found) {
-      return found.canonical == copy.recipient_key;
-    });
-    if (!visible) continue;
-    if (!named.empty()) named.back() += ",";
-    named.push_back(copy.recipient.quoted());
-  }
-  return named;
+bool names(const ParsedHeader& header, const std::string& canonical) {
+  return std::ranges::any_of(header.addresses(), [&canonical](const ParsedHeader::Found& found) {
+    return found.canonical == canonical;
+  });
 }
 
 }  // namespace
@@ -64,6 +55,7 @@ std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const Pars
   const auto copy = std::ranges::find_if(
       copies_, [&writer](const PlannedCopy& each) { return !each.inward && each.member == &writer; });
   const std::string id = new_id(false, writer);
+  const std::string date = rfc5322_date(now_);
   const std::string text = mapping::rewrite_outward(header, {.routes = *routes_,
                                                              .member = writer,
                                                              .correspondent = copy->recipient,
@@ -73,10 +65,21 @@ std::optional<ParsedHeader> Plan::shared_header(const Member& writer, const Pars
                                                              .several = false,
                                                              .received = {},
                                                              .message_id = id,
+                                                             .date = date,
                                                              .for_colleagues = true});
   auto parsed = header.derive(text);
   if (!parsed) return std::nullopt;
-  const auto named = named_correspondents(*parsed, copies_, writer);
+  std::vector<std::string> named;  // the writer's correspondents in To and Cc, as one list
+  const auto add = [&named](const message::Address& correspondent) {
+    if (!named.empty()) named.back() += ",";
+    named.push_back(correspondent.quoted());
+  };
+  for (const PlannedCopy& each : copies_) {
+    if (!each.inward && each.member == &writer && names(*parsed, each.recipient_key)) add(each.recipient);
+  }
+  for (const message::Address& each : mentioned_) {
+    if (&writer == writer_ && names(*parsed, each.canonical())) add(each);
+  }
   if (named.empty()) return std::move(*parsed);
   std::string with_reply;
   message::write_field(with_reply, "Reply-To", named);

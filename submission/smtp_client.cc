@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "submission/ascii_domains.h"
 
 namespace kage::submission {
 namespace {
@@ -39,6 +40,11 @@ bool safe_parameter(std::string_view value) {
 
 bool wants_utf8(const Envelope& envelope) {
   return envelope.smtputf8 || envelope.recipient->needs_utf8() || !all_ascii(envelope.mail_from);
+}
+
+bool has_ascii_form(const Envelope& envelope) {
+  return all_ascii(envelope.mail_from) &&
+         (!envelope.recipient->needs_utf8() || with_ascii_domain(*envelope.recipient));
 }
 
 std::string mail_command(const Envelope& envelope, const SmtpCapabilities& offers) {
@@ -124,7 +130,8 @@ std::optional<CopyResult> SmtpConnection::inadmissible(const Envelope& envelope)
   if (!safe) return CopyResult{Outcome::refused, "5.1.3"};
   if (offers_.max_size > 0 && envelope.size > offers_.max_size) return CopyResult{Outcome::refused, "5.3.4"};
   if (envelope.body_8bit && !offers_.eight_bit) return CopyResult{Outcome::refused, "5.6.3"};
-  if (wants_utf8(envelope) && !offers_.smtputf8) return CopyResult{Outcome::refused, "5.6.7"};
+  const bool carried = offers_.smtputf8 || (!envelope.needs_utf8 && has_ascii_form(envelope));
+  if (!carried) return CopyResult{Outcome::refused, "5.6.7"};
   return std::nullopt;
 }
 
@@ -151,6 +158,12 @@ net::Task<Result<SmtpReply>> SmtpConnection::step(bool sent, std::string command
 }
 
 net::Task<Begun> SmtpConnection::begin(Envelope envelope) {
+  std::unique_ptr<const message::Address> ascii;
+  if (!offers_.smtputf8 && envelope.recipient->needs_utf8()) {
+    if (auto found = with_ascii_domain(*envelope.recipient))
+      ascii = std::make_unique<const message::Address>(std::move(*found));
+    if (ascii) envelope.recipient = ascii.get();
+  }
   // After a refusal of the bare spelling comes the quoted one, so DATA cannot be sent along (contract R4.5).
   const bool odd = has_quoted_form(*envelope.recipient);
   const bool together = offers_.pipelining;

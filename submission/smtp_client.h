@@ -59,7 +59,8 @@ struct Envelope {
   std::string_view ret;
   std::uint64_t size = 0;  ///< octets, as far as known
   bool body_8bit = false;
-  bool smtputf8 = false;
+  bool smtputf8 = false;    ///< to be declared where the hop has it
+  bool needs_utf8 = false;  ///< and no message for a hop that has it not
 };
 
 /// How the beginning of a transaction went.
@@ -90,6 +91,9 @@ class SmtpConnection {
   /// What makes a transaction pointless before it begins: size, 8BITMIME, SMTPUTF8, an envelope that cannot
   /// be written safely.
   [[nodiscard]] std::optional<CopyResult> inadmissible(const Envelope& envelope) const;
+
+  /// Whether this hop takes headers and addresses that are not ASCII.
+  [[nodiscard]] bool takes_utf8() const { return offers_.smtputf8; }
 
   /// MAIL, RCPT and DATA, in one write where the next hop does PIPELINING.
   net::Task<Begun> begin(Envelope envelope);

@@ -25,7 +25,12 @@ std::optional<Answer> SmtpSession::data_obstacle() const {
 
 void SmtpSession::start_message() {
   Origin origin{face_, peer_, login_, extended_, tls_};
-  incoming_ = std::make_shared<Incoming>(services_, activity_, std::move(origin), std::move(*envelope_));
+  const auto client_left = [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    return !self || !self->stream_ || self->stream_->peer_ended();
+  };
+  incoming_ =
+      std::make_shared<Incoming>(services_, activity_, std::move(origin), std::move(*envelope_), client_left);
   data_started_ = services_.loop.now();
 }
 

@@ -1,9 +1,12 @@
 // Sorting of recipients: what an address is, by the routes alone. The plan is in plan.cc.
 #include "submission/transaction.h"
 
+#include <unordered_set>
+
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "message/address_list.h"
 
 namespace kage::submission {
 namespace {
@@ -75,6 +78,27 @@ std::expected<Recipient, Answer> classify(const RouteTable& routes, Face face,
   return recipient;
 }
 
+std::vector<Recipient> named_elsewhere(const mapping::ParsedHeader& header, const ClientEnvelope& envelope,
+                                       Recipient::Kind kind) {
+  std::vector<Recipient> named;
+  std::unordered_set<std::string> known;
+  for (const Recipient& recipient : envelope.recipients) {
+    if (recipient.kind == kind) known.insert(recipient.key);
+  }
+  for (const message::Field& field : header.fields()) {
+    if (!field.is("To") && !field.is("Cc")) continue;
+    const auto items = message::parse_address_list(field.body);
+    if (!items) continue;
+    for (const message::ListItem& item : *items) {
+      if (!item.address) continue;
+      auto recipient = classify(*envelope.routes, Face::inbound, envelope.sender, *item.address, 0);
+      if (!recipient || recipient->kind != kind || !known.insert(recipient->key).second) continue;
+      named.push_back(std::move(*recipient));
+    }
+  }
+  return named;
+}
+
 bool is_at_home(const Recipient& phantom, const mapping::Member& member) {
   return phantom.address.canonical_domain() == member.address->domain->phantom_domain;
 }
@@ -93,10 +117,10 @@ bool may_write_directly(const RouteTable& routes, std::string_view login) {
   return false;
 }
 
-bool author_owns_phantoms(const RouteTable& routes, const ClientEnvelope& envelope,
-                          const message::Address& author) {
+bool owns_phantoms(const RouteTable& routes, std::span<const Recipient> recipients,
+                   const message::Address& author) {
   const std::string canonical = author.canonical();
-  for (const Recipient& recipient : envelope.recipients) {
+  for (const Recipient& recipient : recipients) {
     if (recipient.kind != Recipient::Kind::phantom) continue;
     const mapping::Member* member = routes.find_member(recipient.member);
     if (member == nullptr || member->mailbox_canonical != canonical) return false;

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "mapping/rewrite/rewrite.h"
 #include "mapping/routes/table.h"
 #include "message/address.h"
 #include "net/ip.h"
@@ -44,6 +46,9 @@ struct ClientEnvelope {
   bool smtputf8 = false;
   std::string ret;
   std::vector<Recipient> recipients;
+  /// The author's own phantoms that To or Cc name and that another transaction is for: mail systems send one
+  /// for each recipient domain (a public address and its phantoms are at two), some for each recipient.
+  std::vector<Recipient> mentioned;
 };
 
 /// Who hands us the message, and how.
@@ -62,6 +67,11 @@ std::expected<Recipient, Answer> classify(const mapping::RouteTable& routes, Fac
                                           const std::optional<message::Address>& sender,
                                           const message::Address& address, std::int64_t now);
 
+/// What the visible lists, To and Cc, name and this transaction is not for: phantoms, unresolved, or public
+/// addresses.
+std::vector<Recipient> named_elsewhere(const mapping::ParsedHeader& header, const ClientEnvelope& envelope,
+                                       Recipient::Kind kind);
+
 /// Whether a phantom's local part belongs to the domain that it was written with: at another phantom domain
 /// it never existed (contract R3.3).
 bool is_at_home(const Recipient& phantom, const mapping::Member& member);
@@ -75,8 +85,8 @@ bool may_write_directly(const mapping::RouteTable& routes, std::string_view logi
 
 /// Whether every phantom among the recipients belongs to a member whose mailbox is the author (contract
 /// R3.3).
-bool author_owns_phantoms(const mapping::RouteTable& routes, const ClientEnvelope& envelope,
-                          const message::Address& author);
+bool owns_phantoms(const mapping::RouteTable& routes, std::span<const Recipient> recipients,
+                   const message::Address& author);
 
 /// "by host with ESMTPS id …; date": names no client (contract R5.3).
 std::string received_body(std::string_view hostname, const Origin& origin, bool smtputf8, std::int64_t now);

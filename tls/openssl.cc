@@ -33,8 +33,11 @@ std::unexpected<Error> refuse(std::string_view what, const std::string& file) {
 }  // namespace
 
 std::string take_reason() {
-  const unsigned long code = ERR_peek_last_error();
-  ERR_clear_error();
+  // What the system said stands below what OpenSSL made of it ("system lib").
+  unsigned long code = 0;
+  for (unsigned long next = ERR_get_error(); next != 0; next = ERR_get_error()) {
+    if (!ERR_SYSTEM_ERROR(code)) code = next;
+  }
   if (code == 0) return "no reason given";
   if (ERR_SYSTEM_ERROR(code)) {
     char text[128];

@@ -140,6 +140,7 @@ class TlsStream final : public net::Stream {
     return core_->lower->readable();
   }
   Task<Result<>> write(std::string_view data) override { return write_plain(core_, data); }
+  [[nodiscard]] bool peer_ended() const override { return core_->lower->peer_ended(); }
   Task<Result<>> shutdown() override { return shut_down(core_); }
   void close() override { core_->lower->close(); }
   void set_deadline(std::optional<net::TimePoint> at) override { core_->lower->set_deadline(at); }

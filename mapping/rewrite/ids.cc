@@ -146,14 +146,40 @@ std::string id_towards_member(const RouteTable& routes, const Member& member, st
   return out;
 }
 
+namespace {
+
+/// An id that correspondents know as ours. Nothing for every other id.
+std::optional<std::string> public_id(const IdAudience& to, std::string_view id) {
+  const IdDomain domain(id);
+  if (to.routes.find_public_domain(domain) == nullptr) return std::nullopt;
+  auto opened = open_msg_id(to.routes, id, domain);
+  if (!opened) return std::nullopt;
+  if (opened->member->mailbox_canonical == to.mailbox) return std::move(opened->original);
+  return std::string(id);
+}
+
+}  // namespace
+
+bool is_made_by(const RouteTable& routes, const Member& member, std::string_view id) {
+  const IdDomain domain(id);
+  if (routes.find_public_domain(domain) == nullptr) return false;
+  const auto opened = open_msg_id(routes, id, domain);
+  return opened && opened->member == &member;
+}
+
 std::string id_towards_correspondent(const IdAudience& to, std::string_view id) {
   const IdDomain domain(id);
   if (to.routes.find_phantom_domain(domain) != nullptr) {
     auto opened = open_msg_id(to.routes, id, domain);
     const bool own = opened && opened->member == &to.member;
-    if (own && (!to.only_own || is_id_of(opened->original, to.domain))) return std::move(opened->original);
-  } else if (to.routes.find_public_domain(domain) != nullptr && open_msg_id(to.routes, id, domain)) {
-    return std::string(id);
+    if (own) {
+      if (auto known = public_id(to, opened->original)) return std::move(*known);
+      const bool answered = !id.empty() && id == to.answered;
+      if (!to.only_own || answered || is_id_of(opened->original, to.domain))
+        return std::move(opened->original);
+    }
+  } else if (auto known = public_id(to, id)) {
+    return std::move(*known);
   }
   // A phantom-domain id is sealed as it stands: opened on its way back it is what the member knows.
   return seal_msg_id(to.routes.master(), to.member, id, to.member.address->domain->name);

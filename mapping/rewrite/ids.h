@@ -13,6 +13,9 @@ namespace kage::mapping {
 /// the phantom domain.
 std::string id_towards_member(const RouteTable& routes, const Member& member, std::string_view id);
 
+/// Whether it is what correspondents see of one of `member`'s own ids.
+bool is_made_by(const RouteTable& routes, const Member& member, std::string_view id);
+
 /// Whether an address in a message that `member` fetches stays as it is: the member's mailbox, a public
 /// address of ours, or an address at a phantom domain, where nobody real has one.
 bool stays_in_view(const RouteTable& routes, const Member& member, const std::string& canonical);
@@ -38,10 +41,12 @@ struct IdAudience {
   std::string domain;  ///< the correspondent's, canonical
   bool only_own;       ///< several correspondents who must not learn of each other: ids of other domains stay
                        ///< sealed
+  std::string_view answered = {};  ///< opened all the same: what the correspondent wrote, most probably
+  std::string_view mailbox = {};   ///< canonical: who has this mailbox sees the own ids again
 };
 
 /// An id as the correspondent may see it: ids that it can know already are opened, ids of ours at a public
-/// domain stay, all else is sealed at the public domain.
+/// domain stay, under a member's seal too, since they name no host; all else is sealed at the public domain.
 std::string id_towards_correspondent(const IdAudience& to, std::string_view id);
 
 }  // namespace kage::mapping

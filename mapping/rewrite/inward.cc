@@ -17,6 +17,13 @@ bool stays_inward(const RouteTable& routes, const Member& member, const std::str
   return canonical == member.mailbox_canonical || routes.find_address(canonical) != nullptr;
 }
 
+/// Whether an address is at a phantom domain of ours. It never gets a phantom, which could not be answered,
+/// and vanishes, whether it exists or not: nobody may learn which (contract R3.3).
+bool is_phantom_side(const RouteTable& routes, std::string_view canonical) {
+  const std::size_t at = canonical.rfind('@');
+  return at != std::string_view::npos && routes.find_phantom_domain(canonical.substr(at + 1)) != nullptr;
+}
+
 /// The body of the first Subject.
 std::string_view subject_of(const ParsedHeader::Impl& header) {
   for (const ScannedField& field : header.scanned) {
@@ -48,9 +55,7 @@ class InwardCopy {
     for (const ScannedField& field : header_.scanned) {
       if (field.rule->towards_member != FieldClass::drop) write_one(field);
     }
-    if (header_.message_id.empty() && !to_.message_id.empty()) {
-      write_ids(out_, "Message-ID", {std::string(to_.message_id)});
-    }
+    write_missing(out_, header_, to_.message_id, to_.date);
     return std::move(out_);
   }
 
@@ -65,7 +70,9 @@ class InwardCopy {
     return {Action::replace, phantom->second + "@" + to_.member.address->domain->phantom_domain};
   }
 
-  [[nodiscard]] bool hides_names() const { return to_.member.address->spec.name == NamePolicy::hide; }
+  [[nodiscard]] bool hides(const ScannedField& field, const AddressItem& item) const {
+    return hides_name(to_.routes, to_.member, field, item, header_.index);
+  }
 
   [[nodiscard]] bool has_readable_from() const {
     const AddressScan* from = header_.addresses_of("from");
@@ -112,10 +119,11 @@ class InwardCopy {
   }
 
   [[nodiscard]] std::string shown_id(const ScannedField& field, std::string_view id) const {
-    if (to_.shared && field.rule->name == "message-id") {
-      return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
-    }
-    return id_towards_member(to_.routes, to_.member, id);
+    const bool message_id = field.rule->name == "message-id";
+    const bool sealed =
+        message_id ? to_.shared || to_.inside : to_.inside && !is_made_by(to_.routes, to_.member, id);
+    if (!sealed) return id_towards_member(to_.routes, to_.member, id);
+    return seal_msg_id(to_.routes.master(), to_.member, id, to_.member.address->domain->phantom_domain);
   }
 
   void write_subject(const ScannedField& field) {
@@ -140,8 +148,18 @@ class InwardCopy {
   [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const {
     return scan.faithful && !scan.items.empty() &&
            std::ranges::all_of(scan.items, [&](const AddressItem& item) {
-             return !is_own_author(field, item) && item_stays(item, stand_ins_, hides_names());
+             return !is_own_author(field, item) && item_stays(item, stand_ins_, hides(field, item));
            });
+  }
+
+  /// Automatic answers name whom they are for by the address that we sent from (RFC 3834 §4): whoever reads
+  /// one means the public address. Not so in fields that answers go to.
+  [[nodiscard]] const PublicAddress* written_to(const ScannedField& field, const AddressItem& item) const {
+    if (field.rule->name != "to" && field.rule->name != "cc") return nullptr;
+    const std::string& canonical = header_.index.all()[item.found].canonical;
+    if (!is_phantom_side(to_.routes, canonical)) return nullptr;
+    const auto bounce = open_bounce(to_.routes, canonical.substr(0, canonical.rfind('@')), to_.now);
+    return bounce ? bounce->member->address : nullptr;
   }
 
   void write_addresses(const ScannedField& field, const AddressScan& scan) {
@@ -155,7 +173,7 @@ class InwardCopy {
           write_mailbox(list, field, item);
           break;
         case Kind::group_start:
-          list.group_start(hides_names() ? "" : shown_phrase(item.phrase, stand_ins_));
+          list.group_start(hides(field, item) ? "" : shown_phrase(item.phrase, stand_ins_));
           break;
         case Kind::group_end:
           list.group_end();
@@ -169,14 +187,19 @@ class InwardCopy {
 
   void write_mailbox(ListWriter& list, const ScannedField& field, const AddressItem& item) const {
     const StandIn& stand_in = stand_ins_[item.found];
-    if (stand_in.action == Action::remove) return;
+    if (stand_in.action == Action::remove) {
+      const PublicAddress* ours = written_to(field, item);
+      if (ours != nullptr)
+        add_mailbox(list, item, ours->spec.address.spelling, stand_ins_, !hides(field, item));
+      return;
+    }
     std::string_view address =
         stand_in.action == Action::keep ? item.spelling : std::string_view(stand_in.text);
     if (is_own_author(field, item)) address = to_.member.address->spec.address.spelling;
     if (is_shown_author(field, item, stand_ins_, header_.index, shown_author_)) {
-      return list.mailbox(author_phrase(item, header_.author->spelling, !hides_names()), address, {});
+      return list.mailbox(author_phrase(item, header_.author->spelling, !hides(field, item)), address, {});
     }
-    add_mailbox(list, item, address, stand_ins_, !hides_names());
+    add_mailbox(list, item, address, stand_ins_, !hides(field, item));
   }
 
   const ParsedHeader::Impl& header_;
@@ -197,7 +220,7 @@ PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes,
                            const std::optional<message::Address>& envelope_from) {
   PhantomMap phantoms;
   const auto derive = [&](const std::string& canonical) {
-    if (!stays_inward(routes, member, canonical))
+    if (!stays_inward(routes, member, canonical) && !is_phantom_side(routes, canonical))
       phantoms.try_emplace(canonical, phantom_local(member, canonical));
   };
   for (const ParsedHeader::Found& found : header.addresses()) derive(found.canonical);

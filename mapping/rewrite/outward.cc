@@ -24,13 +24,19 @@ class OutwardCopy {
         open_(is_open(to, correspondent_)),
         phantom_(lower(to.phantom)),
         author_{Action::replace, to.member.address->spec.address.spelling},
-        audience_{to.routes, to.member, to.correspondent.canonical_domain(), opens_only_own(to)} {
+        audience_{.routes = to.routes,
+                  .member = to.member,
+                  .domain = to.correspondent.canonical_domain(),
+                  .only_own = opens_only_own(to),
+                  .answered = {},
+                  .mailbox = to.for_colleagues ? std::string_view() : correspondent_} {
     if (open_) recipients_.insert(to.recipients.begin(), to.recipients.end());
     const auto found = header.index.all();
     in_lists_.reserve(found.size());
     in_text_.reserve(found.size());
     for (std::size_t i = 0; i < found.size(); ++i) stand_in(i, found[i].canonical);
     find_written_item();
+    if (is_answered()) audience_.answered = answered_id();
   }
 
   std::string write() {
@@ -41,9 +47,7 @@ class OutwardCopy {
       if (field.rule->towards_correspondent != FieldClass::drop) write_one(field);
     }
     if (!names_anybody_) write_nobody();
-    if (header_.message_id.empty() && !to_.message_id.empty()) {
-      write_ids(out_, "Message-ID", {std::string(to_.message_id)});
-    }
+    write_missing(out_, header_, to_.message_id, to_.date);
     return std::move(out_);
   }
 
@@ -66,6 +70,32 @@ class OutwardCopy {
   [[nodiscard]] bool opens_only_own(const Outward& to) const {
     if (to.for_colleagues) return false;
     return (to.several && !open_) || to.phantom.empty() || is_mailbox(to, correspondent_);
+  }
+
+  /// Whether the member answers this correspondent: the first address of To is their phantom, as mail
+  /// programs write an answer to all. In a private copy the id that is answered (and no other id) is opened
+  /// for them: where an id's domain is that of a provider, nothing else tells whose it is.
+  ///
+  /// The message that is answered may be somebody else's. Then the copy tells an accomplice behind that
+  /// phantom the one id that the same answer to them alone would tell, in which every id is opened; and no
+  /// message opens an id for more than one of its correspondents. Who is known by a real address, and who has
+  /// a mailbox here, is never the one.
+  [[nodiscard]] bool is_answered() const {
+    const AddressScan* to = header_.addresses_of("to");
+    if (to == nullptr || to_.phantom.empty() || is_mailbox(to_, correspondent_)) return false;
+    const auto first = std::ranges::find(to->items, Kind::mailbox, &AddressItem::kind);
+    if (first == to->items.end()) return false;
+    return behind_phantom(header_.index.all()[first->found].canonical) == &to_.correspondent;
+  }
+
+  /// The only id of In-Reply-To; of several nobody knows whose they are.
+  [[nodiscard]] std::string_view answered_id() const {
+    for (const ScannedField& field : header_.scanned) {
+      const auto* scan = std::get_if<IdScan>(&field.scan);
+      if (field.rule->name == "in-reply-to" && scan != nullptr && scan->ids.size() == 1)
+        return scan->ids.front();
+    }
+    return {};
   }
 
   /// Whether other correspondents may see this recipient: `open` shows no member's mailbox, be it the
@@ -214,9 +244,9 @@ class OutwardCopy {
   }
 
   [[nodiscard]] bool leaves_as_it_came(const AddressItem& item) const {
-    if (!item.phrase.scan.harmless()) return false;
+    if (!may_cross(item.phrase)) return false;
     for (const WrittenText& comment : item.comments) {
-      if (!comment.scan.harmless()) return false;
+      if (!may_cross(comment)) return false;
     }
     if (item.kind != Kind::mailbox) return true;
     const StandIn& stand_in = in_lists_[item.found];
@@ -224,15 +254,24 @@ class OutwardCopy {
            (stand_in.action == Action::replace && stand_in.text == item.spelling);
   }
 
-  /// What the member calls a correspondent crosses, unless it holds an address.
-  static std::string harmless_phrase(const AddressItem& item) {
-    return item.phrase.scan.harmless() ? item.phrase.written : std::string();
+  /// What the member calls a correspondent crosses, unless it holds an address or is the local part of a
+  /// phantom, which phones write that know no name.
+  [[nodiscard]] bool may_cross(const WrittenText& name) const {
+    if (!name.scan.harmless()) return false;
+    const std::string decoded = message::decode_words(name.written, true);
+    const std::string_view word = trim(decoded);
+    const std::string address = std::string(word) + "@" + to_.member.address->domain->phantom_domain;
+    return !looks_like_phantom(word) || behind_phantom(address) == nullptr;
   }
 
-  static std::vector<std::string> harmless_comments(const AddressItem& item) {
+  [[nodiscard]] std::string harmless_phrase(const AddressItem& item) const {
+    return may_cross(item.phrase) ? item.phrase.written : std::string();
+  }
+
+  [[nodiscard]] std::vector<std::string> harmless_comments(const AddressItem& item) const {
     std::vector<std::string> comments;
     for (const WrittenText& comment : item.comments) {
-      if (comment.scan.harmless()) comments.push_back(comment.written);
+      if (may_cross(comment)) comments.push_back(comment.written);
     }
     return comments;
   }

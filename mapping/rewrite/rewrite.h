@@ -2,6 +2,7 @@
 // message, written once for each copy.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -50,7 +51,7 @@ class ParsedHeader {
   /// Number of Received fields (RFC 5321 §6.3).
   [[nodiscard]] std::size_t hops() const;
   /// Octets that tell this message from others and stay equal in a retry: Message-ID, Date, From, To, Cc,
-  /// Subject; not trace fields.
+  /// Subject as they came; not trace fields, nor what is written where the message has none.
   [[nodiscard]] std::string identity() const;
 
   struct Impl;
@@ -69,7 +70,7 @@ Anonymity anonymity_of(const ParsedHeader& header, const AddressSpec& address);
 
 /// Derives the phantoms that a copy for `member` shows (and, with `envelope_from`, one for the envelope
 /// sender, which stands in when there is no From). Public addresses of this gateway and the member's own
-/// mailbox get none.
+/// mailbox get none, nor does any address at a phantom domain: nobody could answer it.
 PhantomMap derive_phantoms(const ParsedHeader& header, const RouteTable& routes, const Member& member,
                            const std::optional<message::Address>& envelope_from);
 
@@ -82,12 +83,17 @@ struct Inward {
   std::optional<message::Address> envelope_from;
   std::string_view received;         ///< the body of our own Received field, which names no client
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  std::string_view date = {};        ///< of its receipt: written when the message has none
   /// A copy of what another member wrote (contract R7.3): its id is sealed once more, so that no mail system
   /// folds it into a message that the member has already.
   bool shared = false;
+  /// A copy of what a member wrote to a public address. Its ids are those that correspondents know, and are
+  /// sealed for whoever did not make them.
+  bool inside = false;
   /// Whatever the policy says: a member wrote it, or a mail system whose name would tell where somebody's
   /// mailbox is (a bounce).
   bool hides_author = false;
+  std::int64_t now = 0;  ///< seconds, for the age of bounce addresses
 };
 std::string rewrite_inward(const ParsedHeader& header, const Inward& to);
 
@@ -104,6 +110,7 @@ struct Outward {
   bool several;  ///< the message goes to more than one correspondent
   std::string_view received;
   std::string_view message_id = {};  ///< without brackets: written when the message has none
+  std::string_view date = {};        ///< of its receipt: written when the message has none
   /// The text that other members' copies are made from (contract R7.3): all correspondents whom To and Cc
   /// name are shown, and every id is opened.
   bool for_colleagues = false;

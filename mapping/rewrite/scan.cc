@@ -142,6 +142,44 @@ bool has_domain(std::string_view word) {
          std::ranges::all_of(word.substr(dot + 1), [](char c) { return is_alpha(c) || !is_ascii(c); });
 }
 
+/// What a domain that ends before `at` goes on with, dot first, when it is parted at a dot by white space:
+/// "host." and "example", "host" and ".example". `end` is set to where that ends; empty when it does not go
+/// on.
+std::string continuation(std::string_view text, std::size_t at, std::size_t& end) {
+  const bool dot_before = at > 0 && text[at - 1] == '.';
+  if (!dot_before && at < text.size() && text[at] == '.') ++at;
+  std::size_t next = at;
+  while (next < text.size() && is_wsp(text[next])) ++next;
+  std::size_t stop = next;
+  while (stop < text.size() && (is_alnum(text[stop]) || text[stop] == '-' || text[stop] == '.')) ++stop;
+  if (next == at || (stop < text.size() && text[stop] == '@')) return {};
+  std::string_view labels = text.substr(next, stop - next);
+  while (labels.ends_with('.')) labels.remove_suffix(1);
+  const bool dot_behind = labels.starts_with('.');
+  if (dot_behind) labels.remove_prefix(1);
+  const bool dot = dot_behind || text[at - 1] == '.';
+  if (labels.empty() || !dot) return {};
+  // "by root@host." and "Please …": a sentence begins.
+  const bool capital =
+      labels.size() > 1 && labels[0] != to_lower(labels[0]) && labels[1] == to_lower(labels[1]);
+  if (capital && !dot_behind && !labels.contains('.')) return {};
+  end = static_cast<std::size_t>(labels.data() + labels.size() - text.data());
+  return "." + std::string(labels);
+}
+
+/// Domains of which the first labels alone are one: "a@mail.host." and "host.example". One word behind a dot
+/// is more likely the next sentence.
+void add_folded_labels(std::string_view text, std::vector<Hit>& hits) {
+  for (Hit& hit : hits) {
+    std::size_t end = hit.end;
+    const std::string more = continuation(text, hit.end, end);
+    if (more.empty() || (text[hit.end] == '.' && !has_domain(std::string_view(more).substr(1)))) continue;
+    hit.end = end;
+    auto address = message::parse_address(hit.address.spelling + more);
+    hit.address = address ? std::move(*address) : unreadable();
+  }
+}
+
 /// Words with an '@' that find_addresses() took for no address.
 class OddWords {
  public:
@@ -168,7 +206,19 @@ class OddWords {
   void add_word(std::size_t begin, std::size_t end) {
     auto address = message::parse_address(text_.substr(begin, end - begin));
     const bool known = address && index_.find(address->canonical()) != kNoAddress;
+    if (!known && care_ == Care::folded) return add_folded(begin, end);
     if (!known && care_ != Care::strict) return;
+    odd_.push_back({begin, end, address ? std::move(*address) : unreadable()});
+  }
+
+  /// "user@host. example": one address, if the white space is a fold.
+  void add_folded(std::size_t begin, std::size_t end) {
+    std::string word(text_.substr(begin, end - begin));
+    while (word.ends_with('.')) word.pop_back();
+    const std::size_t size = word.size();
+    for (std::string more; !(more = continuation(text_, end, end)).empty();) word += more;
+    if (word.size() == size || !has_domain(std::string_view(word).substr(word.rfind('@') + 1))) return;
+    auto address = message::parse_address(word);
     odd_.push_back({begin, end, address ? std::move(*address) : unreadable()});
   }
 
@@ -199,6 +249,7 @@ std::vector<Hit> find_hits(std::string_view text, Care care, const AddressIndex&
   const auto by_begin = [](const Hit& a, const Hit& b) { return a.begin < b.begin; };
   std::ranges::sort(hits, by_begin);
   widen(text, hits);
+  if (care == Care::folded) add_folded_labels(text, hits);
   std::vector<Hit> odd = OddWords(text, care, index).find(hits);
   std::ranges::move(odd, std::back_inserter(hits));
   std::ranges::sort(hits, by_begin);
@@ -329,6 +380,20 @@ std::string subject_to_judge(std::string_view body) {
   return message::decode_words(flat(body), false, message::LastResort::replacement);
 }
 
+namespace {
+
+/// Whether the line ends with the word behind the '@' at `at`, at a dot: "lcan@host." and "example" below it.
+bool has_folded_dot(std::string_view body, std::size_t at) {
+  std::size_t end = at + 1;
+  while (end < body.size() && body[end] != '@' && !ends_word(body[end])) ++end;
+  std::size_t next = end;
+  while (next < body.size() && (is_wsp(body[next]) || body[next] == '\r' || body[next] == '\n')) ++next;
+  const bool folded = body.substr(end, next - end).find('\n') != std::string_view::npos;
+  return folded && next < body.size() && (body[end - 1] == '.' || body[next] == '.');
+}
+
+}  // namespace
+
 Care care_of(std::string_view body) {
   for (std::size_t at = body.find('@'); at != std::string_view::npos; at = body.find('@', at + 1)) {
     std::size_t before = at;
@@ -337,7 +402,7 @@ Care care_of(std::string_view body) {
     while (behind < body.size() && is_wsp(body[behind])) ++behind;
     const bool fold_before = before > 0 && body[before - 1] == '\n';
     const bool fold_behind = behind < body.size() && (body[behind] == '\r' || body[behind] == '\n');
-    if (fold_before || fold_behind) return Care::folded;
+    if (fold_before || fold_behind || has_folded_dot(body, at)) return Care::folded;
   }
   return Care::text;
 }

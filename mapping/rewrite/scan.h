@@ -61,11 +61,13 @@ std::string subject_to_judge(std::string_view body);
 /// How much counts as an address beyond what message::find_addresses() finds.
 enum class Care : unsigned char {
   text,    ///< a word with an '@' that an address field of this message has too ("root@mailhost")
-  folded,  ///< text whose line was folded beside an '@': the words on both sides of the fold too
+  folded,  ///< text whose line was folded beside an '@', or beside a dot behind one: the words on both sides
+           ///< of the fold too
   strict,  ///< every word with an '@' inside, and every '@' beside a domain
 };
 
-/// Care::folded when the body has a fold beside an '@', else Care::text.
+/// Care::folded when the body has a fold beside an '@' or beside a dot of the word behind it, else
+/// Care::text.
 Care care_of(std::string_view body);
 
 /// Whether there is something like a host name in a value that has no reason to hold one.

@@ -66,6 +66,21 @@ void write_pass(std::string& out, const ScannedField& field, const PassScan& sca
   if (!scan.value.empty()) message::write_field(out, field.field->name, scan.value);
 }
 
+/// What the author is called, decoded; nothing where it holds an address.
+std::string author_name(const AddressItem& item) {
+  if (!item.phrase.written.empty()) {
+    return item.phrase.scan.harmless() ? message::decode_words(item.phrase.written, true) : std::string();
+  }
+  if (item.comments.empty()) return {};
+  // A comment has the escapes of a quoted-string. Without them it is another text than the one that was
+  // looked at.
+  std::string name = message::decode_words("\"" + item.comments.front().written + "\"", true);
+  AddressIndex scratch;
+  const bool harmless =
+      item.comments.front().scan.harmless() && scan_decoded(name, Care::text, scratch).harmless();
+  return harmless ? name : std::string();
+}
+
 }  // namespace
 
 void write_as_it_came(std::string& out, const message::Field& field) {
@@ -109,6 +124,18 @@ void write_id_field(std::string& out, const ScannedField& field, const IdScan& s
   if (field.rule->has_one_id() && ids.size() > 1) ids.resize(1);
   if (scan.faithful && !ids.empty() && ids == scan.ids) return write_as_it_came(out, *field.field);
   write_ids(out, field.field->name, ids);
+}
+
+void write_missing(std::string& out, const ParsedHeader::Impl& header, std::string_view message_id,
+                   std::string_view date) {
+  if (header.message_id.empty() && !message_id.empty()) {
+    write_ids(out, "Message-ID", {std::string(message_id)});
+  }
+  const bool has_date = std::ranges::any_of(header.scanned, [](const ScannedField& field) {
+    const auto* scan = std::get_if<PassScan>(&field.scan);
+    return field.rule->name == "date" && scan != nullptr && (scan->harmless || !scan->value.empty());
+  });
+  if (!has_date && !date.empty()) message::write_field(out, "Date", date);
 }
 
 void ListWriter::begin_item() {
@@ -172,6 +199,14 @@ std::vector<std::string> shown_comments(const AddressItem& item, const StandIns&
   return comments;
 }
 
+bool hides_name(const RouteTable& routes, const Member& member, const ScannedField& field,
+                const AddressItem& item, const AddressIndex& index) {
+  if (member.address->spec.name != NamePolicy::hide) return false;
+  const bool ours = field.rule->name == "from" && item.found != kNoAddress &&
+                    routes.find_address(index.all()[item.found].canonical) != nullptr;
+  return !ours;
+}
+
 bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names) {
   if (item.found != kNoAddress && stand_ins[item.found].action != StandIn::Action::keep) return false;
   if (hides_names && (!item.phrase.written.empty() || !item.comments.empty())) return false;
@@ -195,16 +230,18 @@ bool is_shown_author(const ScannedField& field, const AddressItem& item, const S
 }
 
 std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name) {
-  std::string name;
-  if (with_name && item.phrase.scan.harmless()) name = message::decode_words(item.phrase.written, true);
-  return message::encode_phrase(shown_author_name(name, real));
+  return message::encode_phrase(shown_author_name(with_name ? author_name(item) : std::string(), real));
 }
 
 std::string subject_without_marker(const Anonymity& anonymity, const TextScan* text,
                                    const StandIns& stand_ins, std::string_view decoded) {
-  // The marker stands before every address, so that its place is the same in the text with stand-ins.
-  if (text == nullptr || all_stay(text->text, stand_ins)) return without_marker(anonymity, decoded);
-  return without_marker(anonymity, replaced(text->text, stand_ins));
+  if (text == nullptr || text->text.harmless()) return without_marker(anonymity, decoded);
+  std::string shown = replaced(text->text, stand_ins);
+  // Before the first address every place is the same in the text with stand-ins. What the marker touches is
+  // an address as a whole ("184root@mailhost", which another field has too).
+  const std::size_t end = anonymity.marker_begin + anonymity.marker_size;
+  const bool same = decoded.substr(0, end) == std::string_view(text->text.decoded).substr(0, end);
+  return same && text->text.spans.front().offset >= end ? without_marker(anonymity, shown) : shown;
 }
 
 }  // namespace kage::mapping

@@ -24,6 +24,11 @@ void write_ids(std::string& out, std::string_view name, const std::vector<std::s
 void write_id_field(std::string& out, const ScannedField& field, const IdScan& scan,
                     std::vector<std::string> ids);
 
+/// Message-ID and Date, which every message has (RFC 5322 §3.6, RFC 6409 §8.2, §8.3), where none of the
+/// header's crosses; nothing for what is empty.
+void write_missing(std::string& out, const ParsedHeader::Impl& header, std::string_view message_id,
+                   std::string_view date);
+
 /// Collects an address list and writes it as one field.
 class ListWriter {
  public:
@@ -53,6 +58,10 @@ std::vector<std::string> shown_comments(const AddressItem& item, const StandIns&
 // What a member sees of a list and a subject, be the message delivered or fetched (contract R5.1, R7.2,
 // R8.2).
 
+/// Whether no name may be beside an address, as `name = "hide"` has it: it is about correspondents, and From
+/// with a public address of ours is what another member wrote (contract R5.2, R7.3).
+bool hides_name(const RouteTable& routes, const Member& member, const ScannedField& field,
+                const AddressItem& item, const AddressIndex& index);
 /// Whether nothing of the item has to change. `hides_names`: no display name and no comment may stay.
 bool item_stays(const AddressItem& item, const StandIns& stand_ins, bool hides_names);
 /// The mailbox of `item` with `address` in it, with its name and comments as far as they may be shown, or
@@ -64,7 +73,7 @@ void add_mailbox(ListWriter& list, const AddressItem& item, std::string_view add
 bool is_shown_author(const ScannedField& field, const AddressItem& item, const StandIns& stand_ins,
                      const AddressIndex& index, std::string_view author);
 /// The display name of an author who is shown: the real address, behind the name that was written if it may
-/// be shown.
+/// be shown. That of "addr (Name)" is in the comment (RFC 5322 §3.4).
 std::string author_phrase(const AddressItem& item, std::string_view real, bool with_name);
 /// The subject without the 184 or 186 before it (contract R7.1), decoded; `decoded` is the whole one, `text`
 /// what was found in it.

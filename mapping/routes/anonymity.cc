@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "message/address_text.h"
 
 namespace kage::mapping {
 namespace {
@@ -110,14 +111,21 @@ std::size_t reply_prefix(std::string_view text) {
 struct Marker {
   bool found = false;
   std::size_t begin = 0;
-  std::size_t size = 0;  ///< 0: a longer number, of which nothing is taken away
+  std::size_t size = 0;  ///< 0: a longer number or an address, of which nothing is taken away
 };
+
+/// Whether what stands at `at` is a part of an address: "184taro@corp.example".
+bool is_in_address(std::string_view subject, std::size_t at) {
+  return std::ranges::any_of(message::find_addresses(subject), [at](const message::TextAddress& address) {
+    return address.offset <= at && at < address.offset + address.length;
+  });
+}
 
 /// The marker at `at`.
 Marker marker_at(std::string_view subject, std::size_t at, std::string_view number) {
   const std::size_t size = number_at(subject.substr(at), number);
   if (size == 0) return {};
-  if (digit(subject.substr(at + size))) return {.found = true};
+  if (digit(subject.substr(at + size)) || is_in_address(subject, at)) return {.found = true};
   const std::size_t behind = white_space(subject.substr(at + size));
   // White space at the very front goes with it.
   const std::size_t begin = at == white_space(subject) ? 0 : at;

@@ -34,8 +34,8 @@ struct Anonymity {
 
 /// `subject`: decoded to UTF-8, U+FFFD for whatever is not certain. "184" counts in any width, after optional
 /// white space, and behind "Re:" and its kin as well: an answer to a hidden message must not show who wrote
-/// it. "186" counts at the very beginning only. A digit behind makes it a longer number, which stays: 184
-/// still hides, 186 does not show.
+/// it. "186" counts at the very beginning only. A digit behind makes it a longer number, and some text an
+/// address ("184taro@corp.example"). Those stay whole: 184 still hides, 186 does not show.
 Anonymity judge_anonymity(const AddressSpec& address, std::string_view subject);
 
 /// Whether there are messages to this address whose author is shown.

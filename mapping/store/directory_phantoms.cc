@@ -42,16 +42,21 @@ class CachedAs {
   std::string_view text_;
 };
 
-/// Who wrote with a name before and now without keeps it, where names are kept at all. `before`: the value
-/// that was in the phantom's place.
-std::optional<Sighting> with_old_name(const RouteTable& routes, const PhantomWrite& write,
+/// What has to be written once more, from `before`, the value that was in the phantom's place: who wrote with
+/// a name before and now without keeps it, where names are kept at all; and who is registered stays so while
+/// nothing is collected.
+std::optional<Sighting> kept_sighting(const RouteTable& routes, const PhantomWrite& write,
                                       std::string_view before) {
-  if (!write.seen || !write.seen->name.empty() || before.empty()) return std::nullopt;
-  if (write.member->address->spec.name != NamePolicy::keep) return std::nullopt;
+  if (before.empty() || (write.seen && !write.seen->name.empty())) return std::nullopt;
+  const AddressSpec& address = write.member->address->spec;
+  const bool names = address.name == NamePolicy::keep;
+  // The script has kept it, unless there is a name to add.
+  if (write.seen ? !names : address.collect) return std::nullopt;
   auto old = open_phantom_value(routes, write.local, before);
-  if (!old || old->member->id != write.member->id || !old->seen || old->seen->name.empty())
-    return std::nullopt;
-  return Sighting{old->seen->first, write.seen->last, std::move(old->seen->name)};
+  if (!old || old->member->id != write.member->id || !old->seen) return std::nullopt;
+  if (write.seen && old->seen->name.empty()) return std::nullopt;
+  return Sighting{old->seen->first, write.seen ? write.seen->last : old->seen->last,
+                  names ? std::move(old->seen->name) : std::string()};
 }
 
 }  // namespace
@@ -99,12 +104,12 @@ void Directory::State::add_phantoms(net::RedisBatch& batch,
   }
 }
 
-/// Looks at what the phantoms' places held before (`replies`, one for each): names that have to stay, and
+/// Looks at what the phantoms' places held before (`replies`, one for each): what has to stay of it, and
 /// another living member's phantom. That is a collision of 80-bit hashes: it is put back, and the message
 /// waits for better times.
 net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const PhantomWrite*> writes,
                                              Replies replies) {
-  net::RedisBatch restore, rename;
+  net::RedisBatch restore, again;
   std::uint64_t fresh = 0;
   for (std::size_t i = 0; i < writes.size(); ++i) {
     if (replies[i].is_nil()) ++fresh;
@@ -112,9 +117,9 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (before && *before != writes[i]->member->id && routes->find_member(*before) != nullptr) {
       restore.add({"SET", phantom_entry(writes[i]->local), replies[i].text});
     }
-    if (const auto seen = with_old_name(*routes, *writes[i], replies[i].text)) {
-      rename.add({"SET", phantom_entry(writes[i]->local),
-                  seal_phantom_value(*writes[i]->member, writes[i]->local, writes[i]->spelling, seen)});
+    if (const auto seen = kept_sighting(*routes, *writes[i], replies[i].text)) {
+      again.add({"SET", phantom_entry(writes[i]->local),
+                 seal_phantom_value(*writes[i]->member, writes[i]->local, writes[i]->spelling, seen)});
     }
   }
   if (restore.size() > 0) {
@@ -123,9 +128,9 @@ net::Task<Result<>> Directory::State::stored(Routes routes, std::vector<const Ph
     if (!restored) co_return std::unexpected(restored.error());
     co_return fail(Errc::conflict, "a phantom of another member has this name");
   }
-  if (rename.size() > 0) {
-    const auto renamed = co_await run_all(redis, std::move(rename));
-    if (!renamed) co_return std::unexpected(renamed.error());
+  if (again.size() > 0) {
+    const auto written = co_await run_all(redis, std::move(again));
+    if (!written) co_return std::unexpected(written.error());
   }
   metrics::add(metrics::Counter::phantoms_stored, fresh);
   for (const PhantomWrite* write : writes) cache.remember(write->local, CachedAs(*write), loop.now());

@@ -49,10 +49,11 @@ std::string_view behind_comments(std::string_view text) {
 /// The boundary as its octets stand in the delimiter lines: not decoded, unless RFC 2231 says so. Comments,
 /// and words behind it that nothing separates, are none of it.
 std::string boundary_of(const message::Parameter& parameter) {
-  const std::size_t equals = parameter.raw.find('=');
-  if (equals == std::string_view::npos) return parameter.value;
-  if (parameter.raw.substr(0, equals).find('*') != std::string_view::npos) return parameter.value;
-  const std::string_view written = behind_comments(parameter.raw.substr(equals + 1));
+  constexpr std::string_view kName = "boundary";
+  if (!starts_with_nocase(parameter.raw, kName)) return parameter.value;
+  std::string_view written = behind_comments(parameter.raw.substr(kName.size()));
+  if (!written.starts_with('=')) return parameter.value;  // "boundary*=", "boundary*0="
+  written = behind_comments(written.substr(1));
   if (!written.starts_with('"')) return std::string(first_word(written));
   std::string boundary;
   for (std::size_t i = 1; i < written.size() && written[i] != '"'; ++i) {
@@ -74,6 +75,13 @@ void read_multipart(const Result<message::ParameterizedValue>& value, bool diges
   if (kind.boundary.empty()) return;
   kind.kind = kind.boundary.size() > message::BoundaryScanner::kMaxBoundary ? Kind::hidden : Kind::multipart;
   kind.digest = digest;
+}
+
+/// Servers take "base64 x" and "base64; x" for no encoding that they know, and tell the octets as they are.
+ContentKind::Encoding encoding_of(std::string_view body) {
+  const std::string word = body.contains(';') ? std::string() : lower(message::parse_value(body));
+  if (word == "quoted-printable") return ContentKind::Encoding::quoted_printable;
+  return word == "base64" ? ContentKind::Encoding::base64 : ContentKind::Encoding::identity;
 }
 
 /// "message / rfc822 x" is message/rfc822: some readers take it for that.
@@ -139,13 +147,7 @@ ContentKind content_kind_of_front(std::string_view front, bool in_digest) {
 
 ContentKind content_kind(const ContentFields& fields, bool in_digest) {
   ContentKind kind;
-  if (fields.encoding) {
-    const std::string value =
-        lower(message::parse_value(fields.encoding->substr(0, fields.encoding->find(';'))));
-    const std::string_view encoding = first_word(value);
-    if (encoding == "quoted-printable") kind.encoding = ContentKind::Encoding::quoted_printable;
-    if (encoding == "base64") kind.encoding = ContentKind::Encoding::base64;
-  }
+  if (fields.encoding) kind.encoding = encoding_of(*fields.encoding);
   std::string type = in_digest ? "message/rfc822" : "text/plain";
   if (fields.type) {
     type = media_type(*fields.type);

@@ -113,8 +113,8 @@ void VisibleWriter::write_field(Draft& draft, std::size_t number) {
   draft.out += made_;
 }
 
-bool VisibleWriter::hides_names() const {
-  return viewer_.member->address->spec.name == NamePolicy::hide;
+bool VisibleWriter::hides(const ScannedField& field, const AddressItem& item) const {
+  return hides_name(*viewer_.routes, *viewer_.member, field, item, scan_.index);
 }
 
 bool VisibleWriter::is_given_up(const ScannedField& field) const {
@@ -163,18 +163,18 @@ Anonymity VisibleWriter::judge_subject(const ScannedField& field) const {
 bool VisibleWriter::stays(const ScannedField& field, const AddressScan& scan) const {
   return scan.faithful && !scan.items.empty() &&
          std::ranges::all_of(scan.items, [&](const AddressItem& item) {
-           return item_stays(item, stand_ins_, hides_names()) ||
+           return item_stays(item, stand_ins_, hides(field, item)) ||
                   (names_itself(field, item) && stand_ins_[item.found].action == Action::keep);
          });
 }
 
 void VisibleWriter::write_addresses(const ScannedField& field, const AddressScan& scan, std::size_t limit) {
   ListWriter list;
-  const bool names = !hides_names() && step_ < Step::names;
   // Readers of From expect an address (RFC 6854 §4).
   const bool groups = field.rule->name != "from" && step_ < Step::recipients;
   std::size_t written = 0;
   for (const AddressItem& item : scan.items) {
+    const bool names = step_ < Step::names && !hides(field, item);
     if (item.kind == Kind::group_start && groups) {
       list.group_start(names ? shown_phrase(item.phrase, stand_ins_) : "");
     } else if (item.kind == Kind::group_end && groups) {

@@ -53,7 +53,7 @@ class VisibleWriter {
   [[nodiscard]] bool is_given_up(const ScannedField& field) const;
   [[nodiscard]] bool stays(const ScannedField& field);
   [[nodiscard]] bool stays(const ScannedField& field, const AddressScan& scan) const;
-  [[nodiscard]] bool hides_names() const;
+  [[nodiscard]] bool hides(const ScannedField& field, const AddressItem& item) const;
   [[nodiscard]] bool names_itself(const ScannedField& field, const AddressItem& item) const;
   [[nodiscard]] Anonymity judge_subject(const ScannedField& field) const;
 

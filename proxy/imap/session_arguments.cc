@@ -95,6 +95,44 @@ bool flags(ImapCursor& cursor) {
   return !list || cursor.take(')');
 }
 
+/// A date-time (RFC 9051 §9): " 1-Jan-2026 10:51:00 +0900" without its quotes.
+bool date_time(std::string_view text) {
+  constexpr std::string_view kForm = "dd-aaa-dddd dd:dd:dd zdddd";
+  constexpr auto kMonths = std::to_array<std::string_view>(
+      {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"});
+  const auto fits = [](char form, char c) {
+    if (form == 'd') return is_digit(c);
+    if (form == 'a') return is_alpha(c);
+    return form == 'z' ? c == '+' || c == '-' : form == c;
+  };
+  // Some clients leave the space out.
+  std::string day_first(text.substr(text.starts_with(' ') ? 1 : 0));
+  if (day_first.size() + 1 == kForm.size()) day_first.insert(0, 1, '0');
+  return std::ranges::equal(kForm, day_first, fits) &&
+         std::ranges::any_of(
+             kMonths, [&](std::string_view month) { return equals_nocase(month, day_first.substr(3, 3)); });
+}
+
+/// Flags and date of APPEND. A server that refuses them may take the message behind them for commands.
+bool append_options(ImapCursor& cursor) {
+  constexpr auto kSystem =
+      std::to_array<std::string_view>({"\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"});
+  if (cursor.peek() == '(') {
+    ImapCursor look = cursor;
+    if (!flags(cursor)) return false;
+    look.take('(');
+    for (auto word = look.atom(); !word.empty();
+         word = look.take_space() ? look.atom() : std::string_view()) {
+      const auto same = [word](std::string_view each) { return equals_nocase(each, word); };
+      if (word.starts_with('\\') && std::ranges::none_of(kSystem, same)) return false;
+    }
+    if (!cursor.take_space()) return false;
+  }
+  if (cursor.peek() != '"') return true;
+  const auto date = cursor.astring();
+  return date && date_time(*date) && cursor.take_space();
+}
+
 /// The announcement of a message and nothing else.
 bool literal_only(std::string_view text) {
   if (text.starts_with('~')) text.remove_prefix(1);
@@ -311,8 +349,7 @@ bool append_fits(std::string_view line, bool first, bool& utf8, const ImapCore& 
     utf8 = false;
   }
   if (!cursor.take_space()) return false;
-  if (cursor.peek() == '(' && (!flags(cursor) || !cursor.take_space())) return false;
-  if (cursor.peek() == '"' && (!cursor.skip_string() || !cursor.take_space())) return false;
+  if (!append_options(cursor)) return false;
   if (starts_with_nocase(cursor.rest(), "UTF8 (~{")) {
     utf8 = core.utf8;
     return core.utf8 && literal_only(cursor.rest().substr(6));

@@ -19,8 +19,11 @@ constexpr std::size_t kMaxLeaves = 16;
 /// Octets of a command that narrows, but for its strings.
 constexpr std::size_t kMaxContext = kMaxCommandLine - 1000;
 constexpr std::size_t kMaxHeader = 256 * 1024;
-/// Octets of a message whose parts have to be looked at: texts stand at its front.
+/// Octets of a message whose parts have to be looked at: most texts stand at its front. What is not found
+/// there is looked for behind photos and the like, in the newest of the messages that are longer.
 constexpr std::size_t kMaxBody = 512 * 1024;
+constexpr std::size_t kMaxLongBody = 8 * 1024 * 1024;
+constexpr std::size_t kMaxLong = 50;
 /// In a mailbox of this size all messages can be looked at, so that pieces of phantoms are found as well.
 constexpr std::uint32_t kSmallMailbox = 2000;
 
@@ -257,30 +260,44 @@ void SearchLeaves::see_header(std::uint32_t number, std::string_view block) {
 }
 
 net::Task<Result<>> SearchLeaves::look_at_bodies() {
-  for (Leaf& leaf : leaves_) make_ascending(leaf.bodies);
-  const Numbers numbers = all(&Leaf::bodies);
-  SeenOctets seen = [this](std::uint32_t number, std::string octets) { see_body(number, octets); };
-  auto looked = co_await look(core_, request_.uid, numbers, "BODY.PEEK[]<0." + std::to_string(kMaxBody) + ">",
-                              kMaxBody, &seen);
+  auto looked = co_await look_at_bodies(&Leaf::bodies, kMaxBody);
+  if (looked) looked = co_await look_at_bodies(&Leaf::long_bodies, kMaxLongBody);
   for (Leaf& leaf : leaves_) make_ascending(leaf.matches);
   co_return looked;
 }
 
-void SearchLeaves::see_body(std::uint32_t number, std::string_view octets) {
+net::Task<Result<>> SearchLeaves::look_at_bodies(Numbers Leaf::* which, std::size_t max) {
+  for (Leaf& leaf : leaves_) make_ascending(leaf.*which);
+  Numbers numbers = all(which);
+  if (which == &Leaf::long_bodies && numbers.size() > kMaxLong)
+    numbers.erase(numbers.begin(), numbers.end() - static_cast<std::ptrdiff_t>(kMaxLong));
+  SeenOctets seen = [this, which, max](std::uint32_t number, std::string octets) {
+    see_body(number, octets, which, octets.size() >= max);
+  };
+  co_return co_await look(core_, request_.uid, numbers, "BODY.PEEK[]<0." + std::to_string(max) + ">", max,
+                          &seen);
+}
+
+/// `cut`: the message goes on behind the octets.
+void SearchLeaves::see_body(std::uint32_t number, std::string_view octets, Numbers Leaf::* which, bool cut) {
   const std::string visible = show_message(core_, octets);
   if (visible.size() != octets.size()) return;
   const std::size_t end = std::min(message::HeaderEnd().find(visible), visible.size());
   const SearchedHeader header(octets.substr(0, end), std::string_view(visible).substr(0, end));
-  const bool same = octets.size() < kMaxBody && octets.substr(end) == std::string_view(visible).substr(end);
+  const bool same = !cut && octets.substr(end) == std::string_view(visible).substr(end);
   std::optional<SearchedBody> body;
   for (Leaf& leaf : leaves_) {
-    if (!has_number(leaf.bodies, number)) continue;
+    if (!has_number(leaf.*which, number)) continue;
     bool matches = same && leaf.needle.upstream.empty() && !header.hides(leaf.needle.form);
     if (!matches) {
       if (!body) body = searched_body(octets, visible);
       matches = body->has(leaf.needle.form, leaf.scope());
     }
-    if (matches) leaf.matches.push_back(number);
+    if (matches) {
+      leaf.matches.push_back(number);
+    } else if (cut && which == &Leaf::bodies) {
+      leaf.long_bodies.push_back(number);
+    }
   }
 }
 

@@ -42,6 +42,7 @@ class SearchLeaves {
     Numbers in_body;     ///< those whose body has it, says the upstream; ascending
     Numbers matches;
     Numbers bodies;           ///< candidates whose body has to be read
+    Numbers long_bodies;      ///< of those, the ones that have more than was read
     bool everywhere = false;  ///< the candidates are all messages: everything that is shown counts
     [[nodiscard]] SearchScope scope() const {
       return needle.whole || everywhere ? SearchScope::shown : SearchScope::kept;
@@ -56,8 +57,9 @@ class SearchLeaves {
   net::Task<Result<Answer>> look_everywhere();
   net::Task<Result<>> look_at_headers();
   net::Task<Result<>> look_at_bodies();
+  net::Task<Result<>> look_at_bodies(Numbers Leaf::* which, std::size_t max);
   void see_header(std::uint32_t number, std::string_view block);
-  void see_body(std::uint32_t number, std::string_view octets);
+  void see_body(std::uint32_t number, std::string_view octets, Numbers Leaf::* which, bool cut);
   [[nodiscard]] bool may_be_in_header(const Leaf& leaf, const SearchedHeader& header) const;
   [[nodiscard]] Numbers all(Numbers Leaf::* which) const;  ///< of lists that ascend
   [[nodiscard]] std::vector<std::string> written();

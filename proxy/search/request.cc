@@ -153,6 +153,14 @@ std::expected<SearchRequest, ImapStatus> parse_search(const ImapCommand& command
   return request;
 }
 
+bool wants_saved(const ImapCommand& command) {
+  if (!command.name.ends_with("SEARCH")) return false;
+  ImapCursor cursor(command.rest);
+  if (!take_word(cursor, "RETURN")) return false;
+  const auto returns = read_returns(cursor);
+  return returns && returns->contains("SAVE");
+}
+
 std::string write_sort(const std::vector<SortKey>& sort) {
   std::string out;
   for (const SortKey& key : sort) {

@@ -30,6 +30,9 @@ struct SearchRequest {
 /// The request, or the answer to give instead.
 std::expected<SearchRequest, ImapStatus> parse_search(const ImapCommand& command, SearchDialect dialect);
 
+/// Whether it wants its result saved as `$` (RFC 5182), also where parse_search() refuses the rest.
+bool wants_saved(const ImapCommand& command);
+
 std::string write_sort(const std::vector<SortKey>& sort);
 
 }  // namespace kage::proxy

@@ -68,7 +68,7 @@ std::string head(const SearchRequest& request) {
 /// THREAD. Messages whose subjects hold addresses stand alone: the upstream would put them beside one of the
 /// member's making that guesses the address right (RFC 5256 §3, both algorithms group by subject).
 net::Task<Result<ImapStatus>> run_thread(ImapCore& core, const SearchRequest& request, std::string keys) {
-  auto alone = co_await ask_address_subjects(core, request.uid, keys);
+  auto alone = co_await ask_subjects(core, request.uid, keys, texts_of_addresses());
   if (!alone) co_return std::unexpected(std::move(alone.error()));
   if (alone->status.name != "OK") co_return std::move(alone->status);
   std::ranges::sort(alone->numbers);
@@ -128,9 +128,7 @@ net::Task<Result<std::optional<ImapStatus>>> fix_numbers(ImapCore& core, SearchR
   co_return std::nullopt;
 }
 
-}  // namespace
-
-net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
+net::Task<Result<ImapStatus>> answer_search(ImapCore& core, ImapCommand command) {
   auto parsed = parse_search(command, {.gmail = core.gmail});
   if (!parsed) co_return std::move(parsed.error());
   if (!core.selected) co_return ImapStatus{"BAD", "no mailbox is open"};
@@ -155,6 +153,18 @@ net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
     keys = write_keys(request->keys, 0);
   }
   co_return co_await run(core, std::move(command.tag), *request, std::move(keys));
+}
+
+}  // namespace
+
+net::Task<Result<ImapStatus>> run_search(ImapCore& core, ImapCommand command) {
+  const bool saves = wants_saved(command);
+  auto status = co_await answer_search(core, std::move(command));
+  if (!saves || !core.selected || !status || status->name != "NO") co_return status;
+  // A refused search leaves nothing saved (RFC 5182 §2.1); the upstream may not have seen it.
+  const auto emptied = co_await ask(core, std::string("SEARCH RETURN (SAVE) ") + kNoMessage, nullptr);
+  if (!emptied) co_return std::unexpected(emptied.error());
+  co_return status;
 }
 
 }  // namespace kage::proxy

@@ -2,11 +2,13 @@
 #include "proxy/search/sort.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
+#include "mapping/routes/anonymity.h"
 #include "mapping/visible/header.h"
 #include "message/address.h"
 #include "message/address_list.h"
@@ -134,19 +136,43 @@ std::string sort_value(By by, std::string_view visible_header) {
   return {};
 }
 
-net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, std::string keys) {
+net::Task<Result<FoundNumbers>> ask_subjects(ImapCore& core, bool uid, std::string keys,
+                                             std::vector<std::string> texts) {
   std::string command = uid ? "UID SEARCH" : "SEARCH";
   if (!core.utf8) command += " CHARSET UTF-8";
   command += " " + keys;
-  for (const std::string_view form : {"%40", "=40", "&#", "&commat", "\xef\xbc\xa0", "\xef\xb9\xab"}) {
-    command += " OR SUBJECT ";
-    command += imap_string(form);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    command += i + 1 < texts.size() ? " OR SUBJECT " : " SUBJECT ";
+    command += imap_string(texts[i]);
   }
-  command += " SUBJECT \"@\"";
   co_return co_await ask_numbers(core, std::move(command));
 }
 
+std::vector<std::string> texts_of_addresses() {
+  return {"%40", "=40", "&#", "&commat", "\xef\xbc\xa0", "\xef\xb9\xab", "@"};
+}
+
 namespace {
+
+/// 184 and 186, each digit in either width: in a subject they may be a marker that is not shown (contract
+/// R7.1).
+void add_markers(std::vector<std::string>& texts) {
+  constexpr std::array<std::string_view, 2> kOnes = {"1", "１"}, kEights = {"8", "８"};
+  for (const std::string_view one : kOnes) {
+    for (const std::string_view eight : kEights) {
+      for (const std::string_view last : {"4", "４", "6", "６"})
+        texts.push_back(std::string(one).append(eight).append(last));
+    }
+  }
+}
+
+/// Whether a marker may be cut out of the subjects that this login sees.
+bool cuts_markers(const mapping::Audience& audience) {
+  return std::ranges::any_of(audience.members, [](const mapping::Member* member) {
+    const mapping::AddressSpec& spec = member->address->spec;
+    return !spec.keep_marker && mapping::may_show_authors(spec);
+  });
+}
 
 class Sorter {
  public:
@@ -182,7 +208,9 @@ class Sorter {
   net::Task<Result<std::optional<ImapStatus>>> divide() {
     bool subjects = false;
     if (std::ranges::any_of(request_.sort, [](SortKey key) { return key.by == By::subject; })) {
-      auto found = co_await ask_address_subjects(core_, request_.uid, keys_);
+      auto texts = texts_of_addresses();
+      if (cuts_markers(core_.audience)) add_markers(texts);
+      auto found = co_await ask_subjects(core_, request_.uid, keys_, std::move(texts));
       if (!found) co_return std::unexpected(std::move(found.error()));
       if (found->status.name != "OK") co_return std::move(found->status);
       subjects = !found->numbers.empty();

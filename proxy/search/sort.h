@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "message/address_text.h"
 #include "proxy/search/ask.h"
@@ -12,7 +13,8 @@
 
 namespace kage::proxy {
 
-/// Whether the order by this key would tell of hidden addresses. SUBJECT: only where subjects hold addresses.
+/// Whether the order by this key would tell of hidden addresses. SUBJECT: only where subjects hold
+/// addresses, or a marker that is not shown.
 bool is_sensitive(SortKey::By by);
 
 /// What a header block is sorted by, in casemap(); for sensitive keys.
@@ -21,9 +23,12 @@ std::string sort_value(SortKey::By by, std::string_view visible_header);
 /// RFC 5256 §2.1, of a decoded subject.
 std::string base_subject(std::string_view subject);
 
-/// Those of the messages that `keys` match whose subject may hold an address: all forms of '@' that are found
-/// as one (message::find_addresses()).
-net::Task<Result<FoundNumbers>> ask_address_subjects(ImapCore& core, bool uid, std::string keys);
+/// Those of the messages that `keys` match whose subject holds one of the texts.
+net::Task<Result<FoundNumbers>> ask_subjects(ImapCore& core, bool uid, std::string keys,
+                                             std::vector<std::string> texts);
+/// What a subject with an address in it holds: all forms of '@' that are found as one
+/// (message::find_addresses()).
+std::vector<std::string> texts_of_addresses();
 
 /// Runs SORT. `keys`: the search keys as they go upstream.
 ///

@@ -86,15 +86,26 @@ class Writer {
     }
   }
 
-  /// False when the upstream has no such parameter.
-  bool pass(std::string_view name) {
-    bool found = false;
+  /// The parameter as the upstream tells it. False when it does not, or tells something else under that name,
+  /// of which nothing is known: of two parameters with one name we read one, and the upstream perhaps both.
+  bool pass(const message::Parameter& parameter) {
+    auto pieces = read_pieces(parameter.pieces);
+    pieces.push_back(join_pieces(pieces, parameter.name));
+    const auto is_piece = [&](std::uint32_t name, std::uint32_t text) {
+      const std::string told_name = value_.text(name), told = value_.text(text);
+      return std::ranges::any_of(pieces, [&](const Piece& piece) {
+        return equals_nocase(piece.name, told_name) && piece.value == told;
+      });
+    };
+    std::string passed;
     for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i] != name) continue;
-      add(value_.raw(elements_[2 * i]), value_.raw(elements_[2 * i + 1]));
-      found = true;
+      if (names_[i] != parameter.name) continue;
+      if (!is_piece(elements_[2 * i], elements_[2 * i + 1])) return false;
+      passed.append(passed.empty() ? "" : " ").append(value_.raw(elements_[2 * i]));
+      passed.append(" ").append(value_.raw(elements_[2 * i + 1]));
     }
-    return found;
+    if (!passed.empty()) add(passed);
+    return !passed.empty();
   }
 
   /// Where the upstream would list it: as it listed the original; joined pieces of RFC 2231 come last.
@@ -145,8 +156,9 @@ class Writer {
   }
 
   void add(std::string_view name, std::string_view value) {
-    out_.append(out_.empty() ? "(" : " ").append(name).append(" ").append(value);
+    add(std::string(name).append(" ").append(value));
   }
+  void add(std::string_view written) { out_.append(out_.empty() ? "(" : " ").append(written); }
 
   const ImapValue& value_;
   bool utf8_;
@@ -177,7 +189,7 @@ std::string write_parameters(const ImapValue& value, std::uint32_t node, std::st
     const bool same = std::ranges::any_of(before->parameters, [&](const message::Parameter& old) {
       return old.name == parameter.name && old.pieces == parameter.pieces && old.intact && parameter.intact;
     });
-    if (!same || !writer.pass(parameter.name)) writer.write(parameter);
+    if (!same || !writer.pass(parameter)) writer.write(parameter);
   }
   const bool named = std::ranges::any_of(before->parameters,
                                          [](const message::Parameter& old) { return old.name == "charset"; });

@@ -204,6 +204,16 @@ TEST_CASE("words for people") {
   CHECK(count_of(1, "public address") == "1 public address");
   CHECK(count_of(2, "public address") == "2 public addresses");
   CHECK(printable("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
+  CHECK(printable("a\u009bb\xff\u0085") == "a\\u009bb\\xff\\u0085");
+  for (const char* unseen :
+       {"\u200b", "\ufeff", "\u00ad", "\u2060", "\u200d", "\u202e", "\u00a0", "\u3000", "\u2028"}) {
+    INFO(unseen);
+    CHECK(printable("a@b.example" + std::string(unseen)).starts_with("a@b.example\\u"));
+    CHECK(printable(unseen + std::string("山a")).starts_with("\\u"));
+  }
+  CHECK(printable("\U000e0041") == "\\U000e0041");
+  for (const char* name : {"山田　太郎", "葛\U000e0100城", "👩‍🏫❤\ufe0f", "Ünïcödé"})
+    CHECK(printable(name) == name);
   CHECK(json_string("a\"b\\c\n\x01保\xff") == "\"a\\\"b\\\\c\\u000a\\u0001保\uFFFD\"");
 }
 

@@ -139,6 +139,24 @@ TEST_CASE("what spreadsheets do to a file is understood") {
   CHECK(file->spec.addresses[0].members[0].name == "\u4F50\u85E4\u3000\u82B1\u5B50");
 }
 
+TEST_CASE("cells that a spreadsheet leaves out at the end of a row are empty") {
+  // Excel looks at sixteen rows at a time: with nothing in the last columns there, it writes no commas.
+  std::string text = "address,display_name,mailbox,name,share_replies\r\n";
+  for (int i = 0; i < 25; ++i) {
+    const std::string begin = "pta@school.example,";
+    const std::string mailbox = "m" + std::to_string(i) + "@gmail.example";
+    text +=
+        begin + (i == 0 ? "PTA," + mailbox + ",Sato,TRUE" : "," + mailbox + (i < 16 ? ",," : "")) + "\r\n";
+  }
+  Problems problems("x.csv");
+  const auto file = parse_routes(text, RoutesFormat::csv, {}, problems);
+  INFO(problems.text());
+  REQUIRE(file);
+  REQUIRE(file->spec.addresses[0].members.size() == 25);
+  CHECK(file->spec.addresses[0].share_replies == mapping::SharePolicy::others);
+  CHECK(file->spec.addresses[0].members[24].name.empty());
+}
+
 TEST_CASE("a spreadsheet that was not saved as CSV is called that") {
   const test::TemporaryFolder folder;
   for (const char* name : {"routes.xlsx", "routes.csv", "routes.toml", "ROUTES.XLS"}) {

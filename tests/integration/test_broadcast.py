@@ -135,6 +135,9 @@ class Broadcast(Crowd):
         with open(path, encoding="utf-8-sig", newline="") as file:
             text = file.read()
         self.assertEqual({row["phantom"] for row in csv.DictReader(io.StringIO(text))}, set(self.phantoms.values()))
+        self.assertEqual(export("--mailbox", OFFICER, "--dry-run", PUBLIC).stdout, "500 phantoms\n")
+        for mailbox in (PARENTS[0], ""):
+            self.assertNotEqual(export("--mailbox", mailbox, PUBLIC).returncode, 0, "no member")
         again = export(PUBLIC, path)
         self.assertEqual((again.returncode, "is there already" in again.stderr), (1, True))
         self.assertEqual(export(PUBLIC).stdout, text.replace("\r\n", "\n"), "as the file")
@@ -284,6 +287,42 @@ class Refused(Crowd):
         text = message(OFFICER, ", ".join(to), "from the phone", message_id="phone@gmail.test")
         self.assertReply(self.plain_reply(OFFICER, to, text), 250)
         self.assertEqual(self.report()[2], {self.phantoms[self.parents[3]]: "5.1.1"})
+
+    def listed(self, *more):
+        """{phantom: (name, member)}"""
+        answer = self.gateway.command("phantoms", "--config", self.gateway.config_path, "--address", PUBLIC, "--format", "csv",
+                                      *more)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return {row["phantom"]: (row["name"], row["member"]) for row in csv.DictReader(io.StringIO(answer.stdout))}
+
+    def test_names_that_are_hidden_now_are_not_listed(self):
+        before = self.listed()
+        self.assertTrue(all(name for name, _ in before.values()))
+        self.gateway.apply(self.routes().replace("collect = true", 'collect = true\nname = "hide"'))
+        self.addCleanup(lambda: self.gateway.apply(self.routes()))
+        self.assertEqual(self.listed(), {phantom: ("", mailbox) for phantom, (_, mailbox) in before.items()})
+        self.assertEqual({name for name, _ in self.listed("--all").values()}, {""})
+        for kind in ("json", "table"):
+            shown = self.gateway.command("phantoms", "--config", self.gateway.config_path, "--address", PUBLIC, "--format", kind)
+            self.assertNotIn("Parent", shown.stdout)
+
+    def test_machines_do_not_register_and_who_did_stays(self):
+        before = self.listed()
+        self.assertReply(self.inbound(message("Mailer <mailer-daemon@gone.test>", PUBLIC, "Undelivered"), sender=""), 250)
+        for sender, extra in (("away@home1.test", "Auto-Submitted: auto-replied"), ("news@shop.test", "List-Id: <n.shop.test>")):
+            self.assertReply(self.inbound(message(sender, PUBLIC, "hello", extra=extra), sender=sender), 250)
+        self.assertEqual(self.listed(), before)
+        loaded = len(self.gateway.events("routes.loaded"))
+        self.gateway.apply(self.routes().replace("collect = true", "collect = false"))
+        try:
+            self.gateway.wait_event("routes.loaded", loaded + 1)
+            parent = self.parents[1]
+            self.assertReply(self.inbound(message(f"Somebody <{parent}>", PUBLIC, "hello"), sender=parent), 250)
+            self.assertReply(self.inbound(message("late@home1.test", PUBLIC, "hello"), sender="late@home1.test"), 250)
+        finally:
+            self.gateway.apply(self.routes())
+        self.assertEqual(self.listed(), before, "who wrote meanwhile keeps what was kept")
+        self.sink.clear()
 
     def test_without_collect_there_is_no_list(self):
         self.gateway.apply(self.routes().replace("collect = true", "collect = false"))

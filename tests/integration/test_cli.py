@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import unittest
 
 from harness import smtp_client
@@ -119,6 +121,22 @@ class Commands(Small):
         result = self.gateway.check()
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn(PUBLIC + ": nobody stands behind it", result.stdout)
+
+    def test_who_waits_for_redis_says_so(self):
+        redis = int(self.gateway.wait_event("redis.started")["pid"])
+        os.kill(redis, signal.SIGSTOP)
+        try:
+            show = subprocess.Popen([program(), "show", "--config", self.gateway.config_path], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+            folder = os.path.join(self.gateway.state, "redis")
+            self.assertEqual(show.stderr.readline(),
+                             f"kagemusha: waiting for the Redis in {folder} to answer, for 60 seconds at most\n")
+        finally:
+            os.kill(redis, signal.SIGCONT)
+        shown, told = show.communicate(timeout=60)
+        self.assertEqual((show.returncode, told), (0, ""))
+        self.assertIn(PUBLIC, shown)
+        self.until_delivered(message(STRANGER, PUBLIC, message_id="after-the-wait@stranger.test"))
 
     def test_a_second_process_does_not_share_the_ports_of_the_first(self):
         second = Gateway(self.space, name="second", next_hop_port=self.sink.port)

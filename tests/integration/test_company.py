@@ -2,12 +2,15 @@
 carries one PC away, with everything on it, has nothing that works and nobody's address.
 """
 
+import json
 import re
 import unittest
 
 from harness import smtp_client
+from harness.forms import multipart, request, talk
 from harness.gateway import member, toml
 from harness.mail import FRONT, address, find_traces, header_of, ids, message
+from harness.ports import free_port
 from harness.sink import Sink
 from harness.story import Stage, Story, phantoms_in
 
@@ -16,11 +19,13 @@ INSIDE = "corp.inside"
 ANNA, BRUNO, CARLA = "anna.i@" + INSIDE, "bruno.j@" + INSIDE, "carla.k@" + INSIDE
 DAISY, EMIL = "daisy.c@flowers.test", "emil-d@engines.test"
 THIEF = "thief@outside.test"
+FORM = {"Origin": "https://www.school.example", "Accept-Language": "en"}
 
 ROUTES = toml({"address": [
     {"address": SALES, "display_name": "Sales", "direct": False, "share_replies": True,
      "member": [member(ANNA), member(BRUNO)]},
-    {"address": SUPPORT, "display_name": "Support", "direct": False, "member": [member(CARLA)]}]})
+    {"address": SUPPORT, "display_name": "Support", "direct": False, "form": True, "form_code": True,
+     "member": [member(CARLA)]}]})
 
 
 class Company(Story):
@@ -31,8 +36,12 @@ class Company(Story):
         hop = cls.stage.gateway.config["next_hop"][0]
         cls.outside = Sink(space).start()  # the way to the internet
         cls.stage.gateway.config["next_hop"] = [
-            {**hop, "name": "inside", "domains": [INSIDE]},
+            {**hop, "name": "inside", "domains": [INSIDE], "inside": True},
+            {**hop, "name": "engines", "domains": ["engines.test"]},  # the same Postfix
             {**hop, "name": "outside", "domains": ["*"], "port": cls.outside.port}]
+        cls.form = free_port()
+        cls.stage.gateway.config["listen"] += [{"face": "form", "address": "127.0.0.1", "port": cls.form}]
+        cls.stage.gateway.merge({"form": {"origins": [FORM["Origin"]], "min_time": "0s"}})
         cls.stage.start()
         cls.stage.gateway.settle(SUPPORT)
         cls.anna, cls.bruno, cls.carla = cls.stage.all([ANNA, BRUNO, CARLA])
@@ -83,6 +92,23 @@ class Company(Story):
                 self.assertEqual(self.from_outside(sender, target, message(THIEF, target)), refused, "who exists cannot be told")
                 self.assertEqual(self.stage.vouched(sender or THIEF, target, message(THIEF, target)), refused)
         self.assertEqual(self.outside.messages, [])
+
+    def form_token(self):
+        return json.loads(talk(self.form, request("GET", f"/form/{SUPPORT}/token", FORM)).content)["token"]
+
+    def asks_for_a_code(self, visitor, token):
+        kind, content = multipart({"email": visitor, "message": "Hello", "_token": token}.items())
+        answer = talk(self.form, request("POST", f"/form/{SUPPORT}", {**FORM, "Content-Type": kind}, content))
+        return answer.status, answer.code, answer.text.replace(visitor, "VISITOR")
+
+    def test_3_nor_by_the_code_of_a_web_form(self):
+        token = self.form_token()
+        before = [len(person.inbox()) for person in (self.anna, self.bruno, self.carla)]
+        refused = self.asks_for_a_code("nobody.there@" + INSIDE, token)
+        self.assertEqual(refused[:2], (400, "bad_email"))
+        for target in (ANNA, BRUNO, CARLA, ANNA.upper()):
+            self.assertEqual(self.asks_for_a_code(target, token), refused, "who exists cannot be told")
+        self.assertEqual([len(person.inbox()) for person in (self.anna, self.bruno, self.carla)], before)
 
     # One PC is stolen
 
@@ -175,6 +201,14 @@ class Company(Story):
         self.bruno.finds("buy tulips")
         self.anna.has_nothing_with("buy tulips")
         self.assertEqual(self.outside.messages, [])
+
+    def test_9_no_mail_system_tells_by_the_form_whom_it_knows(self):
+        token = self.form_token()
+        asked = self.asks_for_a_code("nobody.there@engines.test", token)
+        self.assertEqual(asked[:2], (428, "code"))
+        self.assertEqual(self.asks_for_a_code(EMIL, token), asked)
+        self.emil.finds("If it was you, enter this code in the form")
+        self.assertIn("User unknown", self.stage.postfix.text(), "it was refused, and nobody learned of it")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,13 @@ class Sending(Form):
         copies = self.sent(self.post(urlencoded(self.fields(_charset_="Shift_JIS", message="🍙 &#64; &#999999999;"), "cp932")))
         self.assertEqual(self.read(copies[0]).get_content().strip(), "🍙 &#64; &#999999999;")
 
+    def test_an_address_as_an_input_method_writes_it(self):
+        for written in ("ｙａｍａｄａ＠ｓｔｒａｎｇｅｒ．ｔｅｓｔ", "\u3000yamada@stranger.test\u00a0", "\u2003ｙamada@stranger.test "):
+            copies = self.sent(self.post(multipart(self.fields(email=written))))
+            phantom = address(self.copy_for(OFFICER, copies).data)
+            self.assertReply(self.submit(OFFICER, phantom, message(OFFICER, phantom, "At noon")), 250)
+            self.assertEqual(self.copies(1)[0].recipients, [VISITOR], written)
+
     def test_attachments(self):
         files = [("attachment", "名簿 \"1\".xlsx".replace('"', "%22"), "application/vnd.ms-excel", bytes(range(256)) * 300),
                  ("attachment", "C:\\Users\\taro\\a.eml", "message/rfc822", b"From: a@b.test\r\n\r\nx"),
@@ -203,6 +210,9 @@ class Hostile(Form):
                 ({"email": "a@localhost"}, "bad_email"), ({"email": "nobody"}, "bad_email"),
                 ({"email": "other@school.example"}, "bad_email"), ({"email": "x@P.School.example"}, "bad_email"),
                 ({"email": "a" * 65 + "@b.test"}, "bad_email"), ({"email": ""}, "no_email"), ({"email": None}, "no_email"),
+                ({"email": "\u200byamada@stranger.test"}, "bad_email"), ({"email": "yamada\u00ad@stranger.test"}, "bad_email"),
+                ({"email": "yamada@stranger.test\ufeff"}, "bad_email"), ({"email": "ya\u3000mada@stranger.test"}, "bad_email"),
+                ({"email": "\u3000"}, "no_email"), ({"message": "\u3000\r\n\u00a0\u2003"}, "no_message"),
                 ({"message": " \r\n\t"}, "no_message"), ({"message": None}, "no_message"),
                 ({"name": "x" * 201}, "too_long"), ({"subject": "あ" * 167}, "too_long"),
                 ({"website": "https://spam.test"}, "robot"), ({"phone": "1"}, "unknown_field"), ({"To": "1"}, "unknown_field"),
@@ -483,6 +493,18 @@ class Codes(Form):
         again = [(k, v) for k, v in {**page.found, "_code": code}.items() if k != "attachment"]
         self.assertEqual(self.read(self.sent(self.post(multipart(again, files)))[0])["Subject"], "a & b")
 
+    def test_a_browser_may_go_on_to_the_redirect(self):
+        def may_go_to(redirect):
+            answer = self.post(multipart(self.fields(email="seven@stranger.test", _redirect=redirect)))
+            self.assertEqual((answer.status, answer.code), (428, "code"))
+            (action,) = [d.strip() for d in answer.field("content-security-policy").split(";") if "form-action" in d]
+            return action
+        self.assertEqual(may_go_to(f"{SITE}/thanks?a=b;c"), f"form-action 'self' {SITE}")
+        self.assertEqual(may_go_to(None), "form-action 'self'")
+        wrong = self.fields(email="seven@stranger.test", _redirect="https://elsewhere.test/")
+        self.assertEqual(self.post(multipart(wrong)).code, "bad_redirect")
+        self.assertIn("form-action 'self';", self.post(multipart(wrong)).field("content-security-policy"))
+
     def test_programs_are_told(self):
         fields = self.fields(email="five@stranger.test")
         answer = self.post(as_json(fields))
@@ -494,9 +516,21 @@ class Codes(Form):
             self.asked(self.fields(email="six@stranger.test"), "six@stranger.test")
         self.nothing_sent(self.post(multipart(self.fields(email="SIX@Stranger.test"))), 429, "throttled")
 
-    def test_an_address_that_takes_no_mail(self):
-        self.sink.fail("rcpt", reply="550 5.1.1 no such user", match="gone@stranger.test")
-        self.nothing_sent(self.post(multipart(self.fields(email="gone@stranger.test"))), 400, "bad_email")
+    def test_nobody_learns_whether_an_address_exists(self):
+        told = {self.post(multipart(self.fields(email="there@stranger.test", _token=(token := self.token())))).text}
+        self.sink.wait_messages(1)
+        self.sink.clear()
+        replies = ("550 5.1.1 no such user", "552 5.2.2 full", "450 4.1.1 unverified", "452 4.2.2 full")
+        for number, reply in enumerate(replies):
+            gone = f"gone{number}@stranger.test"
+            self.sink.fail("rcpt", reply=reply, match=gone)
+            answer = self.post(multipart(self.fields(email=gone, _token=token)))
+            self.assertEqual((answer.status, answer.code), (428, "code"), reply)
+            told.add(answer.text.replace(gone, "there@stranger.test"))
+        self.assertEqual(len(told), 1)
+        self.assertEqual(self.sink.messages, [])
+
+    def test_when_no_code_can_be_sent_at_all(self):
         self.sink.fail("rcpt", reply="451 4.2.0 later", match="later@stranger.test")
         self.nothing_sent(self.post(multipart(self.fields(email="later@stranger.test"))), 503, "try_again")
 

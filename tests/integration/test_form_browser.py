@@ -131,18 +131,24 @@ class InABrowser(Small):
                 self.assertEqual(seen.get_body().get_content().splitlines(), ["あ「能」①🍙", "&#64;"])
                 self.assertEqual([a.get_filename() for a in seen.iter_attachments()], ["あ表.txt"])
 
-    def test_a_visitor_proves_the_address(self):
+    def ask_for_codes(self):
         self.gateway.apply(self.routes().replace("form = true", "form = true\nform_code = true"))
         self.addCleanup(lambda: self.gateway.apply(self.routes()))
-        path = self.space.write("地図.txt", "x" * 1000)
         wait_for(lambda: "form_code: true" in self.gateway.show().stdout, 20, "the policy")
-        self.page("ja")
-        self.fill_in("山田　太郎", "給食 & \"遠足\"", "一行目\n<b>二行目</b>", path)
+
+    def enter_the_code(self):
         self.assertIn("確認コード", self.browser.text("#outcome"))
         (mail,) = self.sink.wait_messages(1)
         self.sink.clear()
         code = re.search(r"\d{4}-\d{4}", email.message_from_bytes(mail.data, policy=email.policy.default).get_content())
         self.browser.type("[name=_code]", code.group())
+
+    def test_a_visitor_proves_the_address(self):
+        self.ask_for_codes()
+        path = self.space.write("地図.txt", "x" * 1000)
+        self.page("ja")
+        self.fill_in("山田　太郎", "給食 & \"遠足\"", "一行目\n<b>二行目</b>", path)
+        self.enter_the_code()
         self.browser.type("[name=attachment]", path)
         self.browser.click("button")
         wait_for(lambda: self.browser.run("return document.body.innerText.includes('送信しました')"), 30, "success")
@@ -150,6 +156,15 @@ class InABrowser(Small):
         self.assertEqual((seen["From"].addresses[0].display_name, seen["Subject"]), ("山田　太郎", '給食 & "遠足"'))
         self.assertEqual(seen.get_body().get_content().splitlines(), ["一行目", "<b>二行目</b>"])
         self.assertEqual([a.get_filename() for a in seen.iter_attachments()], ["地図.txt"])
+
+    def test_a_page_to_go_on_to_after_the_code(self):
+        self.ask_for_codes()
+        self.page("ja", redirect=True)
+        self.fill_in("花子", "遠足", "雨の日は？")
+        self.enter_the_code()
+        self.browser.click("button")
+        wait_for(lambda: self.browser.url() == f"{self.site.origin}/thanks", 30, "the page to go on to")
+        self.assertEqual(self.mail()["Subject"], "遠足")
 
     def test_a_second_try_from_the_gateways_own_page(self):
         self.browser.speak("ja")

@@ -91,6 +91,26 @@ class NewYear(Small):
         self.until_delivered(message(STRANGER, PUBLIC, message_id="april@stranger.test"))
         self.assertEqual(sorted(m.recipients[0] for m in self.copies(2)), sorted([NEXT, TEACHER]))
 
+    def test_the_phantom_domain_changes(self):
+        self.gateway.apply(self.routes())
+        phantom = self.phantom_of("s9@stranger.test", TEACHER)
+        count = self.gateway.command("phantoms", "--config", self.gateway.config_path, "--address", PUBLIC, "--all",
+                                     "--format", "csv").stdout.count("\n") - 1
+        other = '[[domain]]\nname = "school.example"\nphantom_domain = "q.school.example"\n' + self.routes()
+        dry = self.gateway.apply(other, "--dry-run")
+        refused = self.gateway.apply(other, yes=False, check=False)
+        self.assertEqual((dry.returncode, refused.returncode), (0, NOT_CONFIRMED))
+        for result in (dry, refused):
+            self.assertIn(f"No longer to be reached: {count} phantoms in the old phantom domain.", result.stdout)
+        self.assertIn(f"{count} phantoms in the old phantom domain would find nobody; nothing was changed. Say --yes",
+                      refused.stderr)
+        self.assertReply(self.submit(TEACHER, phantom, message(TEACHER, phantom)), 250)
+        loaded = len(self.gateway.events("routes.loaded"))
+        self.gateway.apply(other)
+        self.gateway.wait_event("routes.loaded", loaded + 1)
+        self.addCleanup(lambda: self.gateway.apply(self.routes()))
+        self.assertReply(self.submit(TEACHER, phantom.replace("@p.", "@q."), message(TEACHER, phantom)), 250)
+
     def test_who_forgets_unasked_is_refused_too(self):
         self.phantom_of(STRANGER, TEACHER)
         command = ["forget", "--config", self.gateway.config_path, "--address", PUBLIC, "--mailbox", TEACHER]
@@ -137,7 +157,9 @@ class Scripts(Case):
         self.assertEqual(sorted(m["name"] for m in before["members"]), ["佐藤,\u30000", "佐藤,\u30001"])
 
         second = self.table("second.csv", [TEACHER, NEXT])
-        self.assertEqual(self.script("seed", second).returncode, NOT_CONFIRMED)
+        refused = self.script("seed", second)
+        self.assertEqual(refused.returncode, NOT_CONFIRMED)
+        self.assertIn(f"scripts/new-year --yes {second}", refused.stderr)
         self.assertEqual(self.script("new-year", second).returncode, NOT_CONFIRMED)
         dry = self.script("new-year", "--dry-run", second)
         self.assertEqual(dry.returncode, 0)

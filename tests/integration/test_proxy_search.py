@@ -6,6 +6,7 @@ import random
 import re
 import unittest
 
+from harness.gateway import routes
 from harness.imap_client import Literal, quote
 from harness.proxied import PHANTOM_DOMAIN, PUBLIC, READER, Proxied, cyrus
 
@@ -32,6 +33,27 @@ def message(name, address, subject, body, more="", to=PUBLIC, date=1):
     return (text + "\n" + body).encode().replace(b"\n", b"\r\n")
 
 
+# As a telephone sends a picture between two texts, longer than what is read of most messages.
+PICTURE = f"""\
+--b
+Content-Type: text/plain
+
+See the picture.
+--b
+Content-Type: image/jpeg; name=picture.jpg
+Content-Transfer-Encoding: base64
+
+{base64.encodebytes(bytes(700_000)).decode()}
+--b
+Content-Type: message/rfc822
+
+Received: from inner-host.example by mx.inner.example with a line that leaves room enough
+From: "Lee Later" <lee@later-firm.example>
+Subject: the later subject
+
+Picnic at the lake
+--b--
+"""
 NESTED = """\
 --b
 Content-Type: text/plain; charset=utf-8
@@ -71,6 +93,9 @@ class Searching:
                 client.append("Apart", message("Ann", address, "apart", "apart\n", date=number))
             client.ok("CREATE Named")
             client.append("Named", message(f"Hanako Sato ({NAMED})", NAMED, "lunch", "lunch\n"))
+            client.ok("CREATE Long")
+            client.append("Long", message("Bob", "bob@other.example", "picture", PICTURE,
+                                          "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"))
             client.ok("CREATE Twins")
             for number, address in enumerate(TWINS, 1):
                 client.append("Twins", message("Uma Twin", address, "same", "same\n", date=number))
@@ -125,6 +150,13 @@ class Searching:
         self.assertEqual(self.visible(1), f'"Hanako Sato ({self.phantom(1)})" <{self.phantom(1)}>')
         for keys, found in (('FROM "Hanako Sato"', {1}), ("TEXT hanako", {1}), (f"FROM {self.phantom(1)}", {1}),
                             ("FROM sato@", set()), (f"FROM {NAMED}", set()), ("FROM named.example", set())):
+            with self.subTest(keys):
+                self.assertEqual(self.uids(keys), found)
+
+    def test_text_behind_a_picture(self):
+        self.client.ok("SELECT Long")
+        for keys, found in (("BODY picnic", {1}), ("TEXT picnic", {1}), ("BODY later-firm", set()),
+                            ("TEXT lee@later-firm.example", set()), ("BODY nowhere", set())):
             with self.subTest(keys):
                 self.assertEqual(self.uids(keys), found)
 
@@ -193,6 +225,11 @@ class Searching:
         # Looking at candidates leaves the saved result alone.
         self.assertEqual(self.uids("$ SUBJECT today"), {7})
         self.assertEqual(self.uids("UID $ NOT SUBJECT today"), {2})
+        # A refused one saves nothing (RFC 5182 section 2.1); a bad one changes nothing.
+        self.assertEqual(self.client.command("SEARCH RETURN (SAVE) FROM").status.name, b"BAD")
+        self.assertEqual(self.uids("$"), {2, 7})
+        self.assertEqual(self.client.command("SEARCH RETURN (SAVE) CHARSET X-NO FROM hana").status.name, b"NO")
+        self.assertEqual(self.uids("$"), set())
 
     def test_modseq(self):
         if "CONDSTORE" not in self.client.capabilities:
@@ -304,6 +341,39 @@ class SearchOnDovecot(Searching, Proxied):
 
 class SearchOnCyrus(Searching, Proxied):
     make_server = staticmethod(cyrus)
+
+
+class ShownAuthors(Proxied):
+    """Under `prefix` (contract R7.1, R7.2)."""
+
+    @classmethod
+    def routes(cls):
+        return routes({PUBLIC: cls.users}, anonymize="prefix")
+
+    @classmethod
+    def fill(cls):
+        with cls.direct() as client:
+            for name, subject in (("Hana Sato", "184 Zebra"), ("\u65e5\u672c\u592a\u90ce", "Banana"), ("Hana Sato", "Apple"),
+                                  ("Taro Abe", "\uff11\uff184 Cherry"), ("", "Damson")):
+                client.append("INBOX", message(name, "shown.or.not@firm.example", subject, "x\n"))
+
+    def test_authors_are_found_where_they_are_shown(self):
+        with self.proxied() as client:
+            client.select()
+
+            def uids(*keys):
+                return {int(n) for n in client.ok("UID SEARCH", *keys).one(b"SEARCH").text.split()}
+            for text, found in (("Hana Sato", {1, 3}), ("\u592a\u90ce", {2}), ("shown.or.not@firm.example", {2, 3, 5}),
+                                ("firm.example", {2, 3, 5}), ("Taro Abe", {4})):
+                for key in ("FROM", "HEADER From", "TEXT"):
+                    with self.subTest(key=key, text=text):
+                        self.assertEqual(uids("CHARSET UTF-8", key, Literal(text.encode())), found)
+
+    def test_subjects_are_in_the_order_that_is_seen(self):
+        with self.proxied() as client:
+            client.select()
+            order = [int(n) for n in client.ok("SORT (SUBJECT) UTF-8 ALL").one(b"SORT").text.split()]
+            self.assertEqual(order, [3, 2, 4, 5, 1])
 
 
 if __name__ == "__main__":

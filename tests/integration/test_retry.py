@@ -3,10 +3,11 @@
 import threading
 import unittest
 
-from harness.mail import address, ids, message
+from harness.mail import address, all_fields, ids, message
 from harness.sink import Sink
 from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
 from harness.smtp_client import Client
+from harness.waiting import wait_for
 
 BIG_BODY = b"".join(b"line %06d of a body that fills several buffers\r\n" % n for n in range(20_000))
 
@@ -104,18 +105,34 @@ class Retry(Small):
         self.assertReply(self.inbound(text), 250)
         self.expect_one_each()
 
+    def test_a_failed_message_without_a_date_is_retried_exactly(self):
+        for message_id in (None, "undated@stranger.test"):
+            with self.subTest(message_id=message_id):
+                self.setUp()
+                text = message(STRANGER, PUBLIC, "no date", message_id=message_id, date=False)
+                self.broken.fail("rcpt", reply="451 4.3.0 not now")
+                self.assertReply(self.inbound(text), 4)
+                self.broken.heal()
+                self.assertReply(self.inbound(text), 250)
+                self.expect_one_each()
+                for copy in self.sink.messages + self.broken.messages:
+                    self.assertEqual(len(all_fields(copy.data, "Date")), 1)
+
     def test_the_same_message_twice_at_once(self):
         self.broken.fail("dot", action="hang", times=1)
         text = message(STRANGER, PUBLIC, "twice", message_id="twice@stranger.test")
-        replies = []
-        first = threading.Thread(target=lambda: replies.append(self.inbound(text)))
-        first.start()
+        replies = {}
+        attempts = [threading.Thread(target=lambda n=n: replies.update({n: self.inbound(text)})) for n in range(2)]
+        attempts[0].start()
         self.broken.wait(lambda s: s.hanging == 1)
-        self.assertReply(self.inbound(text), 4)
+        before = self.gateway.metrics()["kagemusha_redis_waits_total"]
+        attempts[1].start()
+        wait_for(lambda: self.gateway.metrics()["kagemusha_redis_waits_total"] > before, 20, "the second attempt")
         self.broken.release()
-        first.join()
+        for attempt in attempts:
+            attempt.join()
         self.assertReply(replies[0], 4)
-        self.assertReply(self.inbound(text), 250)
+        self.assertReply(replies[1], 250)  # it waited, and delivers what the first one did not
         self.expect_one_each()
 
     def test_the_client_vanishes_in_mid_body(self):

@@ -68,6 +68,37 @@ class Threads(Small):
         self.assertReply(reply, 250)
         self.assertEqual(ids(self.copies(1)[0].data, "In-Reply-To"), ["p1@stranger.test"])
 
+    def test_an_answer_to_all_finds_the_thread_of_whom_it_answers(self):
+        # Ids of providers, which say nothing of whose they are.
+        first, _ = self.reach_members(message(STRANGER, PUBLIC, message_id="o1@prod.provider.test",
+                                              extra="Cc: Third <third@else.test>"))
+        author, third, answered = address(first), address(first, "Cc"), ids(first, "Message-ID")[0]
+        text = message(OFFICER, author, message_id="a1@gmail.test",
+                       extra=f"Cc: {third}\nIn-Reply-To: <{answered}>\nReferences: <{answered}>")
+        self.assertReply(self.submit(OFFICER, [author, third], text), 250)
+        copies = self.copies(2)
+        known = self.copy_for(STRANGER, copies).data
+        self.assertEqual(ids(known, "In-Reply-To"), ["o1@prod.provider.test"])
+        self.assertEqual(ids(known, "References"), ["o1@prod.provider.test"])
+        self.assertEqual(find_traces(header_of(self.copy_for("third@else.test", copies).data),
+                                     ["o1@", "provider.test", "stranger.test"]), [])
+
+    def test_a_colleagues_answer_tells_correspondents_no_id_of_the_writers_provider(self):
+        first, first_teacher = self.reach_members(message(STRANGER, PUBLIC, message_id="n1@stranger.test"))
+        phantom, teachers = address(first), address(first_teacher)
+        text = message(OFFICER, PUBLIC, message_id="n2@gmail.test", extra=f"Cc: {phantom}")
+        self.assertReply(self.submit(OFFICER, [PUBLIC, phantom], text), 250)
+        copies = self.copies(3)
+        known = ids(self.copy_for(STRANGER, copies).data, "Message-ID")
+        seen = ids(self.copy_for(TEACHER, copies).data, "Message-ID")[0]
+        answer = message(TEACHER, PUBLIC, message_id="n3@docomo.test", extra=f"Cc: {teachers}\nIn-Reply-To: <{seen}>")
+        self.assertReply(self.submit(TEACHER, [PUBLIC, teachers], answer), 250)
+        copies = self.copies(3)
+        to_stranger = self.copy_for(STRANGER, copies).data
+        self.assertEqual(ids(to_stranger, "In-Reply-To"), known)
+        self.assertEqual(find_traces(header_of(to_stranger), ["n2@", "gmail.test", "docomo.test"]), [])
+        self.assertEqual(ids(self.copy_for(OFFICER, copies).data, "In-Reply-To"), ["n2@gmail.test"])
+
     def test_a_message_without_an_id_gets_one_of_ours(self):
         first, _ = self.reach_members(message(STRANGER, PUBLIC))
         self.assertRegex(ids(first, "Message-ID")[0], r"@p\.school\.example$")

@@ -1,5 +1,6 @@
 """TLS on the gateway's faces: versions, names, resumption, and new certificates without a lost connection."""
 
+import os
 import shutil
 import signal
 import ssl
@@ -102,7 +103,12 @@ class Tls(Small):
         self.gateway.process.send(signal.SIGHUP)
         self.gateway.wait_event("reload.failed", told + 1)
         self.assertEqual(self.presented(), certificates.serial(new[0]))
+        # One that is gone is told of in the system's words.
+        os.remove(self.certificate[0])
+        self.gateway.process.send(signal.SIGHUP)
+        reason = self.gateway.wait_event("reload.failed", told + 2)["reason"]
         self.space.write(self.certificate[0], good)
+        self.assertEqual(reason.strip('"'), f"certificate {self.certificate[0]}: No such file or directory")
 
     def test_certificates_that_end_are_told(self):
         def end():

@@ -9,6 +9,7 @@ from harness.gateway import Gateway
 from harness.mail import address, message
 from harness.redis import Redis
 from harness.small import COACH, OFFICER, PUBLIC, STRANGER, TEACHER, Small
+from harness.waiting import wait_for
 
 
 class Workers(Small):
@@ -94,13 +95,18 @@ class Workers(Small):
         self.assertReply(self.inbound(message(STRANGER, PUBLIC, message_id="meanwhile@stranger.test")), 250)
         self.copies(2)
         self.sink.clear()
-        # Until its lock expires nobody else may deliver the message; that is not waited for.
-        self.assertReply(self.inbound(text), 4)
+        # Until its lock expires nobody else may deliver the message; the retry waits for a while.
         locks = self.redis.call("KEYS", "kage:k:*")
         self.assertEqual(len(locks), 1)
         self.assertGreater(self.redis.call("PTTL", locks[0]), 0)
+        retry = threading.Thread(target=lambda: replies.append(self.inbound(text).code))
+        before = self.gateway.metrics()["kagemusha_redis_waits_total"]
+        retry.start()
+        wait_for(lambda: self.gateway.metrics()["kagemusha_redis_waits_total"] >= before + 3, 20, "the retry to ask again")
+        self.assertEqual(self.sink.messages, [])
         self.redis.call("DEL", locks[0])
-        self.assertReply(self.inbound(text), 250)
+        retry.join()
+        self.assertEqual(replies, [None, 250])
         self.assertEqual(sorted(m.recipients[0] for m in self.copies(2)), sorted([OFFICER, TEACHER]))
 
 

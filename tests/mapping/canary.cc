@@ -145,7 +145,9 @@ std::string CanaryHeader::folded(std::string text) {
 
 std::string CanaryHeader::text() {
   const std::string plain = canary();
-  switch (numbers_.below(19)) {
+  const std::string local = "canaryloc" + std::to_string(count_);
+  const std::string part = "canarydom" + std::to_string(count_);
+  switch (numbers_.below(23)) {
     case 0:
       return "Hello " + plain;
     case 1:
@@ -181,6 +183,14 @@ std::string CanaryHeader::text() {
     case 16:
       return "=?bad?x?canaryloc" + std::to_string(count_) + "=40" + domain() + "?=";
     case 17:
+      return local + "@" + part + ".\r\n example and";
+    case 18:
+      return "to " + local + "@mail.\r\n " + domain();
+    case 19:
+      return local + "@mail.sub.\r\n\t" + domain() + ".";
+    case 20:
+      return local + "@mail\r\n ." + domain();
+    case 21:
       return half_sign();
     default:
       return "\x98\x41\x97\x8D\x90\xE6 " + plain;  // raw Shift_JIS

@@ -42,6 +42,11 @@ TEST_CASE("184 hides under prefix, in any width and behind answers") {
   CHECK(seen(prefix, "\u200b\ufeff\u2003184 Hello") == "hidden: Hello");
   CHECK(seen(prefix, "1840 yen") == "hidden: 1840 yen");
   CHECK(seen(prefix, "１８４０円") == "hidden: １８４０円");
+  CHECK(seen(prefix, "184taro@corp.example") == "hidden: 184taro@corp.example");
+  CHECK(seen(prefix, "Re: １８４taro@corp.example") == "hidden: Re: １８４taro@corp.example");
+  CHECK(seen(prefix, "184 taro@corp.example") == "hidden: taro@corp.example");
+  CHECK(seen(prefix, "184 taro@corp.example 184bob@corp.example") ==
+        "hidden: taro@corp.example 184bob@corp.example");
   CHECK(seen(prefix, "Hello 184") == "shown: Hello 184");
   CHECK(seen(prefix, "186 Hello") == "shown: 186 Hello");
   CHECK(seen(prefix, "18") == "shown: 18");
@@ -54,6 +59,8 @@ TEST_CASE("186 shows under always, where the address allows it, at the very begi
   CHECK(seen(lifted, "186 Hello") == "shown: Hello");
   CHECK(seen(lifted, "１８６Hello") == "shown: Hello");
   CHECK(seen(lifted, "1860 yen") == "hidden: 1860 yen");
+  CHECK(seen(lifted, "186taro@corp.example") == "hidden: 186taro@corp.example");
+  CHECK(seen(lifted, "186 taro@corp.example") == "shown: taro@corp.example");
   CHECK(seen(lifted, "Re: 186 Hello") == "hidden: Re: 186 Hello");
   CHECK(seen(lifted, "184 Hello") == "hidden: 184 Hello");
 }

@@ -239,6 +239,20 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
       world.client.command({"MEMORY", "USAGE", "kage:p:" + phantom(officer, "hanako@docomo.example").local});
   CHECK(bytes.integer < 200);
 
+  for (AddressSpec& address : spec.addresses) address.collect = false;
+  REQUIRE(world.client.apply(spec));
+  world.routes = world.node.recover();
+  officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  CHECK(store(std::nullopt) == Sighting{20'000, 20'008, "花子"});
+  PhantomWrite spelled = phantom(officer, "hanako@docomo.example");
+  spelled.spelling = "Hanako@docomo.example";
+  REQUIRE(await(world.node.loop, world.node.directory.store(world.routes, {spelled})));
+  const auto resolved = world.node.resolve({spelled.local});
+  REQUIRE((resolved && resolved->values[0]));
+  CHECK(resolved->values[0]->correspondent.spelling == "Hanako@docomo.example");
+  CHECK(resolved->values[0]->seen == Sighting{20'000, 20'008, "花子"});
+
+  for (AddressSpec& address : spec.addresses) address.collect = true;
   for (AddressSpec& address : spec.addresses) address.name = NamePolicy::hide;
   REQUIRE(world.client.apply(spec));
   world.routes = world.node.recover();

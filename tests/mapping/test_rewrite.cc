@@ -251,6 +251,14 @@ TEST_CASE("free text inward") {
       {"alice&commat;corp.example", alice},
       {"alice\\@corp.example", alice},
       {"\"alice\"@corp.example", alice},
+      {"alice@corp.\n example", alice},
+      {"alice@corp\n .example now", alice + " now"},
+      {"by taro@mailhost.\n Please look", "by taro@mailhost. Please look"},
+      {"by taro@mailhost\n and others.", "by taro@mailhost and others."},
+      {"alice@mail.corp.\n corp.example is", world.phantom(1, "alice@mail.corp.corp.example") + " is"},
+      {"ask alice@corp.example.\n Then go.", "ask " + alice + ". Then go."},
+      {"ask alice@corp.example.\n Bob too", "ask " + alice + ". Bob too"},
+      {"@alice.\n corp.example", "@alice. corp.example"},
   };
   for (const auto& [from, to] : cases) {
     INFO(from);
@@ -280,6 +288,11 @@ TEST_CASE("free text outward") {
   CHECK(subject(1, "bob@home.example officer@home.example open@school.example", "alice@corp.example") ==
         "pta@school.example pta@school.example open@school.example");
   CHECK(subject(1, world.phantom(2, "alice@corp.example"), "alice@corp.example") == "pta@school.example");
+  const std::string folded =
+      "at " + alice.substr(0, alice.find('.') + 1) + "\n " + alice.substr(alice.find('.') + 1);
+  CHECK(subject(1, folded, "alice@corp.example") == "at alice@corp.example");
+  CHECK(subject(1, folded, "bob@home.example") == "at pta@school.example");
+  CHECK(subject(1, "officer@home.\n example", "alice@corp.example") == "pta@school.example");
   // Open: who is visible in To or Cc may be named; Bob stood in Bcc.
   CHECK(subject(3,
                 world.phantom(3, "alice@corp.example") + " carol@work.example " +
@@ -322,6 +335,18 @@ TEST_CASE("To outward, private") {
   CHECK(to_alice("To: " + alice + "\nCc: Alice <" + alice + ">\n") == "Alice <alice@corp.example>");
   CHECK(to_alice("To: \"" + alice + "\" <" + alice + ">\n") == "alice@corp.example");
   CHECK(to_alice("To: \"officer@home.example\" <" + alice + ">\n") == "alice@corp.example");
+  // Phones that know no name write the address's local part.
+  const auto local = [&](std::string_view real) {
+    const std::string phantom = world.phantom(1, real);
+    return phantom.substr(0, phantom.find('@'));
+  };
+  for (const std::string& name :
+       {local("alice@corp.example"), upper(local("alice@corp.example")), local("bob@home.example")}) {
+    CHECK(to_alice("To: " + name + " <" + alice + ">\n") == "alice@corp.example");
+    CHECK(to_alice("To: \" " + name + "\" <" + alice + "> (" + name + ")\n") == "alice@corp.example");
+    CHECK(to_alice("To: " + name + " <alice@corp.example>\n") == "alice@corp.example");
+  }
+  CHECK(to_alice("To: alice <" + alice + ">\n") == "alice <alice@corp.example>");
   CHECK(to_alice("To: " + lower(alice) + "\n") == "alice@corp.example");
   CHECK(to_alice("To: ALICE@corp.example\n") == "ALICE@corp.example");
   CHECK(to_alice("Subject: x\n") == "alice@corp.example");
@@ -352,6 +377,11 @@ TEST_CASE("To and Cc outward, open") {
     CHECK(value(out, "To") == "Alice <alice@corp.example>");
     CHECK(value(out, "Cc") == "Team: carol@work.example;, pta@school.example");
   }
+  const std::string alice = phantom("alice@corp.example");
+  const std::string local = alice.substr(0, alice.find('@'));
+  CHECK(value(copy("To: " + local + " <" + alice + ">, " + local + ": carol@work.example;\n",
+                   "carol@work.example"),
+              "To") == "alice@corp.example, undisclosed-recipients: carol@work.example;");
   CHECK(value(copy("To: \"see dave@work.example\" <carol@work.example>\n", "carol@work.example"), "To") ==
         "carol@work.example");
   CHECK(value(copy("To: dave@work.example\n", "bob@home.example"), "To") == "undisclosed-recipients:;");

@@ -51,6 +51,52 @@ TEST_CASE("ids towards a correspondent") {
         brackets(at_corp));
 }
 
+TEST_CASE("whom an answer to several is to, knows the id that it answers") {
+  const World world = small_world();
+  const auto brackets = [](const std::string& id) { return "<" + id + ">"; };
+  const std::string answered = world.sealed(1, "x@mail.provider.example");
+  const std::string other = world.sealed(1, "y@mail.provider.example");
+  const std::string alice = world.phantom(1, "alice@corp.example");
+  const std::string bob = world.phantom(1, "bob@work.example");
+  const Sent both{.phantoms = {"alice@corp.example", "bob@work.example"}, .direct = {}};
+  const auto ids = [&](const std::string& lists, std::string_view to, const std::string& in_reply_to,
+                       const Sent& sent) {
+    const std::string out = outward(
+        world, 1,
+        kFrom + lists + "In-Reply-To: " + in_reply_to + "\nReferences: <" + other + "> <" + answered + ">\n",
+        to, sent);
+    return value(out, "In-Reply-To") + " / " + value(out, "References");
+  };
+  const auto sealed = [&](const std::string& id) { return brackets(world.sent(1, id)); };
+  const std::string opened = "<x@mail.provider.example> / " + sealed(other) + " <x@mail.provider.example>";
+  const std::string closed = sealed(answered) + " / " + sealed(other) + " " + sealed(answered);
+  const std::string answer = brackets(answered);
+  const std::string lists = "To: Alice <" + alice + ">, " + bob + "\n";
+  CHECK(ids(lists, "alice@corp.example", answer, both) == opened);
+  CHECK(ids(lists, "bob@work.example", answer, both) == closed);
+  CHECK(ids("Cc: " + bob + "\nTo: Answers: " + upper(alice) + ";\n", "alice@corp.example", answer, both) ==
+        opened);
+  // Alone, all is opened, as before.
+  CHECK(ids(lists, "alice@corp.example", answer, {.phantoms = {"alice@corp.example"}, .direct = {}}) ==
+        "<x@mail.provider.example> / <y@mail.provider.example> <x@mail.provider.example>");
+  // What correspondents know as ours is for all of them.
+  const std::string ours = world.sent(2, "1@work.example");
+  CHECK(ids(lists, "bob@work.example", brackets(world.sealed(1, ours)), both).starts_with(brackets(ours)));
+  // Nobody is answered: another stands first, or none in To, or it is not one id.
+  CHECK(ids("To: pta@school.example, " + alice + "\nCc: " + bob + "\n", "alice@corp.example", answer, both) ==
+        closed);
+  CHECK(ids("Cc: " + alice + ", " + bob + "\n", "alice@corp.example", answer, both) == closed);
+  CHECK(ids(lists, "alice@corp.example", answer + " <z@home.example>", both) ==
+        sealed(answered) + " " + sealed("z@home.example") + " / " + sealed(other) + " " + sealed(answered));
+  // By a real address, or who has a mailbox here.
+  CHECK(ids("To: alice@corp.example, " + bob + "\n", "alice@corp.example", answer, both) == closed);
+  CHECK(ids("To: alice@corp.example, " + bob + "\n", "alice@corp.example", answer,
+            {.phantoms = {"bob@work.example"}, .direct = {"alice@corp.example"}}) == closed);
+  const Sent colleague{.phantoms = {"colleague@work.example", "bob@work.example"}, .direct = {}};
+  CHECK(ids("To: " + world.phantom(1, "colleague@work.example") + ", " + bob + "\n", "colleague@work.example",
+            answer, colleague) == closed);
+}
+
 TEST_CASE("a thread goes both ways") {
   const World world = small_world();
   const std::string first = inward(world, 1, kFrom + "Message-ID: <1@corp.example>\n");

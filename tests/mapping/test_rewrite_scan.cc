@@ -18,7 +18,8 @@ std::string repeated(std::string_view text, std::size_t count) {
 }
 
 struct Scanned {
-  explicit Scanned(std::string text) : scan(scan_decoded(std::move(text), Care::text, index)) {}
+  explicit Scanned(std::string text, Care care = Care::text)
+      : scan(scan_decoded(std::move(text), care, index)) {}
   AddressIndex index;
   ScannedText scan;
 };
@@ -45,6 +46,16 @@ TEST_CASE("addresses without end in one word cost linear time") {
   REQUIRE(scanned.scan.spans.size() == 1);
   CHECK(scanned.scan.spans.front().offset == 0);
   CHECK(scanned.scan.spans.front().length == text.size());
+}
+
+TEST_CASE("addresses that are folded at every dot cost linear time") {
+  CHECK(Scanned(repeated("a@b. ", 250'000), Care::folded).scan.harmless());
+  const Scanned one("a@b" + repeated(". cc", 250'000) + " d", Care::folded);
+  REQUIRE(one.scan.spans.size() == 1);
+  CHECK(one.scan.spans.front().length == one.scan.decoded.size() - 2);
+  CHECK(Scanned(repeated("a@b.cc. d.ee ", 100'000), Care::folded).scan.spans.size() == 100'000);
+  CHECK(care_of(repeated("a@b. ", 250'000) + "\r\n c") == Care::folded);
+  CHECK(care_of("a@" + repeated(" ", 250'000) + "c\r\n d.") == Care::text);
 }
 
 TEST_CASE("a masked Content-ID keeps its size and its signs, and is the same each time") {

@@ -193,6 +193,19 @@ TEST_CASE("what is ours and what is harmless stays, octet for octet") {
   }
 }
 
+TEST_CASE("an address that is folded in its domain is one", "[R3.1]") {
+  const auto subject = [](std::string_view written) {
+    const Shown shown = show(
+        block("From: Alice <alice@corp.example>\n" + trace() + "Subject: " + std::string(written) + "\n"));
+    CHECK(shown.step == 0);
+    return body(shown.out, "Subject");
+  };
+  const std::string bob = world().phantom(1, "bob@work.example");
+  CHECK(subject("see bob@work.\n example now") == "see " + bob + " now");
+  CHECK(subject("see bob@work\n\t.example") == "see " + bob);
+  CHECK(subject("see bob@work.example.\n Then go") == "see " + bob + ". Then go");
+}
+
 TEST_CASE("nothing is invented") {
   CHECK(show(block("")).out == "\r\n");
   const Shown shown = show(block("X-Nobody: alice@corp.example\n"));

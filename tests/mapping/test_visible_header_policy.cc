@@ -63,6 +63,12 @@ TEST_CASE("an author is shown, or not, as the policy and the subject say") {
   CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "From") == "Alice " + phantom);
   CHECK(seen(prefix, "Alice <alice@corp.example>", "184 Lunch", "Subject") == "Lunch");
   CHECK(seen(prefix, "Alice <alice@corp.example>", "Re: 184 Lunch", "Subject") == "Re: Lunch");
+  CHECK(seen(prefix, "alice@corp.example (Alice)", "Lunch", "From") == shown);
+  // What begins an address is no marker that could be cut off.
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184bob@work.example", "From") == "Alice " + phantom);
+  CHECK(seen(prefix, "Alice <alice@corp.example>", "184bob@work.example", "Subject") ==
+        prefix.phantom(1, "184bob@work.example"));
+  CHECK(seen(prefix, "184a@mailhost", "184a@mailhost", "Subject") == prefix.phantom(1, "184a@mailhost"));
   const World lifted = world("always", "true");
   CHECK(seen(lifted, "Alice <alice@corp.example>", "Lunch", "From") == "Alice " + phantom);
   CHECK(seen(lifted, "Alice <alice@corp.example>", "186 Lunch", "From") == shown);
@@ -114,6 +120,17 @@ TEST_CASE("a raw name beside a phantom is written as encoded-words, or not at al
   view.show(viewer, BlockKind::message, block, out, fresh);
   CHECK(out.find('\x1b') == std::string::npos);
   CHECK(value(out, "From") == always.phantom(1, "alice@corp.example.example.example"));
+}
+
+TEST_CASE("hidden names are those of correspondents") {
+  World hides;
+  hides.add("pta@school.example", "PTA", {"officer@home.example"}, NamePolicy::hide).build();
+  const auto from = [&](std::string_view written) {
+    return seen(hides, written, "Lunch bob@corp.example", "From");
+  };
+  CHECK(from("Anna <pta@school.example>") == "Anna <pta@school.example>");
+  CHECK(from("Anna <pta@school.example>, Alice <alice@corp.example>") ==
+        "Anna <pta@school.example>, " + hides.phantom(1, "alice@corp.example"));
 }
 
 TEST_CASE("mail that Kagemusha forwarded keeps the author's address in the name, and no other's") {

@@ -22,6 +22,7 @@ TEST_CASE("what a header says about its content") {
   CHECK(boundary("; boundary=a; boundary=b") == "=a");
   CHECK(boundary("; boundary=edge (comment)") == "=edge");
   CHECK(boundary("; (a) boundary=(b (c) \\) d) edge") == "=edge");
+  CHECK(boundary("; (a) boundary (b = c) = (d) \"edge\" (e)") == "=edge");
   CHECK(boundary("; boundary=(open") == "-");
   CHECK(boundary("; boundary=\"a b\" (comment)") == "=a b");
   CHECK(boundary("; boundary=edge charset=utf-8") == "=edge");
@@ -52,6 +53,11 @@ TEST_CASE("what a header says about its content") {
   CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable") ==
         Kind::message);
   CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64 (x)") == Kind::leaf);
+  for (const char* no : {"base64 x", "base64; x", "\"base64\"", "x base64"}) {
+    CAPTURE(no);
+    CHECK(kind_of("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + std::string(no)) ==
+          Kind::message);
+  }
   CHECK(kind_of("Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: quoted-printable") ==
         Kind::headers);
   CHECK(kind_of("X: a\nCONTENT-TYPE\t:\n message/rfc822;\n a=b") == Kind::message);

@@ -34,6 +34,8 @@ TEST_CASE("parse_parameters: value and parameters") {
       {"text/plain;; ;charset=utf-8 ; ", "text/plain", {{"charset", "utf-8"}}},
       {"text/plain; CHARSET = utf-8", "text/plain", {{"charset", "utf-8"}}},
       {"text/plain (a comment; x=y); charset=us-ascii (Plain text)", "text/plain", {{"charset", "us-ascii"}}},
+      {"text/plain; charset (x=y; z) = (a) utf-8", "text/plain", {{"charset", "utf-8"}}},
+      {"text/plain; cha rset=x; (y) format=flowed", "text/plain", {{"format", "flowed"}}},
       {"text/plain; name=\"a;b=c\"", "text/plain", {{"name", "a;b=c"}}},
       {"text/plain; name=\"a \\\"b\\\\ c\"", "text/plain", {{"name", "a \"b\\ c"}}},
       {"text/plain; name=\"open; charset=utf-8", "text/plain", {{"name", "open"}, {"charset", "utf-8"}}},

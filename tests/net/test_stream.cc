@@ -258,6 +258,27 @@ TEST_CASE("waiting for bytes takes none, and ends as a read does") {
   CHECK(ready.error().code == Errc::closed);
 }
 
+TEST_CASE("a peer that has ended is noticed without reading, octets before its end or not") {
+  Loop loop;
+  auto [a, b] = socket_pair(loop);
+  CHECK_FALSE(a->peer_ended());
+  run_on_loop(loop, write_then_end(*b, "some"));
+  CHECK(a->peer_ended());
+  CHECK_FALSE(b->peer_ended());
+  Result<std::string> got = "";
+  run_on_loop(loop, read_once(*a, got));
+  CHECK(got == "some");
+  CHECK(a->peer_ended());
+  a->close();
+  CHECK(a->peer_ended());
+
+  auto [c, d] = socket_pair(loop);
+  d.reset();
+  loop.defer([] {});
+  run_on_loop(loop, loop.sleep(Millis(0)));
+  CHECK(c->peer_ended());
+}
+
 TEST_CASE("a deadline that comes nearer ends a read that waits") {
   Loop loop;
   auto [a, b] = socket_pair(loop);

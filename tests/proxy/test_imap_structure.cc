@@ -368,6 +368,18 @@ TEST_CASE("what a server may have cut before an '@' is compared with its field")
   }
 }
 
+TEST_CASE("of two parameters with one name only what is visible is told") {
+  CHECK(
+      told(
+          R"(("a" "b" NIL NIL NIL "7bit" 1 NIL ("attachment" ("filename" "taro@corp.test" "filename*" "utf-8''x")) NIL NIL))",
+          "Content-Disposition: attachment; filename=\"taro@corp.test\"; filename*=utf-8''x",
+          "Content-Disposition: attachment; filename*=utf-8''x") ==
+      R"(("a" "b" NIL NIL NIL "7bit" 1 NIL ("attachment" ("filename*" "utf-8''x")) NIL NIL))");
+  CHECK(told(R"(("a" "b" ("name" "x" "NAME" "taro@corp.test") NIL NIL "7bit" 1))",
+             "Content-Type: a/b; name=x; NAME=\"taro@corp.test\"",
+             "Content-Type: a/b; name=x") == R"(("a" "b" ("name" "x") NIL NIL "7bit" 1))");
+}
+
 TEST_CASE("usual words need no block") {
   for (
       const std::string_view plain :

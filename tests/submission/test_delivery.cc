@@ -228,6 +228,47 @@ TEST_CASE("parameters of MAIL and RCPT where the next hop knows them") {
   CHECK(rig.sink->messages[0].rcpt == "RCPT TO:<a@example.net> NOTIFY=FAILURE,DELAY");
 }
 
+TEST_CASE("a domain that is not ASCII is written as A-labels where the next hop has no SMTPUTF8") {
+  Rig rig;
+  const std::string header =
+      "From: =?UTF-8?Q?PTA?= <pta@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp>\r\n"
+      "To: Taro <taro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp>, a@example.net\r\n"
+      "Subject: of taro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp\r\n";
+  auto copy = make_copy("taro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp", header);
+  auto odd = make_copy("ta..ro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp", header);
+  SECTION("without") {
+    std::erase(rig.sink->extensions, "SMTPUTF8");
+    rig.sink->script = [](Stage stage, std::string_view line, int) -> std::optional<Action> {
+      if (stage != Stage::rcpt || !line.starts_with("RCPT TO:<ta..ro@")) return std::nullopt;
+      return reply("501 5.1.3 Bad recipient address syntax");
+    };
+    rig.deliver({copy, odd, make_copy("a@example.net", header)}, "x\r\n");
+    REQUIRE(rig.sink->messages.size() == 3);
+    CHECK(rig.sink->count("<taro@xn--wgv71a119e.jp>") == 1);
+    CHECK(rig.sink->count("<\"ta..ro\"@xn--wgv71a119e.jp>") == 1);
+    for (const auto& message : rig.sink->messages) {
+      CHECK(message.mail.find("SMTPUTF8") == std::string::npos);
+      CHECK(message.data.find("From: =?UTF-8?Q?PTA?= <pta@xn--wgv71a119e.jp>\r\n"
+                              "To: Taro <taro@xn--wgv71a119e.jp>, a@example.net\r\nSubject: of taro@\xe6") !=
+            std::string::npos);
+    }
+  }
+  SECTION("with") {
+    rig.deliver({copy}, "x\r\n");
+    REQUIRE(rig.sink->messages.size() == 1);
+    CHECK(rig.sink->messages[0].rcpt == "RCPT TO:<" + copy.recipient.spelling + ">");
+    CHECK(rig.sink->messages[0].mail.ends_with("SMTPUTF8"));
+    CHECK(rig.sink->messages[0].data.find(header) != std::string::npos);
+  }
+  SECTION("declared, and a header that is not ASCII") {
+    auto declared = make_copy("a@example.net", header);
+    declared.smtputf8 = true;
+    rig.deliver({declared}, "x\r\n");
+    REQUIRE(rig.sink->messages.size() == 1);
+    CHECK(rig.sink->messages[0].mail.ends_with("SMTPUTF8"));
+  }
+}
+
 TEST_CASE("a spelling of old carriers is sent bare, and quoted where that is refused") {
   Rig rig;
   auto copies = {make_copy("a..b@docomo.example"), make_copy("abc.@docomo.example"),

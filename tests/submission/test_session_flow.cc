@@ -147,6 +147,33 @@ TEST_CASE("one copy is refused: 554 without the next hop's words") {
   });
 }
 
+TEST_CASE("a correspondent at a domain that is not ASCII, by a next hop without SMTPUTF8") {
+  SessionRig rig;
+  rig.options.require_tls = false;
+  std::erase(rig.sink->extensions, "SMTPUTF8");
+  play_inbound(
+      rig,
+      [](SessionRig& the, Client& client) -> net::Task<void> {
+        (void)co_await client.ask("EHLO c.example");
+        co_await expect(client, "AUTH PLAIN " + base64(make_plain("officer@gmail.example", kPassword)),
+                        "235");
+        const std::string to = "taro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp";
+        for (const std::string subject : {"plain", "\xe6\x97\xa5"}) {
+          (void)co_await client.ask("MAIL FROM:<officer@gmail.example> SMTPUTF8");
+          (void)co_await client.ask("RCPT TO:<" + to + ">");
+          (void)co_await client.ask("DATA");
+          co_await expect(client,
+                          "From: officer@gmail.example\r\nTo: Taro <" + to + ">\r\nSubject: " + subject +
+                              "\r\nMessage-ID: <" + base64(subject) + "@gmail.example>\r\n\r\nb\r\n.",
+                          subject == "plain" ? "250" : "554 5.6.7");
+        }
+        REQUIRE(the.sink->messages.size() == 1);
+        CHECK(the.sink->messages[0].rcpt.starts_with("RCPT TO:<taro@xn--wgv71a119e.jp>"));
+        CHECK(the.sink->messages[0].data.find("To: Taro <taro@xn--wgv71a119e.jp>\r\n") != std::string::npos);
+      },
+      Face::submission);
+}
+
 TEST_CASE("a client that goes away in mid-body delivers nothing, and its retry is not held up") {
   SessionRig rig;
   play_inbound(rig, [](SessionRig&, Client& client) -> net::Task<void> {
@@ -161,6 +188,82 @@ TEST_CASE("a client that goes away in mid-body delivers nothing, and its retry i
     CHECK(answer.starts_with("250"));
   });
   CHECK(rig.sink->messages.size() == 2);
+}
+
+namespace {
+
+/// A client that holds a message's lock in mid-body, and another that sends the same message.
+struct InFlight {
+  SessionRig rig;
+  std::optional<Client> first{rig.connect(Face::inbound)};
+  std::optional<Client> second{rig.connect(Face::inbound)};
+  std::uint64_t trips = 0;
+
+  void play(net::Task<void> (*script)(InFlight& at)) {
+    net::testing::run_on_loop(rig.loop, begin_both(*this, script));
+  }
+  /// Until the second has been refused the lock so often.
+  net::Task<void> until_refused(std::uint64_t times) {
+    while (metrics::value(metrics::Counter::redis_waits) < trips + times)
+      co_await rig.loop.sleep(net::Millis(1));
+  }
+
+ private:
+  static net::Task<void> begin_both(InFlight& at, net::Task<void> (*script)(InFlight& at)) {
+    (void)co_await at.first->answer();
+    (void)co_await at.second->answer();
+    co_await begin(*at.first);
+    co_await at.first->send("From: a@out.example\r\nMessage-ID: <twice@out.example>\r\n\r\nbo");
+    at.trips = metrics::value(metrics::Counter::redis_waits);
+    co_await at.until_refused(1);  // the first has the lock, or is about to
+    co_await begin(*at.second, "office@school.example");
+    at.trips = metrics::value(metrics::Counter::redis_waits);
+    co_await at.second->send("From: a@out.example\r\nMessage-ID: <twice@out.example>\r\n\r\nbody\r\n.\r\n");
+    co_await script(at);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a message for others, while the same is in flight, waits for it") {
+  InFlight at;
+  at.play([](InFlight& the) -> net::Task<void> {
+    co_await the.until_refused(8);
+    CHECK(the.rig.sink->messages.empty());
+    co_await the.first->send("dy\r\n.\r\n");
+    const std::string one = co_await the.first->answer();
+    CHECK(one == "250 2.0.0 Ok: delivered");
+    const std::string two = co_await the.second->answer();
+    CHECK(two == "250 2.0.0 Ok: delivered");
+    CHECK(the.rig.sink->messages.size() == 3);
+  });
+}
+
+TEST_CASE("who waits for a message in flight and goes away, or stops listening, waits no longer") {
+  InFlight at;
+  at.play([](InFlight& the) -> net::Task<void> {
+    co_await the.until_refused(2);
+    (void)co_await the.second->stream->shutdown();
+    const std::string answer = co_await the.second->answer();
+    CHECK(answer == "451 4.3.2 Not now, try again later");
+    CHECK(metrics::value(metrics::Counter::redis_waits) - the.trips < 8);
+    co_await the.first->send("dy\r\n.\r\n");
+    const std::string one = co_await the.first->answer();
+    CHECK(one.starts_with("250"));
+    CHECK(the.rig.sink->messages.size() == 2);
+  });
+}
+
+TEST_CASE("a stop that passes its deadline ends the wait for a message in flight") {
+  InFlight at;
+  at.play([](InFlight& the) -> net::Task<void> {
+    co_await the.until_refused(8);  // the next pause is a long one
+    const net::TimePoint before = the.rig.loop.now();
+    co_await the.rig.sessions->stop(before + net::Millis(20));
+    CHECK(the.rig.sessions->size() == 0);
+    CHECK(the.rig.loop.now() - before < net::Millis(600));
+  });
+  CHECK(at.rig.sink->messages.empty());
 }
 
 TEST_CASE("without routes everything is a 4xx") {

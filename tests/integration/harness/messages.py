@@ -235,6 +235,13 @@ class Maker:
                   "Content-Type: text/plain; charset={}", "Content-Disposition: {}", "Content-Language: ja, {}",
                   "Content-Transfer-Encoding: {}")
         lines, body = self.multipart([([value.format(self.who())], b"x\r\n") for value in values], "mixed")
+        # Of two parameters with one name some readers take both.
+        doubled = ("attachment; filename=\"{}.pdf\"; filename*=UTF-8''x.pdf", "attachment; filename=x; FileName=\"{}\"",
+                   "attachment; filename=\"x\"; filename=\"{}\"; filename=\"y\"",
+                   "attachment; filename=\"x.pdf\";\r\n filename*0=\"{}\"; filename*1=\"z\"")
+        twice, twice_body = self.multipart([([f"Content-Disposition: {value.format(self.who())}"], b"x\r\n")
+                                            for value in doubled], "mixed")
+        self.add("parameters twice", [*self.basic(), "MIME-Version: 1.0", *twice], twice_body)
         self.add("values without quotes", [*self.basic(), "MIME-Version: 1.0", *lines], body)
 
     def structures(self, count):
