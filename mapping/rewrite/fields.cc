@@ -351,7 +351,8 @@ ParameterScan scan_parameters(std::string_view body, bool boundary, AddressIndex
   const std::string rest = without_parameters(line, boundary, parsed->parameters);
   AddressIndex scratch;  // comments and encoded pieces: nothing in them is replaced
   const std::size_t comment = std::min(rest.find('('), rest.size());
-  scan.harmless = !names_host(std::string_view(rest).substr(comment)) &&
+  // What no parameter is made of is joined to one by some readers (name*0=taro; name*2="@corp.example").
+  scan.harmless = !rest.contains('@') && !names_host(std::string_view(rest).substr(comment)) &&
                   scan_text(rest, false, Care::text, scratch).harmless() &&
                   scan_text(unescaped(rest), false, Care::text, scratch).harmless();
   for (const message::Parameter& parameter : parsed->parameters) {

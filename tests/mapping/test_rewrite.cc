@@ -137,7 +137,8 @@ TEST_CASE("parameters and comments of Content-Type name no host", "[R3.1]") {
         "name=\"a.txt\"",
         "Content-Type: text/plain; charset=utf-8; x-mail-host=mail.leak.example",
         "Content-Type: text/plain (made at mail.leak.example); charset=utf-8",
-        "Content-Disposition: attachment; filename=a.pdf; x-host=\"mail.leak.example\""}) {
+        "Content-Disposition: attachment; filename=a.pdf; x-host=\"mail.leak.example\"",
+        "Content-Disposition: attachment; filename*0=taro; filename*2=\"@leak.example\""}) {
     INFO(field);
     const std::string out = inward(world, 1, std::string(field) + "\n");
     CHECK(out.find("leak.example") == std::string::npos);
