@@ -168,8 +168,10 @@ class Decoder {
       if (word.text.find("=?") == std::string_view::npos) return word;
     }
     // No end of its own: lenient readers decode up to the next white space all the same, and see what is
-    // there.
-    const std::string_view rest = text_.substr(begin);
+    // there; others see the word that begins before it.
+    // Cut at that first: the search for white space then sees each octet once.
+    std::string_view rest = text_.substr(begin);
+    rest = rest.substr(0, rest.find("=?"));
     word.text = rest.substr(0, rest.find_first_of(" \t\r\n<>,;()\""));
     word.end = begin + word.text.size();
     return word;

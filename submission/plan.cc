@@ -134,6 +134,7 @@ std::expected<Plan, Answer> Plan::make(const ParsedHeader& header, const ClientE
   }
   if (const auto refusal = plan.add_recipients(envelope)) return std::unexpected(*refusal);
   plan.add_mentioned(envelope);
+  plan.named_ = named_elsewhere(header, envelope, Recipient::Kind::phantom).size();
   plan.drop_duplicates();
   if (const auto refusal = plan.judge_bounce(header)) return std::unexpected(*refusal);
   plan.choose_ids(header);
@@ -412,7 +413,7 @@ Copy Plan::write(std::size_t index, const ParsedHeader& header, const ClientEnve
                                                     .phantom = planned.phantom,
                                                     .resolved = resolved_of(member),
                                                     .recipients = shown_,
-                                                    .several = correspondents_ + mentioned_.size() > 1,
+                                                    .several = correspondents_ + named_ > 1,
                                                     .received = received,
                                                     .message_id = id,
                                                     .date = date});

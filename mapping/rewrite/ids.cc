@@ -81,14 +81,15 @@ void append_towards_member(std::string& out, const RouteTable& routes, const Mem
                            std::string_view id, std::string_view domain) {
   if (routes.find_public_domain(domain) != nullptr) {
     if (const auto opened = open_msg_id(routes, id, domain)) {
-      // A colleague's message is known here, if at all, by the id of a shared copy (contract R7.3).
-      const bool shared = opened->member->address == member.address &&
-                          member.address->spec.share_replies != SharePolicy::nobody;
       if (opened->member == &member) {
         out.append(opened->original);
         return;
       }
-      if (!shared) {
+      // Other organisations know it as it is; here it is known, if at all, by the id of a shared or an inside
+      // copy (contract R4.6, R7.3).
+      const bool inside = opened->member->address->domain == member.address->domain ||
+                          routes.stands_behind(*member.address, opened->member->mailbox_canonical);
+      if (!inside) {
         out.append(id);
         return;
       }

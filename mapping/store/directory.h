@@ -66,7 +66,8 @@ struct BeginRequest {
 /// A message in flight. Holds the lock until finish().
 struct Transaction {
   MessageTag message{};
-  std::string owner;  ///< random, tells our lock from another's
+  std::vector<CopyTag> copies;  ///< those of the request
+  std::string owner;            ///< random, tells our lock from another's
   /// For each copy of the request: the digest it was served, or refused for good, with.
   std::vector<std::optional<Digest>> served;
   /// For each copy: the status (RFC 3463) that it was refused with; empty: it was not.
@@ -123,8 +124,9 @@ class Directory {
   /// Removes entries that a different message of the same identity left behind (digest differs).
   net::Task<Result<>> unserve(const Transaction& transaction, std::vector<CopyTag> copies);
 
-  /// Releases the lock; with `forget_entries` the ledger entries too (a message without Message-ID was fully
-  /// served).
+  /// Releases the lock; with `forget_entries` this transaction's ledger entries go too (a message without
+  /// Message-ID was fully served), not those of its other transactions, which may still have a retry before
+  /// them.
   net::Task<Result<>> finish(const Transaction& transaction, bool forget_entries);
 
   /// One look at the key file and at Redis: what watch() does again and again. Call it on the thread that

@@ -42,6 +42,13 @@ void add_unlock(net::RedisBatch& batch, const MessageTag& message, std::string_v
   batch.add({"EVAL", kUnlockScript, "1", named(kLockPrefix, message), owner});
 }
 
+void add_removal(net::RedisBatch& batch, const MessageTag& message, const std::vector<CopyTag>& copies) {
+  const std::string ledger = named(kLedgerPrefix, message);
+  std::vector<std::string_view> command{"HDEL", ledger};
+  for (const CopyTag& copy : copies) command.push_back(octets(copy));
+  batch.add(command);
+}
+
 /// For a lock that may or may not have been taken. What comes of it changes nothing: it expires.
 net::Task<void> try_unlock(net::Redis& redis, MessageTag message, std::string owner) {
   net::RedisBatch batch;
@@ -84,7 +91,7 @@ Result<Opening> read_opening(Replies replies, std::size_t copies) {
 
 net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest request) {
   State& state = *state_;
-  Transaction transaction{request.message, base32(random_bytes(16)), {}, {}};
+  Transaction transaction{request.message, request.copies, base32(random_bytes(16)), {}, {}};
   state.check_cache(routes->generation());
   const std::uint64_t connection = state.ground.connection;
   const std::vector<const PhantomWrite*> writes = state.unknown_phantoms(request.phantoms, kSpellingBelieved);
@@ -175,11 +182,8 @@ net::Task<Result<>> Directory::keep_alive(const Transaction& transaction) {
 
 net::Task<Result<>> Directory::unserve(const Transaction& transaction, std::vector<CopyTag> copies) {
   if (copies.empty()) co_return Result<>();
-  const std::string ledger = named(kLedgerPrefix, transaction.message);
-  std::vector<std::string_view> command{"HDEL", ledger};
-  for (const CopyTag& copy : copies) command.push_back(octets(copy));
   net::RedisBatch batch;
-  batch.add(command);
+  add_removal(batch, transaction.message, copies);
   const auto replies = co_await run_all(state_->redis, std::move(batch));
   if (!replies) co_return std::unexpected(replies.error());
   co_return Result<>();
@@ -187,10 +191,11 @@ net::Task<Result<>> Directory::unserve(const Transaction& transaction, std::vect
 
 net::Task<Result<>> Directory::finish(const Transaction& transaction, bool forget_entries) {
   net::RedisBatch batch;
+  const bool forgets = forget_entries && !transaction.copies.empty();
   // Entries before the lock: who takes the lock next must not find them.
-  if (forget_entries) batch.add({"DEL", named(kLedgerPrefix, transaction.message)});
+  if (forgets) add_removal(batch, transaction.message, transaction.copies);
   // While their slot is being moved, one may be gone to another server and the other not.
-  if (forget_entries && !keeps_order()) {
+  if (forgets && !keeps_order()) {
     const auto deleted = co_await run_all(state_->redis, std::exchange(batch, {}));
     if (!deleted) co_return std::unexpected(deleted.error());
   }

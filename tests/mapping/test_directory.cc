@@ -277,6 +277,23 @@ TEST_CASE("entries go when they are taken back or the message is forgotten") {
   CHECK(world.client.command({"EXISTS", ledger_key(), lock_key()}).integer == 0);
 }
 
+TEST_CASE("what one transaction of a message forgets is its own", "[R3.7]") {
+  World world;
+  auto first = world.node.begin(world.routes, world.request({}, {kFirst}));
+  REQUIRE(first);
+  REQUIRE(world.served(*first, kFirst));
+  REQUIRE(world.finish(*first));
+  auto second = world.node.begin(world.routes, world.request({}, {kSecond}));
+  REQUIRE(second);
+  REQUIRE(world.served(*second, kSecond));
+  REQUIRE(world.finish(*second, true));
+  const auto retry = world.node.begin(world.routes, world.request({}, {kFirst, kSecond}));
+  REQUIRE(retry);
+  CHECK(retry->served[0]);
+  CHECK_FALSE(retry->served[1]);
+  REQUIRE(world.finish(*retry));
+}
+
 TEST_CASE("a lock ends by itself, and only its owner may prolong or release it") {
   World world;
   const auto first = world.node.begin(world.routes, world.request({}));

@@ -239,8 +239,8 @@ TEST_CASE("ids come back to who knows them") {
       show(trace() + block("In-Reply-To: <" + world().sent(1, "mine@home.example") + ">\nReferences: <" +
                            world().sent(2, "hers@home.example") + "> <x@corp.example>\n"));
   CHECK(body(shown.out, "In-Reply-To") == "<mine@home.example>");
-  CHECK(body(shown.out, "References") ==
-        "<" + world().sent(2, "hers@home.example") + "> <" + world().sealed(1, "x@corp.example") + ">");
+  CHECK(body(shown.out, "References") == "<" + world().sealed(1, world().sent(2, "hers@home.example")) +
+                                             "> <" + world().sealed(1, "x@corp.example") + ">");
 }
 
 TEST_CASE("a part shows what concerns its body") {
