@@ -148,7 +148,7 @@ net::Task<Result<>> Delivery::State::put(Lane& lane, std::string_view octets) {
   std::string first;
   message::DotEncoder dots;  // a field name may begin with a dot
   const std::string& header = copies[*lane.copy].header;
-  if (connection.takes_utf8() || all_ascii(header)) {
+  if (connection.declared_utf8() || all_ascii(header)) {
     dots.encode(header, first);
   } else {
     dots.encode(with_ascii_domains(header), first);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr net::Millis kLockPatience{30'000};
 constexpr net::Millis kFirstLockPause{10};
-constexpr net::Millis kLongestLockPause{1'000};
+constexpr net::Millis kLongestLockPause{200};
 
 /// A member's mailbox forwards what we sent it, with our envelope sender: ids do not tell that of everything
 /// (what comes from another organisation's address has an id for correspondents).

@@ -131,7 +131,7 @@ class Plan {
   std::unordered_map<mapping::MemberId, Resolved> resolved_;
   /// Correspondents of the writer whom the lists name, and who get the message by another transaction.
   std::vector<message::Address> mentioned_;
-  std::size_t named_ = 0;  // phantoms in the lists that are no recipients, whosever they are
+  std::size_t named_ = 0;           // phantoms in the lists that are no recipients, whosever they are
   std::vector<std::string> shown_;  // canonical real addresses of the envelope
   std::size_t correspondents_ = 0;
   std::vector<mapping::AnonymityRule> anonymity_;

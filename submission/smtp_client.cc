@@ -164,6 +164,7 @@ net::Task<Begun> SmtpConnection::begin(Envelope envelope) {
       ascii = std::make_unique<const message::Address>(std::move(*found));
     if (ascii) envelope.recipient = ascii.get();
   }
+  declared_utf8_ = offers_.smtputf8 && wants_utf8(envelope);
   // After a refusal of the bare spelling comes the quoted one, so DATA cannot be sent along (contract R4.5).
   const bool odd = has_quoted_form(*envelope.recipient);
   const bool together = offers_.pipelining;

@@ -92,8 +92,9 @@ class SmtpConnection {
   /// be written safely.
   [[nodiscard]] std::optional<CopyResult> inadmissible(const Envelope& envelope) const;
 
-  /// Whether this hop takes headers and addresses that are not ASCII.
-  [[nodiscard]] bool takes_utf8() const { return offers_.smtputf8; }
+  /// Whether the transaction that was begun last declared SMTPUTF8: then addresses in the header need not be
+  /// ASCII (RFC 6531 §3.1).
+  [[nodiscard]] bool declared_utf8() const { return declared_utf8_; }
 
   /// MAIL, RCPT and DATA, in one write where the next hop does PIPELINING.
   net::Task<Begun> begin(Envelope envelope);
@@ -140,6 +141,7 @@ class SmtpConnection {
   net::StreamPtr stream_;
   std::optional<net::BufferedReader> reader_;
   SmtpCapabilities offers_;
+  bool declared_utf8_ = false;
   std::shared_ptr<const int> token_;
   std::size_t transactions_ = 0;
   bool secured_ = false;

@@ -112,12 +112,18 @@ net::Task<Result<Transaction>> Directory::begin(Routes routes, BeginRequest requ
     co_return std::unexpected(replies.error());
   }
   auto opening = read_opening(std::move(*replies), request.copies.size());
-  if (opening && !opening->locked) co_return fail(Errc::conflict, "this message is in flight already");
+  if (opening && !opening->locked) {
+    // Its phantoms were written all the same: what has to stay of what they replaced would be lost.
+    const auto kept = co_await state.stored(routes, writes, std::move(opening->phantoms));
+    if (!kept) co_return std::unexpected(kept.error());
+    co_return fail(Errc::conflict, "this message is in flight already");
+  }
 
   Result<> good;
   if (!opening) {
     good = std::unexpected(opening.error());
   } else if (opening->generation != routes->generation()) {
+    good = co_await state.stored(routes, writes, std::move(opening->phantoms));
     const auto newer = co_await state.reload(false);
     good = newer ? fail(Errc::conflict, "the routes have changed") : std::unexpected(newer.error());
   } else {

@@ -22,8 +22,8 @@ constexpr std::size_t kMaxHeader = 256 * 1024;
 /// Octets of a message whose parts have to be looked at: most texts stand at its front. What is not found
 /// there is looked for behind photos and the like, in the newest of the messages that are longer.
 constexpr std::size_t kMaxBody = 512 * 1024;
-constexpr std::size_t kMaxLongBody = 8 * 1024 * 1024;
-constexpr std::size_t kMaxLong = 50;
+constexpr std::size_t kMaxLongBody = 4 * 1024 * 1024;
+constexpr std::size_t kMaxLong = 10;
 /// In a mailbox of this size all messages can be looked at, so that pieces of phantoms are found as well.
 constexpr std::uint32_t kSmallMailbox = 2000;
 

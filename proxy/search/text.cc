@@ -186,10 +186,13 @@ std::string search_form(std::string_view utf8) {
 }
 
 SearchedHeader::SearchedHeader(std::string_view original, std::string_view visible)
-    : original_(fields_of(original)), visible_(fields_of(visible)) {}
+    : original_(fields_of(original)), visible_(fields_of(visible)) {
+  raw_.reserve(original_.size());
+  for (const Field& field : original_) raw_.insert(field.raw);
+}
 
 bool SearchedHeader::unchanged(const Field& field) const {
-  return std::ranges::any_of(original_, [&](const Field& other) { return other.raw == field.raw; });
+  return raw_.contains(field.raw);
 }
 
 const SearchedHeader::Pieces& SearchedHeader::pieces_before(std::string_view name) const {

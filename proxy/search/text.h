@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/siphash.h"
 #include "message/header.h"
 
 namespace kage::proxy {
@@ -51,6 +52,7 @@ class SearchedHeader {
   [[nodiscard]] const Pieces& pieces_before(std::string_view name) const;
 
   std::vector<message::Field> original_, visible_;
+  std::unordered_set<std::string_view, SipHash> raw_;       ///< the original's fields as they stand
   mutable std::unordered_map<std::string, Pieces> before_;  ///< pieces_before(), made when asked for
 };
 

@@ -260,6 +260,28 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
   CHECK(store(Sighting{20'009, 20'009, ""}) == Sighting{20'000, 20'009, ""});
 }
 
+TEST_CASE("what is collected survives a message that has to wait") {
+  World world;
+  auto spec = small_spec();
+  for (AddressSpec& address : spec.addresses) address.collect = true;
+  REQUIRE(world.client.apply(spec));
+  world.routes = world.node.recover();
+  const Member* officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  PhantomWrite write = phantom(officer, "hanako@docomo.example");
+  write.seen = Sighting{20'000, 20'000, "Hanako"};
+  REQUIRE(await(world.node.loop, world.node.directory.store(world.routes, {write})));
+  const auto first = world.node.begin(world.routes, world.request({}));
+  REQUIRE(first);
+  write.seen = Sighting{20'001, 20'001, ""};
+  const auto second = world.node.begin(world.routes, world.request({write}));
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::conflict);
+  const auto resolved = world.node.resolve({write.local});
+  REQUIRE((resolved && resolved->values[0]));
+  CHECK(resolved->values[0]->seen == Sighting{20'000, 20'001, "Hanako"});
+  REQUIRE(world.finish(*first));
+}
+
 TEST_CASE("entries go when they are taken back or the message is forgotten") {
   World world;
   auto transaction = world.node.begin(world.routes, world.request({}, {kFirst, kSecond}));

@@ -51,6 +51,8 @@ TEST_CASE("decode_words: table") {
       {"=?utf-8?Q?a?", "a?"},
       {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw <x>", "taro@example.jp <x>"},
       {"=?utf-8?B?dGFyb0BleGFtcGxlLmpw =?utf-8?B?5bGx?=", "taro@example.jp山"},
+      {"=?utf-8?B?=?utf-8?B?5bGx?=", "山"},
+      {"=?utf-8?Q?ab=?utf-8?B?5bGx?= c", "ab山 c"},
       // Programs decode these too, as ASCII.
       {"=??Q?a?=", "a"},
       {"=??b?YQ==?=", "a"},
