@@ -43,6 +43,12 @@ struct World {
     taro = member_of(routes, "pta@school.example", "taro@docomo.example");
   }
 
+  /// Other routes. Returns who the officer is in them.
+  const Member* change(const RouteSpec& spec) {
+    REQUIRE(client.apply(spec));
+    routes = node.recover();
+    return member_of(routes, "pta@school.example", "officer@gmail.example");
+  }
   BeginRequest request(std::vector<PhantomWrite> phantoms, std::vector<CopyTag> copies = {}) const {
     return {std::move(phantoms), kMessage, std::move(copies)};
   }
@@ -218,9 +224,7 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
   World world;
   auto spec = small_spec();
   for (AddressSpec& address : spec.addresses) address.collect = true;
-  REQUIRE(world.client.apply(spec));
-  world.routes = world.node.recover();
-  const Member* officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  const Member* officer = world.change(spec);
   const auto store = [&](std::optional<Sighting> seen) {
     PhantomWrite write = phantom(officer, "hanako@docomo.example");
     write.seen = std::move(seen);
@@ -240,9 +244,7 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
   CHECK(bytes.integer < 200);
 
   for (AddressSpec& address : spec.addresses) address.collect = false;
-  REQUIRE(world.client.apply(spec));
-  world.routes = world.node.recover();
-  officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  officer = world.change(spec);
   CHECK(store(std::nullopt) == Sighting{20'000, 20'008, "花子"});
   PhantomWrite spelled = phantom(officer, "hanako@docomo.example");
   spelled.spelling = "Hanako@docomo.example";
@@ -254,9 +256,7 @@ TEST_CASE("what is collected survives a mention and keeps its first day") {
 
   for (AddressSpec& address : spec.addresses) address.collect = true;
   for (AddressSpec& address : spec.addresses) address.name = NamePolicy::hide;
-  REQUIRE(world.client.apply(spec));
-  world.routes = world.node.recover();
-  officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  officer = world.change(spec);
   CHECK(store(Sighting{20'009, 20'009, ""}) == Sighting{20'000, 20'009, ""});
 }
 
@@ -264,9 +264,7 @@ TEST_CASE("what is collected survives a message that has to wait") {
   World world;
   auto spec = small_spec();
   for (AddressSpec& address : spec.addresses) address.collect = true;
-  REQUIRE(world.client.apply(spec));
-  world.routes = world.node.recover();
-  const Member* officer = member_of(world.routes, "pta@school.example", "officer@gmail.example");
+  const Member* officer = world.change(spec);
   PhantomWrite write = phantom(officer, "hanako@docomo.example");
   write.seen = Sighting{20'000, 20'000, "Hanako"};
   REQUIRE(await(world.node.loop, world.node.directory.store(world.routes, {write})));

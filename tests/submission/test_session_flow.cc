@@ -69,6 +69,11 @@ net::Task<void> expect(Client& client, std::string command, std::string wanted) 
   CHECK(answer.substr(0, wanted.size()) == wanted);
 }
 
+net::Task<void> log_in(Client& client) {
+  (void)co_await client.ask("EHLO c.example");
+  co_await expect(client, "AUTH PLAIN " + base64(make_plain("officer@gmail.example", kPassword)), "235");
+}
+
 }  // namespace
 
 TEST_CASE("200 phantoms that are pipelined cost two trips to Redis before the answer") {
@@ -82,9 +87,7 @@ TEST_CASE("200 phantoms that are pipelined cost two trips to Redis before the an
   play_inbound(
       rig,
       [](SessionRig& the, Client& client) -> net::Task<void> {
-        (void)co_await client.ask("EHLO c.example");
-        co_await expect(client, "AUTH PLAIN " + base64(make_plain("officer@gmail.example", kPassword)),
-                        "235");
+        co_await log_in(client);
         std::string batch = "MAIL FROM:<officer@gmail.example>\r\n";
         for (const std::string& phantom : phantoms) batch += "RCPT TO:<" + phantom + ">\r\n";
         batch += "DATA\r\n";
@@ -154,9 +157,7 @@ TEST_CASE("a correspondent at a domain that is not ASCII, by a next hop without 
   play_inbound(
       rig,
       [](SessionRig& the, Client& client) -> net::Task<void> {
-        (void)co_await client.ask("EHLO c.example");
-        co_await expect(client, "AUTH PLAIN " + base64(make_plain("officer@gmail.example", kPassword)),
-                        "235");
+        co_await log_in(client);
         const std::string to = "taro@\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.jp";
         for (const std::string subject : {"plain", "\xe6\x97\xa5"}) {
           (void)co_await client.ask("MAIL FROM:<officer@gmail.example> SMTPUTF8");
